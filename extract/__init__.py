@@ -1,0 +1,1 @@
+"""First room: public datasets become typed tables with a licence and a provenance."""

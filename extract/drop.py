@@ -1,0 +1,53 @@
+"""The refusal that any room may hand over instead of its noun.
+
+A `Drop` is data, not an exception: it is counted, kept with its evidence and published as a
+`reject`. Exceptions are left for broken worlds (no disk, wrong configuration).
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from extract.noun import Noun
+
+Room = Literal["extract", "transform", "validate", "publish"]
+
+
+class Reason(StrEnum):
+    """Why something was refused before a gate saw it; a gate refuses under its own name."""
+
+    BAD_METADATA = "bad_metadata"
+    LICENCE_UNKNOWN = "licence_unknown"
+    LICENCE_REFUSED = "licence_refused"
+    NO_TABLE = "no_table"
+    NO_PROPOSAL = "no_proposal"
+    TOO_SMALL = "too_small"
+    NO_FEATURE = "no_feature"
+    NO_DIRT = "no_dirt"
+    NO_STEPS = "no_steps"
+    NO_COVARIATE = "no_covariate"
+    NO_FIT = "no_fit"
+    WORKER_DIED = "worker_died"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+
+
+class Drop(Noun):
+    """One refused dataset, proposal or task."""
+
+    key: str
+    """What was refused: `owner/slug`, or a task id."""
+    source: str
+    """`owner/slug` of the dataset it belongs to."""
+    room: Room
+    reason: str = Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")
+    detail: str
+    """One sentence: what, expected, found."""
+    variant: str | None = None
+    transient: bool = False
+    """True when trying again may help; owed work, which stops a release."""
+    value: float | None = None
+    threshold: float | None = None
+    evidence: str = ""
+    """Short verbatim proof, at most 2,000 characters."""

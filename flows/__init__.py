@@ -1,0 +1,1 @@
+"""The walk through the four rooms, its settings and its command line."""

@@ -1,0 +1,1 @@
+"""Fourth room: proven tasks become a release folder."""

@@ -1,0 +1,1 @@
+"""Second room: typed tables become tasks with executed ground truth."""

@@ -1,0 +1,1 @@
+"""Proposers: from the profile of a dataset to typed proposals."""

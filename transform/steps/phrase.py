@@ -1,0 +1,115 @@
+r"""One template that both says a step's parameters and reads them back.
+
+    >>> p = Phrase("Divide {column:column} by {factor:number}.")
+    >>> p.say({"column": "mass (g)", "factor": 1000.0})
+    'Divide `mass (g)` by 1000.0.'
+    >>> p.read("Divide `mass (g)` by 1000.0.")
+    {'column': 'mass (g)', 'factor': 1000.0}
+
+Because saying and reading come from one text, a sentence cannot lose a parameter. Columns stand in
+back quotes by their exact name (shipped names never hold one), texts in JSON quotes, numbers as
+Python writes them. What it does not do: understand any sentence but its own.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+_QUOTED = r"`[^`\n]+`"
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """How one type of parameter is written, found and parsed."""
+
+    pattern: str
+    say: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
+def _say_text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _say_list(say: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda values: ", ".join(say(value) for value in values)
+
+
+def _read_list(pattern: str, read: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    return lambda text: [read(match) for match in re.findall(pattern, text)]
+
+
+def _say_argument(pair: tuple[str, object]) -> str:
+    return f"`{pair[0]}={pair[1]!r}`"
+
+
+def _read_argument(text: str) -> tuple[str, object]:
+    name, _, value = text[1:-1].partition("=")
+    return name, ast.literal_eval(value)
+
+
+def _read_number(text: str) -> int | float:
+    return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+
+
+def _unquote(text: str) -> str:
+    return text[1:-1]
+
+
+_SLOTS: dict[str, _Slot] = {
+    "column": _Slot(_QUOTED, lambda name: f"`{name}`", _unquote),
+    "columns": _Slot(
+        rf"{_QUOTED}(?:, {_QUOTED})*",
+        _say_list(lambda name: f"`{name}`"),
+        _read_list(_QUOTED, _unquote),
+    ),
+    "number": _Slot(_NUMBER, repr, _read_number),
+    "text": _Slot(_TEXT, _say_text, json.loads),
+    "texts": _Slot(
+        rf"{_TEXT}(?:, {_TEXT})*", _say_list(_say_text), _read_list(_TEXT, json.loads)
+    ),
+    "word": _Slot(r"[A-Za-z0-9_-]+", str, str),
+    "arguments": _Slot(
+        rf"{_QUOTED}(?:, {_QUOTED})*|no arguments",
+        lambda pairs: _say_list(_say_argument)(pairs.items()) or "no arguments",
+        lambda text: dict(_read_list(_QUOTED, _read_argument)(text)),
+    ),
+}
+_FIELD = re.compile(r"\{(\w+):(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A sentence with typed slots, `{name:type}`; types are the keys of `_SLOTS`."""
+
+    template: str
+
+    def say(self, parameters: Mapping[str, Any]) -> str:
+        """The sentence; raises `KeyError` when a slot has no parameter."""
+        return _FIELD.sub(lambda m: _SLOTS[m[2]].say(parameters[m[1]]), self.template)
+
+    def read(self, sentence: str) -> dict[str, Any] | None:
+        """The parameters, or None when this is not a sentence of this phrase."""
+        match = self._pattern.fullmatch(sentence)
+        if match is None:
+            return None
+        return {name: _SLOTS[kind].read(match[name]) for name, kind in self._fields}
+
+    @cached_property
+    def _fields(self) -> tuple[tuple[str, str], ...]:
+        return tuple((m[1], m[2]) for m in _FIELD.finditer(self.template))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Literal text matches itself; each slot becomes a named group."""
+        pieces = _FIELD.split(self.template)
+        pattern = re.escape(pieces[0])
+        for name, kind, literal in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+            pattern += f"(?P<{name}>{_SLOTS[kind].pattern}){re.escape(literal)}"
+        return re.compile(pattern)

@@ -1,0 +1,51 @@
+"""Finds the step classes, so that adding a step touches no list.
+
+Every module in this folder is imported; every concrete subclass of `Step` in it is known by its
+`kind`. Order is by stage, then kind, never by file system.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import get_args
+
+import transform.steps as folder
+from transform.steps.step import Stage, Step
+from transform.task import StepSpec
+
+_STAGES = get_args(Stage)
+
+
+@cache
+def step_classes() -> tuple[type[Step], ...]:
+    """All concrete steps, by stage and then kind."""
+    found: dict[str, type[Step]] = {}
+    for info in pkgutil.iter_modules(folder.__path__):
+        module = importlib.import_module(f"{folder.__name__}.{info.name}")
+        for value in vars(module).values():
+            if _is_step(value) and value.__module__ == module.__name__:
+                assert value.kind not in found, f"two steps of kind {value.kind}"
+                found[value.kind] = value
+    return tuple(sorted(found.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Step) and not inspect.isabstract(value)
+
+
+def resolve(spec: StepSpec) -> Step:
+    """The step of a spec. Raises `ValueError` for an unknown kind or wrong parameters."""
+    for step in step_classes():
+        if step.kind == spec.kind:
+            return step.model_validate(spec.parameters)
+    known = ", ".join(step.kind for step in step_classes())
+    raise ValueError(f"step kind {spec.kind!r} is unknown; expected one of: {known}")
+
+
+def read(sentence: str) -> Step:
+    """The step that says this sentence. Raises `ValueError` unless exactly one does."""
+    readings = [step for cls in step_classes() if (step := cls.read(sentence)) is not None]
+    if len(readings) != 1:
+        raise ValueError(f"{len(readings)} steps say this sentence, expected 1: {sentence!r}")
+    return readings[0]

@@ -1,0 +1,194 @@
+"""What the transform room hands over: a task, public and private parts apart.
+
+`Instructions` is everything that the prose tells a solver, field by field; `TaskSpec` adds where
+it came from; `Draft` adds the rendered files; `Truth` is the executed answer; `Task` joins them.
+Steps are held as kind and parameters, so that this file knows none of them; `steps/registry.py`
+resolves them. Folders are machine-local and never hashed.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from extract.dataset import DatasetRef
+from extract.noun import Noun
+from transform.proposal import Frequency, Problem
+
+Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf"]
+Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
+FileFormat = Literal["csv", "parquet", "sqlite"]
+CellType = Literal["integer", "number", "text", "time"]
+
+ID_COLUMN = "row_id"
+PREDICTION_FILE = "prediction.csv"
+
+
+class StepSpec(Noun):
+    """One instruction as data."""
+
+    kind: str
+    parameters: dict[str, JsonValue]
+
+
+class DataFiles(Noun):
+    """How train and val lie on disk."""
+
+    format: FileFormat
+    parts: int = Field(default=1, ge=1, le=4)
+    """SQLite only: tables `train_1` to `train_n` and `val_1` to `val_n`, joined on the id."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """File names, train before val."""
+        if self.format == "sqlite":
+            return ("data.sqlite",)
+        return (f"train.{self.format}", f"val.{self.format}")
+
+
+class ColumnSpec(Noun):
+    """A column of the train table as a solver must read it."""
+
+    name: str
+    type: CellType
+
+
+class Grid(Noun):
+    """The instants at which a forecast is scored."""
+
+    column: str
+    frequency: Frequency
+    entities: tuple[str, ...]
+    known_ahead: tuple[str, ...]
+    """Covariates that the future rows carry; empty for `ts-cf`."""
+
+
+class Instructions(Noun):
+    """All that the prose says: `wording.say` writes it and `wording.read` gives it back equal."""
+
+    variant: Variant
+    problem: Problem
+    data: DataFiles
+    columns: tuple[ColumnSpec, ...]
+    """Train columns in file order, without the id."""
+    targets: tuple[str, ...]
+    scores: tuple[str, ...] = ()
+    """Score columns of the answer, `class-if` only: `score_<class>` in the model's class order."""
+    metric: Metric
+    grid: Grid | None = None
+    steps: tuple[StepSpec, ...] = ()
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """Columns of `prediction.csv` after the id."""
+        return (*self.targets, *self.scores)
+
+
+class TaskFile(Noun):
+    """One public file of a task."""
+
+    name: str
+    sha256: str
+    bytes: int
+    format: Literal["csv", "parquet", "sqlite", "markdown"]
+    role: Literal["train", "val", "data", "metadata"]
+
+
+class TaskSpec(Noun):
+    """The public side of a task."""
+
+    task_id: str
+    source: DatasetRef
+    source_sha256: str
+    table: str
+    instructions: Instructions
+    question: str
+    """The prose; complete and unambiguous."""
+    files: tuple[TaskFile, ...]
+    dirt: tuple[str, ...] = ()
+    n_rows: int
+    """Rows of train and val together."""
+    n_cols: int
+    """Columns of train without the id."""
+    proposer: str
+
+    @property
+    def task_key(self) -> str:
+        """Hash of the public spec, file hashes included, truth excluded."""
+        return self.content_hash()
+
+
+class Grading(Noun):
+    """What the grader needs beside the truth; published as JSON in `reward_model`."""
+
+    metric: Metric
+    id_column: str = ID_COLUMN
+    targets: tuple[str, ...]
+    scores: tuple[str, ...] = ()
+    label_type: Literal["integer", "text"] | None = None
+    """Type of the labels in truth; None where the target is a number to be predicted."""
+    classes: tuple[str, ...] = ()
+    """Labels that occur in train, as text, sorted."""
+    rtol: float = 1e-5
+    atol: dict[str, float] = Field(default_factory=dict)
+    """Absolute tolerance for each numeric answer column."""
+    n_rows: int
+
+
+class Truth(Noun):
+    """The executed answer: private."""
+
+    path: Path
+    """Parquet table of the id and the answer columns, ascending id."""
+    sha256: str
+    grading: Grading
+    program: str | None = None
+    """Source of `solution.py`, IF only."""
+    skill: str | None = None
+    """JSON that turns a prediction into skill (see `validate/score.py`); None until it is known."""
+
+
+class Draft(Noun):
+    """A task that is laid out but not yet executed."""
+
+    spec: TaskSpec
+    folder: Path
+    """Holds `public/` (what a solver sees) and `private/` (what only we see)."""
+    truth: Truth | None
+    """Set where truth is held out rather than executed (`-mm`, `ts-`)."""
+
+    @property
+    def public(self) -> Path:
+        """Folder with exactly the files of the spec."""
+        return self.folder / "public"
+
+    @property
+    def private(self) -> Path:
+        """Folder with `clean.parquet` (IF: the table that the stated cleaning must restore)."""
+        return self.folder / "private"
+
+
+class Task(Noun):
+    """A draft with its truth."""
+
+    spec: TaskSpec
+    folder: Path
+    truth: Truth
+
+    @property
+    def public(self) -> Path:
+        """Folder with exactly the files of the spec."""
+        return self.folder / "public"
+
+    @property
+    def private(self) -> Path:
+        """See `Draft.private`."""
+        return self.folder / "private"
+
+    @property
+    def task_hash(self) -> str:
+        """What never changes under a release: the key together with the truth."""
+        pair = json.dumps([self.spec.task_key, self.truth.sha256])
+        return hashlib.sha256(pair.encode()).hexdigest()

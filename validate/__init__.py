@@ -1,0 +1,1 @@
+"""Third room: every task is tried, and only a proven one passes."""

@@ -1,0 +1,1 @@
+"""The gates: what a task must prove, one small class a file."""
