@@ -22,6 +22,7 @@ from typing import Any
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _QUOTED = r"`[^`\n]+`"
+_TYPED = rf"{_QUOTED} \([a-z]+\)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def _read_number(text: str) -> int | float:
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 
+def _read_typed(text: str) -> tuple[str, str]:
+    name, _, kind = text.rpartition("` (")
+    return name[1:], kind[:-1]
+
+
 def _unquote(text: str) -> str:
     return text[1:-1]
 
@@ -69,11 +75,17 @@ _SLOTS: dict[str, _Slot] = {
         _say_list(lambda name: f"`{name}`"),
         _read_list(_QUOTED, _unquote),
     ),
+    "typed": _Slot(
+        rf"{_TYPED}(?:, {_TYPED})*",
+        _say_list(lambda pair: f"`{pair[0]}` ({pair[1]})"),
+        _read_list(_TYPED, _read_typed),
+    ),
     "number": _Slot(_NUMBER, repr, _read_number),
     "text": _Slot(_TEXT, _say_text, json.loads),
     "texts": _Slot(
         rf"{_TEXT}(?:, {_TEXT})*", _say_list(_say_text), _read_list(_TEXT, json.loads)
     ),
+    "words": _Slot(r"[a-z0-9 ]+", str, str),
     "word": _Slot(r"[A-Za-z0-9_-]+", str, str),
     "arguments": _Slot(
         rf"{_QUOTED}(?:, {_QUOTED})*|no arguments",

@@ -1,0 +1,94 @@
+"""Runs reference programs without paying for an interpreter: a fork of a process that has already
+imported numpy, pandas and scikit-learn.
+
+Called inside a long-lived worker that never imports polars (a forked child of a process that used
+polars hangs). The child sees a folder that holds copies of the public files alone, has its own
+process group, bounded memory and time, and leaves `prediction.csv`. It is no sandbox: it runs only
+programs that this project wrote.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+PRELOAD = (
+    "numpy",
+    "pandas",
+    "sklearn.discriminant_analysis",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.naive_bayes",
+    "sklearn.neighbors",
+    "sklearn.neural_network",
+    "sklearn.preprocessing",
+    "sklearn.svm",
+    "sklearn.tree",
+)
+"""Modules to import in the worker before the first fork."""
+
+_POLL_S = 0.002
+
+
+class ProgramFailed(Exception):
+    """A program ended without an answer; the message ends with what it printed last."""
+
+
+def run_program(
+    program: str, public: Path, folder: Path, timeout_s: float, memory_mb: int
+) -> Path:
+    """Run `program` in `folder`, made anew with copies of the files in `public`.
+
+    Returns the path of `prediction.csv`. Raises `ProgramFailed`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(public, folder)
+    log = folder.parent / f"{folder.name}.log"
+    child = os.fork()
+    if child == 0:
+        _run_in_child(program, folder, log, memory_mb)
+    status = _wait(child, timeout_s)
+    answer = folder / "prediction.csv"
+    if status != 0 or not answer.is_file():
+        ending = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+        raise ProgramFailed(f"status {status}, answer {answer.is_file()}: {ending}")
+    return answer
+
+
+def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int) -> None:
+    """Never returns: whatever happens, the child ends here and not in the worker's loop."""
+    status = 1
+    try:
+        os.setsid()
+        limit = memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        os.chdir(folder)
+        sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        exec(compile(program, "solution.py", "exec"), {"__name__": "__main__"})
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait(child: int, timeout_s: float) -> int:
+    """Exit status of the child, or -9 when it had to be killed."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(_POLL_S)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -signal.SIGKILL

@@ -1,0 +1,225 @@
+"""Instructions to prose and back: the text of a task is complete, and a machine proves it.
+
+`say` writes one clause a line and one numbered line a step; `read` takes a text apart again and
+gives the equal `Instructions`, so nothing that truth depends on can be left unsaid. Steps word
+themselves (`steps/`); the clauses here word what surrounds them. Texts rewritten by others are not
+understood; `read` refuses what it does not know.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from transform.steps import registry
+from transform.steps.phrase import Phrase
+from transform.task import (
+    ID_COLUMN,
+    PREDICTION_FILE,
+    ColumnSpec,
+    DataFiles,
+    Grid,
+    Instructions,
+    Metric,
+    Variant,
+)
+
+_OPENINGS: dict[Variant, str] = {
+    "class-if": "Classify by following instructions: the answer is right when it equals the one "
+    "that the steps below lead to.",
+    "reg-if": "Predict numbers by following instructions: the answer is right when it equals the "
+    "one that the steps below lead to.",
+    "class-mm": "Classify as well as you can: the choice of features and model is yours.",
+    "reg-mm": "Predict numbers as well as you can: the choice of features and model is yours.",
+    "ts-xf": "Forecast as well as you can, with covariates that are known in advance: the choice "
+    "of features and model is yours.",
+    "ts-cf": "Forecast as well as you can from the past alone: the choice of features and model "
+    "is yours.",
+}
+_PROBLEMS = {"class": "classification", "reg": "regression", "ts": "forecasting"}
+_METRICS: dict[Metric, str] = {
+    "exact": "Grading: 1 if every label equals the reference and every score column agrees within "
+    "the tolerance, else 0.",
+    "allclose": "Grading: 1 if every number agrees with the reference within the tolerance, else "
+    "0.",
+    "macro_f1": "Grading: macro-averaged F1 against the true labels.",
+    "clipped_r2": "Grading: R² against the true values, clipped to [0, 1], averaged over the "
+    "target columns.",
+}
+_FREQUENCIES = {
+    "1min": "every minute",
+    "5min": "every 5 minutes",
+    "10min": "every 10 minutes",
+    "15min": "every 15 minutes",
+    "30min": "every 30 minutes",
+    "1h": "every hour",
+    "1d": "every day",
+    "1w": "every week",
+    "1mo": "every month",
+    "1q": "every quarter",
+    "1y": "every year",
+}
+
+_TWO_FILES = Phrase(
+    "Files: {train:column} is the training table and {val:column} is the table to predict; "
+    "`metadata.md` describes them."
+)
+_ONE_DATABASE = Phrase(
+    "Files: the SQLite database `data.sqlite` holds the training table in {train:columns} and the "
+    "table to predict in {val:columns}; `metadata.md` describes them."
+)
+_COLUMNS = Phrase(
+    "The training table has the id column {id:column}, unique in each table, and these columns: "
+    "{columns:typed}."
+)
+_MISSING = (
+    "An empty cell (NULL in Parquet and SQLite) is a missing value; no other text means missing "
+    "unless a step says so."
+)
+_TARGETS = Phrase("Target: {targets:columns}; the table to predict does not have it.")
+_ONE_SERIES = Phrase("Times: {column:column} holds ISO 8601 instants, {step:words}; one series.")
+_SERIES = Phrase(
+    "Times: {column:column} holds ISO 8601 instants, {step:words}; one series for each combination "
+    "of {entities:columns}."
+)
+_KNOWN = Phrase("Known in advance and given for the rows to predict: {known:columns}.")
+_STEPS = (
+    "Use Python with pandas and scikit-learn. Sort both tables by ascending `row_id` first: "
+    "wherever the order of rows matters, it is this one. Work through the steps in this order; "
+    "each works on the result of the one before, and arguments that are not named keep their "
+    "defaults:"
+)
+_ANSWER = Phrase(
+    "Answer: write {file:column} with the columns {columns:columns} and one row for each row of "
+    "the table to predict, in any order."
+)
+_NUMBERED = re.compile(r"(\d+)\. (.*)", re.DOTALL)
+
+
+def say(instructions: Instructions) -> str:
+    """The prose of a task. Raises `ValueError` when a step does not resolve."""
+    return "\n".join(_lines(instructions))
+
+
+def _lines(told: Instructions) -> Iterator[str]:
+    yield _OPENINGS[told.variant]
+    yield _say_files(told.data)
+    columns = [(column.name, column.type) for column in told.columns]
+    yield _COLUMNS.say({"id": ID_COLUMN, "columns": columns})
+    yield _MISSING
+    yield _TARGETS.say({"targets": told.targets})
+    if told.grid is not None:
+        yield from _say_grid(told.grid)
+    if told.steps:
+        yield _STEPS
+        for number, step in enumerate(told.steps, start=1):
+            yield f"{number}. {registry.resolve(step).say()}"
+    answer = (ID_COLUMN, *told.answer_columns)
+    yield _ANSWER.say({"file": PREDICTION_FILE, "columns": answer})
+    yield _METRICS[told.metric]
+
+
+def _say_files(data: DataFiles) -> str:
+    if data.format == "sqlite":
+        return _ONE_DATABASE.say({side: _part_names(side, data.parts) for side in ("train", "val")})
+    train, val = data.names
+    return _TWO_FILES.say({"train": train, "val": val})
+
+
+def _part_names(side: str, parts: int) -> tuple[str, ...]:
+    return tuple(f"{side}_{number}" for number in range(1, parts + 1))
+
+
+def _say_grid(grid: Grid) -> Iterator[str]:
+    parameters = {
+        "column": grid.column,
+        "step": _FREQUENCIES[grid.frequency],
+        "entities": grid.entities,
+    }
+    yield (_SERIES if grid.entities else _ONE_SERIES).say(parameters)
+    if grid.known_ahead:
+        yield _KNOWN.say({"known": grid.known_ahead})
+
+
+def read(text: str) -> Instructions:
+    """The instructions that `say` turns into this text.
+
+    Raises `ValueError` naming the first line that no clause or step says, or the clause that is
+    missing.
+    """
+    found: dict[str, Any] = {"steps": []}
+    for line in text.split("\n"):
+        _read_line(line, found)
+    try:
+        return _assemble(found)
+    except KeyError as missing:
+        raise ValueError(f"the text has no clause for {missing}") from missing
+
+
+def _read_line(line: str, found: dict[str, Any]) -> None:
+    numbered = _NUMBERED.fullmatch(line)
+    if numbered:
+        if int(numbered[1]) != len(found["steps"]) + 1:
+            raise ValueError(f"step {len(found['steps']) + 1} expected, found: {line[:80]!r}")
+        found["steps"].append(registry.read(numbered[2]).spec())
+        return
+    if line in (_MISSING, _STEPS):
+        return
+    for key, sentences in (("variant", _OPENINGS), ("metric", _METRICS)):
+        for value, sentence in sentences.items():
+            if line == sentence:
+                found[key] = value
+                return
+    for key, phrase in _CLAUSES:
+        parameters = phrase.read(line)
+        if parameters is not None:
+            found[key] = parameters
+            return
+    raise ValueError(f"no clause says this line: {line[:200]!r}")
+
+
+_CLAUSES = (
+    ("files", _TWO_FILES),
+    ("database", _ONE_DATABASE),
+    ("columns", _COLUMNS),
+    ("targets", _TARGETS),
+    ("grid", _SERIES),
+    ("grid", _ONE_SERIES),
+    ("known", _KNOWN),
+    ("answer", _ANSWER),
+)
+
+
+def _assemble(found: dict[str, Any]) -> Instructions:
+    targets = tuple(found["targets"]["targets"])
+    answer = tuple(found["answer"]["columns"])
+    if answer[: 1 + len(targets)] != (ID_COLUMN, *targets):
+        raise ValueError(f"answer columns {answer} do not begin with the id and the targets")
+    return Instructions(
+        variant=found["variant"],
+        problem=_PROBLEMS[found["variant"].split("-")[0]],  # type: ignore[arg-type]
+        data=_read_files(found),
+        columns=tuple(ColumnSpec(name=n, type=t) for n, t in found["columns"]["columns"]),
+        targets=targets,
+        scores=answer[1 + len(targets) :],
+        metric=found["metric"],
+        grid=_read_grid(found),
+        steps=tuple(found["steps"]),
+    )
+
+
+def _read_files(found: dict[str, Any]) -> DataFiles:
+    if "database" in found:
+        return DataFiles(format="sqlite", parts=len(found["database"]["train"]))
+    return DataFiles(format=found["files"]["train"].rpartition(".")[2])
+
+
+def _read_grid(found: dict[str, Any]) -> Grid | None:
+    if "grid" not in found:
+        return None
+    steps = {words: frequency for frequency, words in _FREQUENCIES.items()}
+    return Grid(
+        column=found["grid"]["column"],
+        frequency=steps[found["grid"]["step"]],  # type: ignore[arg-type]
+        entities=tuple(found["grid"].get("entities", ())),
+        known_ahead=tuple(found.get("known", {"known": ()})["known"]),
+    )
