@@ -1,0 +1,344 @@
+"""The one split of a table's rows that all variants of all its proposals share.
+
+A frame and its proposals enter; a `Split` or a `Drop` leaves. One split, because a row that is
+held out in one task must not lie in the train file of another. It depends on the proposals alone,
+never on which of their variants survive.
+
+- By time when a proposal forecasts or names a `split_column`: train is before the cutoff, held out
+  from the cutoff on, and a row without an instant is in neither. The cutoff stands on the grid that
+  is scored.
+- By group when a proposal names a `group_column`: all rows of one value are on one side.
+- Else at random, stratified by the first classification target.
+
+In the latter two, rows that are equal in the columns of any one proposal never straddle. Not
+guaranteed: that every class is on both sides (the proposer asks, the size gate counts), and, by
+time, that no later row repeats an earlier one (the tabular family leaves those out).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from extract.drop import Drop, Reason
+from extract.noun import Noun
+from transform.proposal import Frequency, Proposal
+from transform.size import SizeConfig
+
+_TRUNCATE: dict[Frequency, str] = {
+    "1min": "1m",
+    "5min": "5m",
+    "10min": "10m",
+    "15min": "15m",
+    "30min": "30m",
+    "1h": "1h",
+    "1d": "1d",
+    "1w": "1w",
+    "1mo": "1mo",
+    "1q": "1q",
+    "1y": "1y",
+}
+
+
+class SplitConfig(Noun):
+    """How rows are held out."""
+
+    held_out_share: float = Field(default=0.2, gt=0, lt=0.5)
+    """Share of the rows that is held out; more in tables so small that val would be too short."""
+    largest_share: float = Field(default=0.4, gt=0, lt=1)
+    """By time: where no cutoff holds out less than this, the table cannot be split by time."""
+    attempts: int = Field(default=32, ge=1)
+    """Seeded shuffles tried until every class has its rows on the held-out side."""
+    seed: int = 0
+    size: SizeConfig = SizeConfig()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are held out; it does not travel further than the room."""
+
+    kind: Literal["time", "group", "random"]
+    cutoff: datetime | None
+    """By time: the first held-out instant; None otherwise."""
+    held_out: pl.Series
+    """Boolean, one per row of the table in its order; null: the row is in neither part."""
+    description: str
+    """How rows were split, for people; stable."""
+
+    @property
+    def key(self) -> str:
+        """Eight hexadecimal digits of the description and of every row's side."""
+        sides = self.held_out.cast(pl.Int8).fill_null(2).to_numpy().astype(np.uint8)
+        return hashlib.sha256(self.description.encode() + sides.tobytes()).hexdigest()[:8]
+
+
+def instants(values: pl.Series) -> pl.Series:
+    """The column as Datetime("us"); a column of numbers is read as calendar years.
+
+    Years outside 1 to 9999 become null.
+    """
+    if values.dtype.is_numeric():
+        year = values.cast(pl.Int64, strict=False)
+        year = year.to_frame("y").select(pl.when(pl.col("y").is_between(1, 9999)).then("y"))["y"]
+        return year.to_frame("y").select(pl.datetime("y", 1, 1, time_unit="us"))["y"]
+    return values.cast(pl.Datetime("us"))
+
+
+def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
+    """Starts of the grid cells in which instants lie; weeks start on Monday."""
+    return instants(values).dt.truncate(_TRUNCATE[frequency])
+
+
+def split_rows(
+    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig | None = None
+) -> Split | Drop:
+    """Split the rows of one table for all its proposals.
+
+    `proposals` are all of one table and not empty; they agree on the time column, the grid and the
+    group column, otherwise the table is dropped.
+    """
+    assert proposals, "a split needs a proposal"
+    config = config or SplitConfig()
+    problem = _disagreement(proposals)
+    if problem:
+        return _drop(proposals, Reason.NO_PROPOSAL, problem)
+    if _time_columns(proposals):
+        return _by_time(frame, proposals, config)
+    return _by_unit(frame, proposals, config)
+
+
+def _disagreement(proposals: Sequence[Proposal]) -> str:
+    """What the proposals disagree on, or an empty text."""
+    times = _time_columns(proposals)
+    axes = {proposal.time for proposal in proposals if proposal.time}
+    tabular = [proposal for proposal in proposals if proposal.problem != "forecasting"]
+    groups = {proposal.group_column for proposal in tabular}
+    if len({proposal.table for proposal in proposals}) > 1:
+        return "proposals of several tables cannot share a split"
+    if len(times) > 1 or len(axes) > 1:
+        return f"proposals of one table share a time axis, found {sorted(times)}"
+    if times and any(proposal.split_column is None for proposal in tabular):
+        return f"all tabular proposals are split by the time column {sorted(times)[0]!r} or none is"
+    if len(groups) > 1:
+        return f"proposals of one table share a group column, found {sorted(map(str, groups))}"
+    return ""
+
+
+def _time_columns(proposals: Sequence[Proposal]) -> set[str]:
+    axes = {proposal.time.column for proposal in proposals if proposal.time}
+    return axes | {proposal.split_column for proposal in proposals if proposal.split_column}
+
+
+def _drop(
+    proposals: Sequence[Proposal],
+    reason: Reason,
+    detail: str,
+    found: float | None = None,
+    needed: float | None = None,
+) -> Drop:
+    key = proposals[0].dataset.key
+    return Drop(
+        key=key,
+        source=key,
+        room="transform",
+        reason=reason,
+        detail=f"table {proposals[0].table!r}: {detail}",
+        value=found,
+        threshold=needed,
+    )
+
+
+# --- by time ---------------------------------------------------------------------------------
+
+
+def _by_time(
+    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig
+) -> Split | Drop:
+    """Cut at the grid instant nearest to the wanted share of rows that leaves both sides enough."""
+    (column,) = _time_columns(proposals)
+    axis = next((proposal.time for proposal in proposals if proposal.time), None)
+    when = instants(frame[column])
+    grid = cells(when, axis.frequency) if axis and axis.resample else when
+    counts = grid.drop_nulls().value_counts(name="n").sort(grid.name)
+    before = np.concatenate([[0], counts["n"].to_numpy().cumsum()])
+    cut = _cut(before, proposals, config)
+    if cut is None:
+        detail = f"no instant of {column!r} leaves enough before and after it"
+        return _drop(proposals, Reason.TOO_SMALL, detail, float(before[-1]))
+    cutoff: datetime = counts[grid.name][cut]
+    return Split("time", cutoff, when >= cutoff, f"time {column} >= {cutoff.isoformat()}")
+
+
+def _cut(
+    before: npt.NDArray[np.int64], proposals: Sequence[Proposal], config: SplitConfig
+) -> int | None:
+    """Index of the first held-out instant; `before[i]` counts the rows before instant `i`.
+
+    Tabular tasks count rows, forecasts count instants. Where no cut serves both, forecasts win.
+    """
+    size, n_rows, n_grid = config.size, int(before[-1]), len(before) - 1
+    index, after = np.arange(n_grid), n_rows - before[:-1]
+    tabular = (
+        (before[:-1] >= size.min_train_rows)
+        & (after >= size.min_val_rows)
+        & (after <= config.largest_share * n_rows)
+    )
+    series = (index >= size.shortest_history) & (n_grid - index >= size.min_instants)
+    forecasts = any(proposal.problem == "forecasting" for proposal in proposals)
+    others = any(proposal.problem != "forecasting" for proposal in proposals)
+    fits = [series & tabular] if forecasts and others else []
+    fits += [series] if forecasts else []
+    fits += [tabular] if others else []
+    allowed = next((np.flatnonzero(fit) for fit in fits if fit.any()), None)
+    if allowed is None:
+        return None
+    share = config.held_out_share if others else 1 / (1 + size.history_factor)
+    return int(allowed[np.abs(after[allowed] - share * n_rows).argmin()])
+
+
+# --- by group, or at random ------------------------------------------------------------------
+
+
+def _by_unit(
+    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig
+) -> Split | Drop:
+    """Hold out whole units: groups, or rows that are equal in the columns of a proposal."""
+    group = proposals[0].group_column
+    quota = max(round(config.held_out_share * frame.height), config.size.min_val_rows)
+    if frame.height - quota < config.size.min_train_rows:
+        needed = config.size.min_train_rows + config.size.min_val_rows
+        return _drop(proposals, Reason.TOO_SMALL, "too few rows", frame.height, needed)
+    units = _units(frame, proposals, group)
+    labels = [frame[name] for name in _class_targets(proposals)]
+    held_out = _best_draw(units, labels, quota, _seed(proposals[0], config), config)
+    found = int(held_out.sum())
+    if found < config.size.min_val_rows:
+        detail = "units that may not be split are so large that too few rows can be held out"
+        return _drop(proposals, Reason.TOO_SMALL, detail, found, config.size.min_val_rows)
+    kind: Literal["group", "random"] = "group" if group else "random"
+    description = f"{kind} {group} seed {config.seed}" if group else f"{kind} seed {config.seed}"
+    return Split(kind, None, pl.Series("held_out", held_out), description)
+
+
+def _class_targets(proposals: Sequence[Proposal]) -> list[str]:
+    names = [p.targets[0] for p in proposals if p.problem == "classification"]
+    return list(dict.fromkeys(names))
+
+
+def _seed(proposal: Proposal, config: SplitConfig) -> int:
+    text = f"split {proposal.dataset.key} {proposal.table} {config.seed}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _units(
+    frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None
+) -> npt.NDArray[np.int64]:
+    """Unit of each row: the connected components of being equal in the columns of a proposal."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    keys = {tuple(sorted({*p.targets, *(f.name for f in p.features)})) for p in proposals}
+    codes = [_codes(frame, key) for key in sorted(keys)]
+    if group is not None:
+        known = frame[group].is_not_null().to_numpy()
+        of_group = _codes(frame, (group,))
+        # A row without a group is a group of its own.
+        codes.append(np.where(known, of_group, frame.height + np.arange(frame.height)))
+    rows, nodes, offset = [], [], frame.height
+    for code in codes:
+        rows.append(np.arange(frame.height))
+        nodes.append(code + offset)
+        offset += int(code.max()) + 1
+    row, node = np.concatenate(rows), np.concatenate(nodes)
+    graph = coo_matrix((np.ones(len(row), dtype=np.int8), (row, node)), shape=(offset, offset))
+    components = connected_components(graph, directed=False)[1][: frame.height]
+    return np.unique(components, return_inverse=True)[1].astype(np.int64)
+
+
+def _codes(frame: pl.DataFrame, columns: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """A number for each row, equal exactly where the columns are; missing equals missing."""
+    plain = frame.select(pl.col(name).alias(f"k{i}") for i, name in enumerate(columns))
+    distinct = plain.unique(maintain_order=True).with_row_index("code")
+    joined = plain.join(
+        distinct, on=plain.columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined["code"].to_numpy().astype(np.int64)
+
+
+def _best_draw(
+    units: npt.NDArray[np.int64],
+    labels: Sequence[pl.Series],
+    quota: int,
+    seed: int,
+    config: SplitConfig,
+) -> npt.NDArray[np.bool_]:
+    """The first of some seeded draws in which every class has its rows, else the best one."""
+    codes = [
+        label.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
+        for label in labels
+    ]
+    best: tuple[int, npt.NDArray[np.bool_]] | None = None
+    for attempt in range(config.attempts if codes else 1):
+        drawn = _draw(
+            units, codes[0] if codes else None, quota, np.random.default_rng([seed, attempt])
+        )
+        missing = sum(_short_classes(code, drawn, config.size.min_class_rows) for code in codes)
+        if best is None or missing < best[0]:
+            best = missing, drawn
+        if best[0] == 0:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _short_classes(
+    codes: npt.NDArray[np.int64], held_out: npt.NDArray[np.bool_], least: int
+) -> int:
+    """Number of classes that have too few rows on either side."""
+    n = int(codes.max()) + 1
+    inside = np.bincount(codes[held_out], minlength=n)[1:]
+    outside = np.bincount(codes[~held_out], minlength=n)[1:]
+    return int(((inside < least) | (outside < least)).sum())
+
+
+def _draw(
+    units: npt.NDArray[np.int64],
+    strata: npt.NDArray[np.int64] | None,
+    quota: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.bool_]:
+    """Hold out about `quota` rows, whole units, the same share of every stratum.
+
+    A unit belongs to the stratum of its first row; units too large for the quota stay in train.
+    """
+    sizes = np.bincount(units)
+    first = np.unique(units, return_index=True)[1]
+    stratum = np.zeros(len(sizes), dtype=np.int64) if strata is None else strata[first]
+    order = rng.permutation(len(sizes))
+    held = np.zeros(len(sizes), dtype=np.bool_)
+    for value in np.unique(stratum):
+        members = order[stratum[order] == value]
+        wanted = quota * sizes[members].sum() / len(units)
+        # Rounded up, so that a small class is not left out.
+        held[_fill(members, sizes, np.ceil(wanted))] = True
+    return held[units]
+
+
+def _fill(
+    members: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], wanted: float
+) -> npt.NDArray[np.int64]:
+    """Take members in order while they fit, with a tenth and one row to spare."""
+    taken, rows = [], 0
+    for member in members:
+        if rows >= wanted:
+            break
+        if rows + sizes[member] <= 1.1 * wanted + 1:
+            taken.append(member)
+            rows += sizes[member]
+    return np.array(taken, dtype=np.int64)
