@@ -1,0 +1,85 @@
+# The same few verbs on a laptop and in CI. Every target sets up what it needs: an environment in
+# .venv from requirements.lock, made by uv where uv is found, else by plain venv and pip.
+#
+#   make build-split CONFIG=configs/mirror.yaml MIRROR=../tables OUT=build/release STATE=.opendare
+#   make test PYTHON=/path/to/python3.12        another interpreter, at least 3.11, for a new .venv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: build-split test check bench golden lock clean help
+
+ROOMS := extract transform validate publish flows
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV ?= uv
+
+# Values reach the shell through the environment and are quoted there, so that any path works.
+export CONFIG MIRROR OUT STATE PYTHON UV
+export UV_PYTHON_DOWNLOADS := never
+export UV_COMPILE_BYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without compiled bytecode every start would take seconds; foreign paths would shadow the lock.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+build-split: $(STAMP) ## build a release; takes CONFIG= MIRROR= OUT= STATE=
+	@$(BIN)/opendare build $${CONFIG:+--config "$$CONFIG"} $${MIRROR:+--mirror "$$MIRROR"} \
+	    $${OUT:+--out "$$OUT"} $${STATE:+--state "$$STATE"}
+
+test: $(STAMP) ## run all tests, the fast ones first
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -q -m slow --durations 10
+
+check: $(STAMP) ## format, lint, strict types; prints the sizes of functions and modules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python tests/sizes.py $(ROOMS)
+
+bench: $(STAMP) ## time the builds and the workers
+	@$(BIN)/python tests/bench/bench.py
+
+golden: $(STAMP) ## rewrite tests/golden and print the difference
+	@$(BIN)/python -m pytest -q --rewrite-golden
+
+lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
+	@"$$UV" pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \
+	    --universal --python-version 3.11 --quiet -o requirements.lock
+
+clean: ## remove build/ and all caches; .venv and .opendare stay
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name .git -prune -o -path ./$(VENV) -prune -o -name __pycache__ -print0 \
+	    | xargs -0 rm -rf
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile \
+	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+# A version manager's shim may exist for an interpreter that does not, so candidates are run. Without
+# its stamp .venv is half made and begun anew.
+$(STAMP): requirements.lock pyproject.toml
+	@if "$$UV" --version >/dev/null 2>&1; then uv=1 needs=sys; else uv= needs=ensurepip; fi; \
+	candidates=$${PYTHON:-python3.13 python3.12 python3.11 python3}; \
+	probe="import sys, $$needs; sys.version_info >= (3, 11) and print(sys.executable)"; \
+	for name in $$candidates; do \
+	    python=$$($$name -c "$$probe" 2>/dev/null) && [ -n "$$python" ] && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "OpenDARE needs Python 3.11 or newer with its venv module; none works among:" \
+	        "$$candidates. Name another: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+	    exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$python (once; a minute or two)" >&2; \
+	set -e; \
+	[ -f $@ ] && clear= || clear=--clear; \
+	if [ -n "$$uv" ]; then \
+	    [ -z "$$clear" ] || "$$UV" venv --quiet --clear --python "$$python" $(VENV); \
+	    install() { "$$UV" pip install --quiet --python $(BIN)/python "$$@"; }; \
+	else \
+	    "$$python" -m venv $$clear $(VENV); \
+	    install() { $(BIN)/python -m pip install --quiet "$$@"; }; \
+	fi; \
+	install --require-hashes -r requirements.lock; \
+	install --no-deps --no-build-isolation -e .; \
+	$(BIN)/python -m compileall -q $(ROOMS); \
+	touch $@

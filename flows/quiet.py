@@ -1,0 +1,41 @@
+"""Makes Prefect a guest: its files under STATE, its server on loopback, its voice low.
+
+Prefect reads its settings once, when it is imported, so `quiet_environment` comes first. What a
+user has set already is kept, a server of their own (`PREFECT_API_URL`) included; only the home is
+always ours, because a profile in another one could point a build at a remote account. Nothing here
+stops the temporary server that is left behind when a build is killed by force.
+"""
+
+import os
+from pathlib import Path
+
+_SETTINGS = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # The default of 20 s is not enough on a loaded machine, and running out of it is fatal.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "240",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "DO_NOT_TRACK": "1",
+}
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def quiet_environment(state: Path) -> None:
+    """Set the environment for Prefect; call it before anything imports Prefect.
+
+    Makes `state/prefect` its home, and keeps loopback traffic away from a configured proxy.
+    """
+    home = state.resolve() / "prefect"
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ.pop("PREFECT_PROFILE", None)
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
+    for name in ("NO_PROXY", "no_proxy"):
+        direct = [host for host in os.environ.get(name, "").split(",") if host]
+        missing = [host for host in _LOOPBACK if host not in direct and "*" not in direct]
+        os.environ[name] = ",".join([*direct, *missing])

@@ -1,0 +1,266 @@
+"""The knobs of a build under one root: a YAML file, then the environment, then the command line.
+
+Every knob is a field of a small model beside the idea that reads it; here they are only nested.
+`load` gives the settings or a `ConfigurationError` that names each wrong field, what was found,
+what is allowed and where it came from; `resolved` gives what a release may say about them. Whether
+the values make a good release is not judged here.
+
+The environment says `OPENDARE_SEED=7` or `OPENDARE_GATES__NOT_CONSTANT__LARGEST_SHARE=0.95`, the
+command line `--set gates.not_constant.largest_share=0.95`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    DirectoryPath,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from extract.noun import Noun
+from flows.lab import LabConfig
+from validate.gate import Gate
+from validate.registry import gate_classes
+
+_PREFIX = "OPENDARE_"
+_NESTING = "__"
+_LONGEST_VALUE = 80
+
+
+class ConfigurationError(Exception):
+    """Settings that cannot be used; the message is complete, one line for each wrong field."""
+
+
+class SourceConfig(Noun):
+    """Where datasets come from."""
+
+    kind: Literal["bundled", "mirror"]
+    """`bundled`: real tables inside scikit-learn and statsmodels; `mirror`: a directory."""
+    mirror: DirectoryPath | None = None
+    """Directory in Kaggle's layout, `<owner>/<slug>/`; only for the kind of that name."""
+
+    @model_validator(mode="after")
+    def _mirror_where_read(self) -> Self:
+        if self.kind == "mirror" and self.mirror is None:
+            raise ValueError("source.mirror names the directory: use --mirror DIR")
+        if self.kind == "bundled" and self.mirror is not None:
+            raise ValueError("no mirror, or source.kind mirror: use --config configs/mirror.yaml")
+        return self
+
+
+class WorkersConfig(Noun):
+    """What this machine can carry; never part of a release."""
+
+    count: int | None = Field(default=None, ge=1)
+    """Worker processes side by side; None: one per core, at most 8."""
+    lab: LabConfig = LabConfig()
+
+    @property
+    def processes(self) -> int:
+        """Worker processes side by side."""
+        return self.count or min(os.cpu_count() or 1, 8)
+
+
+if TYPE_CHECKING:
+    Gates = Noun
+else:
+    Gates = create_model(
+        "Gates",
+        __base__=Noun,
+        __doc__="One field for each gate, by its name; each gate is its own configuration.",
+        **{gate.name: (gate, Field(default_factory=gate)) for gate in gate_classes()},
+    )
+
+
+class Settings(BaseSettings):
+    """All of a build's configuration."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=_PREFIX,
+        env_nested_delimiter=_NESTING,
+        validate_default=True,
+    )
+
+    source: SourceConfig
+    state: Path = Path(".opendare")
+    """What a build remembers: store, ledger, logs."""
+    out: Path = Path("build/release")
+    """The release folder; replaced as a whole."""
+    seed: int = Field(default=0, ge=0)
+    """Every random choice is derived from this and a stable key."""
+    gates: Gates = Field(default_factory=Gates)
+    workers: WorkersConfig = WorkersConfig()
+
+    @field_validator("out")
+    @classmethod
+    def _replaces_nothing_else(cls, out: Path, others: ValidationInfo) -> Path:
+        source: SourceConfig | None = others.data.get("source")
+        mirror = source.mirror if source else None
+        for place in (others.data.get("state"), Path.cwd(), mirror):
+            if place is not None and place.resolve().is_relative_to(out.resolve()):
+                raise ValueError(f"a folder of its own; this one holds {place}")
+        if mirror is not None and out.resolve().is_relative_to(mirror.resolve()):
+            raise ValueError(f"a folder outside the mirror {mirror}")
+        return out
+
+    def gate_models(self) -> tuple[Gate, ...]:
+        """The gates with their thresholds, in the order in which they run."""
+        return tuple(getattr(self.gates, gate.name) for gate in gate_classes())
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Values of one origin, nested by section."""
+
+    origin: str
+    values: dict[str, Any]
+
+    def depth(self, path: Sequence[int | str]) -> int:
+        """How many steps of `path` this layer's values reach."""
+        node: Any = self.values
+        for steps, name in enumerate(path):
+            if not isinstance(node, dict) or name not in node:
+                return steps
+            node = node[name]
+        return len(path)
+
+
+def load(
+    config: Path, assignments: Sequence[str] = (), named: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from `config`, the environment, and the command line, each overriding the last.
+
+    `assignments` are texts `path.to.field=value`, values in YAML; `named` maps paths to texts that
+    are taken as they stand and override everything. Raises `ConfigurationError`.
+    """
+    layers = (
+        _Layer("the command line", _from_flags(assignments, named or {})),
+        _Layer("the environment", _from_environment()),
+        _Layer(str(config), _from_file(config)),
+    )
+    sources = tuple(InitSettingsSource(Settings, layer.values) for layer in layers)
+    try:
+        return Settings(_build_sources=(sources, {}))
+    except ValidationError as error:
+        lines = [_explain(detail, layers) for detail in error.errors()]
+        raise ConfigurationError("\n".join(["wrong configuration:", *lines])) from None
+
+
+def resolved(settings: Settings) -> dict[str, JsonValue]:
+    """What `config.json` says: all that shapes a release.
+
+    Without paths, the kind of source, and what this machine can carry, so that builds of the same
+    data are equal wherever they ran.
+    """
+    shaping = settings.model_copy().model_dump(exclude={"source", "workers"})
+    return _without_paths(shaping)
+
+
+def _without_paths(node: dict[str, Any]) -> dict[str, JsonValue]:
+    return {
+        name: _without_paths(value) if isinstance(value, dict) else value
+        for name, value in node.items()
+        if not isinstance(value, Path)
+    }
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read configuration {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ConfigurationError(f"{path} must hold sections by name, such as `source:`")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _from_environment() -> dict[str, Any]:
+    for variable in os.environ:
+        name, nested, _ = variable.removeprefix(_PREFIX).lower().partition(_NESTING)
+        if variable.startswith(_PREFIX) and nested and name not in Settings.model_fields:
+            allowed = ", ".join(Settings.model_fields)
+            raise ConfigurationError(
+                f"environment variable {variable}: found section {name!r}; allowed: {allowed}"
+            )
+    try:
+        return EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise ConfigurationError(f"environment variables {_PREFIX}*: {error}") from None
+
+
+def _from_flags(assignments: Sequence[str], named: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not all(path.split(".")):
+            raise ConfigurationError(f"--set {assignment}: expected path.to.field=value")
+        try:
+            _put(values, path, yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise ConfigurationError(f"--set {assignment}: the value is not YAML") from None
+    for path, text in named.items():
+        _put(values, path, text)
+    return values
+
+
+def _put(values: dict[str, Any], path: str, value: object) -> None:
+    *sections, field = path.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigurationError(f"--set {path}: {section} already has the value {inner!r}")
+        values = inner
+    values[field] = value
+
+
+def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
+    path = detail["loc"]
+    # Of layers that reach equally far the first wins; what none names is missing in the file.
+    nearest = max(layers, key=lambda layer: layer.depth(path))
+    origin = (nearest if nearest.depth(path) else layers[-1]).origin
+    found = repr(detail["input"])
+    if len(found) > _LONGEST_VALUE:
+        found = f"{found[:_LONGEST_VALUE]}…"
+    if detail["type"] == "missing":
+        found = "nothing"
+    if detail["type"] == "extra_forbidden":
+        found = f"an unknown name with value {found}"
+        allowed = "one of " + ", ".join(_fields_at(path[:-1]))
+    else:
+        allowed = detail["msg"].removeprefix("Value error, ")
+    where = ".".join(map(str, path))
+    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin})"
+
+
+def _fields_at(path: Sequence[int | str]) -> list[str]:
+    """Names that the section at `path` may hold."""
+    model: type[BaseModel] = Settings
+    for name in path:
+        inner = model.model_fields[str(name)].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    return list(model.model_fields)
