@@ -1,0 +1,392 @@
+"""Forecasting tasks: a panel of series on a grid, cut at one instant.
+
+A proposal and the table's split enter; drafts of `ts-cf` (the past alone) and, where covariates of
+the source are known in advance, of `ts-xf` leave, or a `Drop`. Both share grid, cutoff, entities,
+rows and horizon. The cut is made on the grid that is scored, scored values are observed ones, and
+raw rows of a resampled table never ship, so that no answer can be computed from train. Whether
+anything can be forecast is for validation to find out.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import polars.selectors as cs
+from pydantic import Field
+
+from extract.dataset import RawDataset
+from extract.drop import Drop
+from extract.noun import Noun
+from transform.baseline import season_length, seasonal_naive
+from transform.draft import Layout, assign_ids, derive_seed, identify, lay_out, too_small
+from transform.proposal import Aggregation, Frequency, Proposal
+from transform.render import cell_types, pick_format
+from transform.size import SizeConfig
+from transform.split import Split, cells, instants
+from transform.task import ID_COLUMN, Draft, Grid, Instructions, Variant
+
+_SERIES, _STEP, _SIDE = " series", " step", " held out"
+"""Scratch columns; shipped names never begin with a space."""
+_GIVE_AWAY = 0.99
+"""Correlation with the target at the same instant above which a covariate is not told ahead."""
+_SAME_SHARE = 0.9
+"""Share of rows on which a column repeats the target of another instant."""
+_MAX_SHIFT = 31
+_MIN_SHARE = 0.5
+"""Scored instants of a series as a share of the horizon."""
+_DIGITS = 12
+"""Significant digits of means and sums, so that they do not depend on the order of adding."""
+_AGGREGATED_NOTE = "Several rows of the source were aggregated into each row."
+_REPEATED_NOTE = "Repeated rows, and instants with several different rows, were left out."
+
+_HORIZONS: dict[Frequency, int] = {
+    "1min": 96,
+    "5min": 96,
+    "10min": 96,
+    "15min": 96,
+    "30min": 96,
+    "1h": 48,
+    "1d": 28,
+    "1w": 26,
+    "1mo": 24,
+    "1q": 24,
+    "1y": 24,
+}
+
+
+class ForecastingConfig(Noun):
+    """How large a forecasting task may be."""
+
+    max_entities: int = Field(default=20, ge=1)
+    """Series of a panel: those with the longest history, then by name."""
+    max_train_rows: int = Field(default=20_000, ge=1)
+    """Rows of train; of longer histories the most recent part ships."""
+    max_horizon: dict[Frequency, int] = Field(default_factory=lambda: dict(_HORIZONS))
+    """Most scored instants for each step of the grid."""
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """All series of a task on their grid."""
+
+    proposal: Proposal
+    train: pl.DataFrame
+    """Rows with all targets before the cutoff, by series and time."""
+    scored: pl.DataFrame
+    """Rows with all targets from the cutoff on; `_STEP` counts the scored instants from 0."""
+    known_ahead: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def draft_forecasts(
+    raw: RawDataset,
+    frame: pl.DataFrame,
+    proposal: Proposal,
+    split: Split,
+    config: ForecastingConfig,
+    size: SizeConfig,
+    folder: Path,
+) -> tuple[Draft | Drop, ...]:
+    """Lay out `ts-cf`, and `ts-xf` before it when a covariate is known in advance.
+
+    One `Drop` when history, future or series are too few.
+    """
+    panel = _panel(frame, proposal, split, config, size)
+    if isinstance(panel, tuple):
+        what, found, needed = panel
+        task_id = identify(proposal, "ts-cf", split)
+        return (too_small(proposal, task_id, "ts-cf", what, found, needed),)
+    variants: tuple[Variant, ...] = ("ts-xf", "ts-cf") if panel.known_ahead else ("ts-cf",)
+    return tuple(
+        lay_out(raw, proposal, _layout(panel, variant, split), folder) for variant in variants
+    )
+
+
+Shortage = tuple[str, float, float]
+"""What there is too little of, how much was found, how much is needed."""
+
+
+def _panel(
+    frame: pl.DataFrame,
+    proposal: Proposal,
+    split: Split,
+    config: ForecastingConfig,
+    size: SizeConfig,
+) -> _Panel | Shortage:
+    """The panel that is shipped, or what it lacks."""
+    assert proposal.time is not None, "a forecast has a time axis"
+    on_grid, notes = _on_grid(_sided(frame, proposal, split), proposal)
+    past, future = (on_grid.filter(side).drop(_SIDE) for side in (~pl.col(_SIDE), pl.col(_SIDE)))
+    time = proposal.time.column
+    most = config.max_horizon[proposal.time.frequency]
+    scored = _scored(past, future, time, min(most, future[time].n_unique()), config, size)
+    if isinstance(scored, tuple):
+        return scored
+    kept = past.join(scored.select(_SERIES).unique(), on=_SERIES, how="semi").sort(_SERIES, time)
+    horizon = scored[_STEP].n_unique()
+    longest = max(config.max_train_rows // kept[_SERIES].n_unique(), size.history_factor * horizon)
+    train = kept.group_by(_SERIES, maintain_order=True).tail(longest)
+    spoilt = [name for name in _covariates(train, proposal) if _foretells(train, name, proposal)]
+    train = train.drop(spoilt, *(c.name for c in train if c.null_count() == train.height))
+    return _Panel(proposal, train, scored, _known_ahead(train, proposal), notes)
+
+
+def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
+    assert proposal.time is not None
+    others = {proposal.time.column, *proposal.entities, *proposal.targets, _SERIES}
+    return [name for name in train.columns if name not in others]
+
+
+# --- the grid ---------------------------------------------------------------------------------
+
+
+def _sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame:
+    """Rows with instant, entity and side, by time; the columns in shipped order."""
+    assert proposal.time is not None
+    time = instants(frame[proposal.time.column]).alias(proposal.time.column)
+    names = _columns(frame, proposal)
+    sided = frame.with_columns(time, split.held_out.alias(_SIDE)).select(*names, _SIDE)
+    floats = sided.select(cs.float()).columns
+    tidy = sided.with_columns(
+        *(pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in floats),
+        cs.string().replace("", None),
+        (cs.boolean() - cs.by_name(_SIDE)).cast(pl.Int64),
+    )
+    return tidy.drop_nulls([time.name, *proposal.entities, _SIDE]).sort(
+        time.name, maintain_order=True
+    )
+
+
+def _columns(frame: pl.DataFrame, proposal: Proposal) -> list[str]:
+    """Time, entities, targets, then the numbers and the covariates known ahead in table order."""
+    assert proposal.time is not None
+    first = [proposal.time.column, *proposal.entities, *proposal.targets]
+    features = {feature.name for feature in proposal.features}
+    others = [
+        column.name
+        for column in frame
+        if column.name not in first
+        and (
+            column.name in proposal.known_ahead or (column.name in features and _is_number(column))
+        )
+    ]
+    return [*first, *others]
+
+
+def _is_number(column: pl.Series) -> bool:
+    return column.dtype.is_numeric() or column.dtype == pl.Boolean
+
+
+def _on_grid(rows: pl.DataFrame, proposal: Proposal) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """One row with all targets for each series and instant, and what was done to get there.
+
+    An instant with rows on both sides of the cutoff is left out.
+    """
+    assert proposal.time is not None
+    time = proposal.time.column
+    cell = cells(rows[time], proposal.time.frequency)
+    if proposal.time.resample:
+        grid = _aggregate(rows.with_columns(cell), proposal)
+        # The first and the last cell may hold a part of what happened in them.
+        grid = grid.filter(pl.col(time).is_between(cell.min(), cell.max(), closed="none"))
+        note = _AGGREGATED_NOTE
+    else:
+        # A source that has one instant in each cell keeps its own, for example month ends.
+        own = rows[time].n_unique() == cell.n_unique()
+        distinct = (rows if own else rows.with_columns(cell)).unique(maintain_order=True)
+        grid = distinct.filter(pl.len().over(time, *proposal.entities) == 1)
+        note = _REPEATED_NOTE if grid.height < rows.height else ""
+    grid = grid.filter(pl.col(_SIDE).n_unique().over(time) == 1).drop_nulls(proposal.targets)
+    return _numbered(grid, proposal.entities), (note,) if note else ()
+
+
+def _numbered(grid: pl.DataFrame, entities: tuple[str, ...]) -> pl.DataFrame:
+    """The grid with the number of the series, in order of the names of the entities."""
+    if not entities:
+        return grid.with_columns(pl.lit(0, pl.UInt32).alias(_SERIES))
+    names = grid.select(entities).unique().sort(entities).with_row_index(_SERIES)
+    return grid.join(names, on=entities, maintain_order="left")
+
+
+def _aggregate(rows: pl.DataFrame, proposal: Proposal) -> pl.DataFrame:
+    """Cells of the grid; a cell without an observed value is missing, whatever the aggregation."""
+    assert proposal.time is not None
+    keys = [*proposal.entities, proposal.time.column, _SIDE]
+    how: dict[str, Aggregation] = dict(proposal.aggregations)
+    values = [name for name in rows.columns if name not in keys]
+    grid = rows.group_by(keys, maintain_order=True).agg(
+        _aggregated(pl.col(name), how.get(name, "mean"), rows.schema[name]) for name in values
+    )
+    return grid.select(rows.columns)
+
+
+def _aggregated(values: pl.Expr, how: Aggregation, dtype: pl.DataType) -> pl.Expr:
+    seen = values.drop_nulls()
+    if how == "count":
+        return seen.len().cast(pl.Int64)
+    if how == "last" or not dtype.is_numeric():
+        return seen.last()
+    if how == "mean":
+        return seen.mean().round_sig_figs(_DIGITS)
+    if how == "sum":
+        total = seen.sum().round_sig_figs(_DIGITS) if dtype.is_float() else seen.sum()
+        return pl.when(seen.len() > 0).then(total)
+    return seen.max() if how == "max" else seen.min()
+
+
+# --- what is scored ---------------------------------------------------------------------------
+
+
+def _scored(
+    past: pl.DataFrame,
+    future: pl.DataFrame,
+    time: str,
+    most: int,
+    config: ForecastingConfig,
+    size: SizeConfig,
+) -> pl.DataFrame | Shortage:
+    """Rows of the first instants after the cutoff, of the series with enough before and after."""
+    history = (
+        past.group_by(_SERIES)
+        .agg(pl.len().alias("n"))
+        .sort(pl.col("n"), pl.col(_SERIES), descending=[True, False])
+    )
+    held_out = future.group_by(_SERIES).agg(pl.len().alias("after"))
+    long = history.filter(pl.col("n") >= size.shortest_history).join(
+        held_out.filter(pl.col("after") >= _MIN_SHARE * size.min_instants),
+        on=_SERIES,
+        maintain_order="left",
+    )
+    if long.is_empty():
+        found = int(history["n"][0]) if history.height else 0
+        return "instants of history before scored ones", found, size.shortest_history
+    lengths = long["n"].head(config.max_entities).to_list()
+    typical: int = lengths[len(lengths) // 2]
+    horizon = size.horizon(typical, most)
+    enough = long.filter(pl.col("n") >= size.history_factor * horizon).head(config.max_entities)
+    rows = _first_instants(future.join(enough, on=_SERIES, how="semi"), time, horizon)
+    complete = pl.len().over(_SERIES) >= _MIN_SHARE * horizon
+    rows = _first_instants(rows.filter(complete), time, horizon)
+    counts = (
+        ("scored instants", rows[time].n_unique(), size.min_instants),
+        ("scored rows", rows.height, size.min_scored_rows),
+    )
+    short = next((count for count in counts if count[1] < count[2]), None)
+    return short or rows.sort(_SERIES, time)
+
+
+def _first_instants(rows: pl.DataFrame, time: str, horizon: int) -> pl.DataFrame:
+    """Rows of the first `horizon` observed instants, numbered by `_STEP`."""
+    step = (pl.col(time).rank("dense") - 1).cast(pl.Int64).alias(_STEP)
+    return rows.with_columns(step).filter(pl.col(_STEP) < horizon)
+
+
+# --- what would give answers away -------------------------------------------------------------
+
+
+def _foretells(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
+    """Whether a column of the past repeats a target of a later instant."""
+    return any(_repeats(train, name, proposal, -lead) for lead in range(1, _MAX_SHIFT + 1))
+
+
+def _repeats(train: pl.DataFrame, name: str, proposal: Proposal, lag: int) -> bool:
+    """Whether a column equals a target `lag` rows before it on nearly all rows of the series."""
+    if not train.schema[name].is_numeric():
+        return False
+    shares = train.select(
+        (pl.col(name) == pl.col(target).shift(lag).over(_SERIES)).mean().alias(target)
+        for target in proposal.targets
+    )
+    return any((share or 0) > _SAME_SHARE for share in shares.row(0))
+
+
+def _known_ahead(train: pl.DataFrame, proposal: Proposal) -> tuple[str, ...]:
+    """Covariates that future rows may carry; empty when none tells more than calendar and name."""
+    names = [
+        name
+        for name in _covariates(train, proposal)
+        if name in proposal.known_ahead
+        and not _follows(train, name, proposal)
+        and not any(_repeats(train, name, proposal, lag) for lag in range(_MAX_SHIFT + 1))
+    ]
+    assert proposal.time is not None
+    time = proposal.time.column
+    return tuple(names) if any(not _is_calendar(train, n, time) for n in names) else ()
+
+
+def _follows(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
+    """Whether a number moves with a target at the same instant, in all or in the median series."""
+    if not train.schema[name].is_numeric():
+        return False
+    for target in proposal.targets:
+        pairs = train.select(
+            _SERIES, pl.col(name).cast(pl.Float64), pl.col(target).cast(pl.Float64)
+        ).drop_nulls()
+        r = pl.corr(name, target).abs().fill_nan(0).alias("r")
+        within = pairs.group_by(_SERIES).agg(r)["r"].median()
+        if max(pairs.select(r).item() or 0, within or 0) > _GIVE_AWAY:  # type: ignore[operator]
+            return True
+    return False
+
+
+def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
+    """Whether the series and one field of the calendar decide the value."""
+    when = pl.col(time).dt
+    fields = (pl.lit(0), when.month(), when.day(), when.weekday(), when.hour())
+    values = train.filter(pl.col(name).is_not_null())
+    counts = [pl.col(name).n_unique().over(_SERIES, field).max() for field in fields]
+    if values.select(pl.min_horizontal(counts)).item() == 1:
+        return True
+    is_number = train.schema[name].is_numeric()
+    return is_number and bool(values.select((pl.col(name) == when.year()).all()).item())
+
+
+# --- layout -----------------------------------------------------------------------------------
+
+
+def _layout(panel: _Panel, variant: Variant, split: Split) -> Layout:
+    proposal = panel.proposal
+    assert proposal.time is not None
+    task_id = identify(proposal, variant, split)
+    known = panel.known_ahead if variant == "ts-xf" else ()
+    train, solved = assign_ids(
+        panel.train.drop(_SERIES), panel.scored, derive_seed("row ids", task_id)
+    )
+    val = solved.select(ID_COLUMN, proposal.time.column, *proposal.entities, *known)
+    numbers = [pl.col(name).cast(pl.Float64) for name in proposal.targets]
+    told = Instructions(
+        variant=variant,
+        problem="forecasting",
+        data=pick_format(task_id, train.columns, val.columns),
+        columns=cell_types(train, val),
+        targets=proposal.targets,
+        metric="clipped_r2",
+        grid=Grid(
+            column=proposal.time.column,
+            frequency=proposal.time.frequency,
+            entities=proposal.entities,
+            known_ahead=known,
+        ),
+    )
+    truth = solved.select(ID_COLUMN, *numbers)
+    skill = json.dumps({"entities": list(_skill(panel, solved))})
+    return Layout(task_id, told, train, val, truth=truth, skill=skill, notes=panel.notes)
+
+
+def _skill(panel: _Panel, solved: pl.DataFrame) -> Iterator[dict[str, object]]:
+    """Per series: its rows, season, and the error of seasonal naive for each target."""
+    axis = panel.proposal.time
+    assert axis is not None
+    season = season_length(axis.frequency, panel.train[axis.column])
+    past = panel.train.partition_by(_SERIES, as_dict=True)
+    for key, rows in solved.sort(_SERIES, _STEP).group_by(_SERIES, maintain_order=True):
+        mae = {}
+        for target in panel.proposal.targets:
+            history = past[key][target].cast(pl.Float64).to_numpy()
+            error = rows[target].cast(pl.Float64).to_numpy() - seasonal_naive(
+                history, season, rows[_STEP].to_list()
+            )
+            mae[target] = float(abs(error).mean())
+        yield {"row_ids": rows[ID_COLUMN].to_list(), "season": season, "mae": mae}
