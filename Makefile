@@ -55,8 +55,8 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile \
 	    | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-# A version manager's shim may exist for an interpreter that does not, so candidates are run. Without
-# its stamp .venv is half made and begun anew.
+# A version manager's shim may exist for an interpreter that does not, so candidates are run. A .venv
+# without its stamp is half made and begun anew.
 $(STAMP): requirements.lock pyproject.toml
 	@if "$$UV" --version >/dev/null 2>&1; then uv=1 needs=sys; else uv= needs=ensurepip; fi; \
 	candidates=$${PYTHON:-python3.13 python3.12 python3.11 python3}; \
@@ -71,12 +71,12 @@ $(STAMP): requirements.lock pyproject.toml
 	fi; \
 	echo "setting up $(VENV) with $$python (once; a minute or two)" >&2; \
 	set -e; \
-	[ -f $@ ] && clear= || clear=--clear; \
 	if [ -n "$$uv" ]; then \
-	    [ -z "$$clear" ] || "$$UV" venv --quiet --clear --python "$$python" $(VENV); \
+	    [ -f $@ ] || "$$UV" venv --quiet --clear --python "$$python" $(VENV); \
 	    install() { "$$UV" pip install --quiet --python $(BIN)/python "$$@"; }; \
 	else \
-	    "$$python" -m venv $$clear $(VENV); \
+	    [ -f $@ ] && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+	        || "$$python" -m venv --clear $(VENV); \
 	    install() { $(BIN)/python -m pip install --quiet "$$@"; }; \
 	fi; \
 	install --require-hashes -r requirements.lock; \

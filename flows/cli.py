@@ -64,10 +64,13 @@ def _build(arguments: argparse.Namespace) -> int:
         named = {"source.mirror": arguments.mirror, "out": arguments.out, "state": arguments.state}
         given = {key: value for key, value in named.items() if value is not None}
         settings = load(arguments.config or DEFAULT_CONFIG, arguments.set, given)
+        quiet_environment(settings.state)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    quiet_environment(settings.state)
+    except OSError as error:
+        print(f"cannot write to --state {settings.state}: {error.strerror}", file=sys.stderr)
+        return 2
     from flows.build import build
 
     return build(settings)

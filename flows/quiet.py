@@ -27,9 +27,12 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 def quiet_environment(state: Path) -> None:
     """Set the environment for Prefect; call it before anything imports Prefect.
 
-    Makes `state/prefect` its home, and keeps loopback traffic away from a configured proxy.
+    Makes `state/prefect` its home, and keeps loopback traffic away from a configured proxy. Raises
+    `OSError` when `state` cannot be made.
     """
     home = state.resolve() / "prefect"
+    # Prefect would make its home, but not the folders above it.
+    home.mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
     os.environ.pop("PREFECT_PROFILE", None)
     for name, value in _SETTINGS.items():

@@ -27,7 +27,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_jsonable_python
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -173,11 +173,12 @@ def resolved(settings: Settings) -> dict[str, JsonValue]:
     Without paths, the kind of source, and what this machine can carry, so that builds of the same
     data are equal wherever they ran.
     """
-    shaping = settings.model_copy().model_dump(exclude={"source", "workers"})
-    return _without_paths(shaping)
+    shaping = settings.model_dump(exclude={"source", "workers"})
+    values: dict[str, JsonValue] = to_jsonable_python(_without_paths(shaping))
+    return values
 
 
-def _without_paths(node: dict[str, Any]) -> dict[str, JsonValue]:
+def _without_paths(node: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _without_paths(value) if isinstance(value, dict) else value
         for name, value in node.items()
@@ -248,9 +249,9 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
         found = "nothing"
     if detail["type"] == "extra_forbidden":
         found = f"an unknown name with value {found}"
-        allowed = "one of " + ", ".join(_fields_at(path[:-1]))
+        allowed = ", ".join(_fields_at(path[:-1])) or "no name at all"
     else:
-        allowed = detail["msg"].removeprefix("Value error, ")
+        allowed = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     where = ".".join(map(str, path))
     return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin})"
 
