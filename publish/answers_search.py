@@ -1,0 +1,195 @@
+"""Searches every public file of a release for answers.
+
+Enters a release folder, nothing else; leave findings, none for a good release. Three ways in which
+an answer can stand outside `data/answers` are looked for:
+
+- **its hash or file**: a truth's SHA-256 in any text, a truth among the task files, a reference
+  program in a task's row, a file or table that no task names;
+- **the target itself** in the held-out file of its own task;
+- **the held-out row with its true target** in any table of the same source, train or held-out,
+  whichever task ships it, found by equal values in all columns that both have.
+
+The last applies to held-out truth (`-mm`, `ts-`), not to executed truth, which occurs nowhere in
+the data. A row is proof in the task's own train table and wherever all its columns are; where a
+sibling shares only some columns, it counts only when the shared features single the row out, so
+that coincidence is no finding. Paraphrased or transformed answers are not found.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from extract.noun import Noun
+from publish.contents import Contents, comparable, read_tables
+from publish.parquet import Row
+from transform.task import ID_COLUMN
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_EXECUTED = ("class-if", "reg-if", "ts-if")
+
+
+class Finding(Noun):
+    """An answer in a public place."""
+
+    task_id: str
+    """The task whose answer it is; empty for a file that belongs to none."""
+    place: str
+    """The file, by its path in the release or by task and name."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A task as a solver and a grader see it together."""
+
+    row: Row
+    tables: Mapping[str, pl.DataFrame]
+    held_out: pl.DataFrame
+    """Val joined with truth, without the id."""
+    targets: tuple[str, ...]
+
+    @property
+    def task_id(self) -> str:
+        return str(self.row["task_id"])
+
+    @property
+    def train(self) -> pl.DataFrame:
+        return self.tables["train"].drop(ID_COLUMN)
+
+
+def find_answers(release: Path) -> tuple[Finding, ...]:
+    """All answers found outside `data/answers`, sorted by task and place."""
+    rows = [row for path in _shards(release, "tasks*") for row in _rows(path)]
+    rows.sort(key=lambda row: (row["source_ref"], row["task_id"]))
+    contents = Contents(release)
+    findings = [*_hashes(release, rows), *_strangers(rows, contents)]
+    shards = _shards(release, "answers")
+    answers = {row["task_id"]: row["truth"] for path in shards for row in _rows(path)}
+    for _, group in groupby(rows, key=lambda row: row["source_ref"]):
+        opened = [_open(row, contents, answers[row["task_id"]]) for row in group]
+        for task in opened:
+            findings += _in_tables(task, opened)
+    return tuple(sorted(findings, key=lambda finding: finding.model_dump_json()))
+
+
+def _shards(release: Path, folder: str) -> list[Path]:
+    return sorted(release.glob(f"data/{folder}/*.parquet"))
+
+
+def _rows(path: Path) -> list[Row]:
+    # `ParquetFile`, since `read_table` would take a folder called `a=b` above it for a column.
+    rows: list[Row] = pq.ParquetFile(path).read().to_pylist()
+    return rows
+
+
+def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
+    tables = read_tables(row["files"], contents)
+    targets = json.loads(row["reward_model"]["ground_truth"])["targets"]
+    answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
+    features = tables["val"].drop(targets, strict=False)
+    held_out = features.join(answer, on=ID_COLUMN).drop(ID_COLUMN)
+    return _Opened(row, tables, held_out, tuple(targets))
+
+
+# --- hashes, programs, files that belong to nobody ----------------------------------------------
+
+
+def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[Finding]:
+    """Hashes of truths in any text, and programs in the rows of their tasks."""
+    owners: dict[str, str] = {}
+    programs: dict[str, str] = {}
+    for path in _shards(release, "answers"):
+        for answer in _rows(path):
+            owners[answer["sha256"]] = answer["task_id"]
+            programs[answer["task_id"]] = answer["solution"]
+    for path in sorted(release.rglob("*")):
+        name = path.relative_to(release).as_posix()
+        if path.is_file() and not name.startswith("data/answers/") and "__pycache__" not in name:
+            for found in sorted(owners.keys() & set(_HASH.findall(_text(path)))):
+                yield Finding(task_id=owners[found], place=name, detail="SHA-256 of the truth")
+    for row in rows:
+        program = programs.get(row["task_id"])
+        if program and program in f"{row['question']}\n{row['spec_json']}":
+            yield Finding(task_id=row["task_id"], place="tasks", detail="the reference program")
+
+
+def _text(path: Path) -> str:
+    """All text of a file; of Parquet files every column but binary ones."""
+    if path.suffix != ".parquet":
+        return path.read_text(encoding="utf-8", errors="replace")
+    shard = pq.ParquetFile(path)
+    columns = [field.name for field in shard.schema_arrow if str(field.type) != "binary"]
+    return "\n".join(
+        json.dumps(shard.read_row_group(group, columns=columns).to_pylist(), default=str)
+        for group in range(shard.num_row_groups)
+    )
+
+
+def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[Finding]:
+    """Stored files that no task names."""
+    named = {file["sha256"] for row in rows for file in row["files"]}
+    for sha256 in sorted(set(contents) - named):
+        yield Finding(task_id="", place=f"data/files: {sha256}", detail="no task names this file")
+
+
+# --- held-out rows -------------------------------------------------------------------------------
+
+
+def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
+    """The target in its own val, strange tables, held-out rows in the source's tables."""
+    shown = sorted(set(task.targets) & set(task.tables["val"].columns))
+    if shown:
+        yield _finding(task, task, "val", f"holds the target {shown[0]!r}")
+    for name in sorted(task.tables.keys() - {"train", "val"}):
+        yield _finding(task, task, name, "is a table that no task names")
+    if task.row["variant"] in _EXECUTED:
+        return
+    for sibling in siblings:
+        for name in ("train", "val"):
+            if sibling is task and name == "val":
+                continue
+            n_rows = _n_shown(task, sibling.tables[name], own=sibling is task)
+            if n_rows:
+                detail = f"holds {n_rows} of {task.held_out.height} held-out rows with their target"
+                yield _finding(task, sibling, name, detail)
+
+
+def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> Finding:
+    return Finding(task_id=task.task_id, place=f"{table} of {holder.task_id}", detail=detail)
+
+
+def _n_shown(task: _Opened, table: pl.DataFrame, own: bool) -> int:
+    """Held-out rows of a task whose features and target stand in one row of a table."""
+    shared = [name for name in task.held_out.columns if name in table.columns]
+    features = [name for name in shared if name not in task.targets]
+    if not features or len(features) == len(shared):
+        return 0
+    rows = task.held_out
+    if not own and len(shared) < len(rows.columns):
+        rows = rows.filter(pl.struct(features).is_unique())
+        rows = _matching(rows, task.train, features, "anti")
+    return _matching(rows, table, shared, "semi").height
+
+
+def _matching(rows: pl.DataFrame, table: pl.DataFrame, on: Sequence[str], how: Any) -> pl.DataFrame:
+    """Rows that do (`semi`) or do not (`anti`) occur in a table by value, missing equal missing."""
+    mixed = [name for name in on if rows[name].dtype != table[name].dtype]
+    left, right = _as_numbers(rows, mixed), _as_numbers(table.select(on), mixed)
+    return left.join(right, on=on, how=how, nulls_equal=True)
+
+
+def _as_numbers(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Rows in which the named text columns are numbers, as numbers; other rows cannot match."""
+    casts = [pl.col(name).cast(pl.Float64, strict=False) for name in names]
+    kept = [
+        cast.is_not_null() | pl.col(name).is_null() for cast, name in zip(casts, names, strict=True)
+    ]
+    return table.filter(pl.all_horizontal(kept)).with_columns(casts) if names else table

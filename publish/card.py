@@ -1,0 +1,219 @@
+"""The dataset card: what `README.md` of a release says to people and to loaders.
+
+Enter the counts of every config, the shipped tasks and the refusals; leaves Markdown with YAML
+front matter. Every command on it is run by a test in a finished release. Text from outside stands
+on it only escaped.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import yaml
+
+from extract.drop import Drop
+from publish.attribution import licence_link
+from publish.release import SplitCount
+from publish.tasks import CANARY, Placed
+
+_CATEGORIES = {
+    "class": "tabular-classification",
+    "reg": "tabular-regression",
+    "ts": "time-series-forecasting",
+}
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**9, "100K<n<1M"))
+
+_ABOUT = """\
+# OpenDARE
+
+Data-science tasks with answers that a program can check. Each task is a question about files made
+from a real public dataset: follow stated instructions exactly (`-if`), model a held-out target
+freely (`-mm`), or forecast (`ts-`). Truth was computed by execution or held out from the source,
+and every task passed the gates listed in its `checks`.
+"""
+
+_USE = """\
+## Load
+
+Run these in the folder of the release (`datasets` does not take `.` for it).
+
+```python
+from pathlib import Path
+
+from datasets import load_dataset
+
+tasks = load_dataset(str(Path.cwd()), "tasks", split="eval")
+```
+
+```python
+import polars as pl
+
+tasks = pl.read_parquet("data/tasks/eval-*.parquet")
+```
+
+```python
+import duckdb
+
+tasks = duckdb.sql("SELECT task_id, question FROM 'data/tasks/eval-*.parquet'").fetchall()
+```
+
+Write the files of a task where a solver works:
+
+```python
+from pathlib import Path
+
+import polars as pl
+
+task = pl.read_parquet("data/tasks/eval-*.parquet").row(0, named=True)
+contents = pl.scan_parquet("data/files/*.parquet")
+work = Path("work") / task["task_id"]
+work.mkdir(parents=True, exist_ok=True)
+for file in task["files"]:
+    found = contents.filter(pl.col("sha256") == file["sha256"]).collect()
+    (work / file["name"]).write_bytes(found["content"][0])
+```
+
+## Score
+
+A solver leaves `prediction.csv`. Scoring needs Python with numpy and pyarrow, this folder, and
+nothing else:
+
+```bash
+python score.py --release . --task {task_id} prediction.csv
+```
+
+The result is one JSON object with score, reward and a reason code. `--predictions DIR` scores
+`<task_id>/prediction.csv` for every task; a missing prediction counts 0.
+
+## Train
+
+The rows of `tasks` have the columns that verl reads (`data_source`, `prompt`, `ability`,
+`reward_model`, `extra_info`); give the Parquet files of the split `train` as its training files.
+For other trainers `prompt` is a list of messages and all other columns are arguments of a reward:
+
+```python
+from pathlib import Path
+
+from score import load_answers, score
+
+answers = {answer.task_id: answer for answer in load_answers(".", split="train")}
+
+
+def reward(task_id: str, work: Path) -> float:
+    return score(answers[task_id], work / "prediction.csv", "peer").reward
+```
+
+Give a solver the question and the files, keep `data/answers` out of its reach, and train on the
+split `train` only.
+"""
+
+_LIMITS = """\
+## Known issues and limits
+
+- The data is as true as its sources; descriptions in `metadata.md` are untrusted text.
+- Sources are public, so a model may have seen the held-out values; the freshest sources are `eval`.
+- Near-duplicate sources are recognised only where `sources.cluster` says so.
+- `floor`, `ceiling`, `ladder` and `difficulty` are null until they are measured.
+- Domain and language are labels by keyword.
+- Every row bears the canary `{canary}`. Please leave files that contain it out of pre-training.
+- `answer_hash` in `reward_model.ground_truth` is `sha256(salt + ":" + sha256 of the truth file)`,
+  in hexadecimal, with `salt = sha256("opendare:" + task_key)`. It proves an answer and gives none
+  away.
+
+## Citation
+
+```bibtex
+@misc{{opendare,
+  title = {{OpenDARE: verifiable data-science tasks from public tables}},
+  note = {{Release {release}}}
+}}
+```
+"""
+
+
+def card(
+    release: str, counts: Sequence[SplitCount], placed: Sequence[Placed], rejects: Sequence[Drop]
+) -> str:
+    """The whole text of `README.md`."""
+    evals = (e.task.spec.task_id for e in placed if e.side == "eval" and e.lane == "open")
+    parts = [
+        f"---\n{_front_matter(counts, placed)}---\n",
+        _ABOUT,
+        f"## Contents\n\n{_config_table(counts)}\n{_task_table(placed)}",
+        _USE.replace("{task_id}", min(evals)),
+        f"## How tasks were refused\n\n{_funnel(rejects)}",
+        f"## Licences\n\n{_licences(placed)}",
+        _LIMITS.format(canary=CANARY, release=release),
+    ]
+    return "\n".join(parts)
+
+
+def _front_matter(counts: Sequence[SplitCount], placed: Sequence[Placed]) -> str:
+    variants = {entry.task.spec.instructions.variant for entry in placed}
+    kinds = sorted({variant.split("-")[0] for variant in variants})
+    body = {
+        "pretty_name": "OpenDARE",
+        "license": "other",
+        "license_name": "per-source",
+        "license_link": "LICENSES.md",
+        "language": ["en"],
+        "task_categories": [_CATEGORIES[kind] for kind in kinds],
+        "tags": ["data-science", "tabular", "agents", "verifiable-rewards"],
+        "size_categories": [next(name for most, name in _SIZES if len(placed) < most)],
+        "configs": _configs(counts),
+    }
+    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+
+
+def _configs(counts: Sequence[SplitCount]) -> list[dict[str, object]]:
+    """All configs with rows: `datasets` raises on a split without any."""
+    configs: list[dict[str, object]] = []
+    for name in dict.fromkeys(count.config for count in counts if count.rows):
+        files = [{"split": c.split, "path": c.path} for c in counts if c.config == name]
+        default = {"default": True} if name == "tasks" else {}
+        configs.append({"config_name": name, **default, "data_files": files})
+    return configs
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def _config_table(counts: Sequence[SplitCount]) -> str:
+    rows = [(f"`{c.config}`", f"`{c.split}`", c.rows, f"`{c.path}`") for c in counts]
+    return _table(("config", "split", "rows", "files"), rows)
+
+
+def _task_table(placed: Sequence[Placed]) -> str:
+    tasks: Counter[tuple[str, str]] = Counter()
+    sources: dict[tuple[str, str], set[str]] = {}
+    for entry in placed:
+        for variant in (entry.task.spec.instructions.variant, "all"):
+            tasks[variant, entry.side] += 1
+            sources.setdefault((variant, entry.side), set()).add(entry.source.ref.key)
+    variants = sorted({variant for variant, _ in tasks} - {"all"})
+    cells = [(variant, side) for variant in [*variants, "all"] for side in ("train", "eval")]
+    rows = [(v, s, tasks[v, s], len(sources.get((v, s), ()))) for v, s in cells]
+    return _table(("variant", "split", "tasks", "sources"), rows)
+
+
+def _funnel(rejects: Sequence[Drop]) -> str:
+    if not rejects:
+        return "Nothing was refused.\n"
+    rooms = ("extract", "transform", "validate", "publish")
+    counts = Counter((drop.room, drop.reason) for drop in rejects)
+    ordered = sorted(counts.items(), key=lambda item: (rooms.index(item[0][0]), -item[1], item[0]))
+    rows = [(room, f"`{reason}`", count) for (room, reason), count in ordered]
+    return _table(("room", "reason", "refused"), rows) + "\nOne row each in the config `rejects`.\n"
+
+
+def _licences(placed: Sequence[Placed]) -> str:
+    sources = {entry.source.ref.key: entry.source.licence for entry in placed}
+    tasks = Counter(entry.source.licence.spdx for entry in placed)
+    groups = Counter((licence.lane, licence.spdx) for licence in sources.values())
+    rows = [
+        (lane, licence_link(spdx), n, tasks[spdx]) for (lane, spdx), n in sorted(groups.items())
+    ]
+    table = _table(("lane", "licence", "sources", "tasks"), rows)
+    text = "Every row names its licence; creators, addresses and changes are in `LICENSES.md`."
+    return f"{table}\n{text} The default config holds the open lane only.\n"

@@ -1,0 +1,45 @@
+"""The list of everything in a release, written last: a folder without it is not a release.
+
+Enters a finished folder; leaves `manifest.json` with path, bytes and SHA-256 of every other file.
+It protects from accidents, not from somebody who rewrites the manifest too.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from publish.release import ReleaseFile
+
+MANIFEST = "manifest.json"
+FORMAT = "opendare-release-1"
+
+
+def list_files(folder: Path) -> tuple[ReleaseFile, ...]:
+    """All files of a folder but manifest and byte code, sorted by path, hashed anew."""
+    found = []
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != MANIFEST and "__pycache__" not in path.parts:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found.append(ReleaseFile(path=name, sha256=digest, bytes=path.stat().st_size))
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def write_manifest(folder: Path, release: str) -> tuple[ReleaseFile, ...]:
+    """Hash all files, write the manifest and give its entries."""
+    files = list_files(folder)
+    body = {"format": FORMAT, "release": release, "files": [file.model_dump() for file in files]}
+    (folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    return files
+
+
+def read_manifest(folder: Path) -> tuple[ReleaseFile, ...] | None:
+    """The entries, or None when the folder holds no manifest of ours."""
+    try:
+        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if body["format"] != FORMAT:
+            return None
+        return tuple(ReleaseFile.model_validate(entry) for entry in body["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

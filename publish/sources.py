@@ -1,0 +1,49 @@
+"""One row for each dataset that was read: where it came from and what it may be used for.
+
+Enter the datasets of a build, also those that gave no task; leave rows without any of their data.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from extract.dataset import RawDataset
+from publish.parquet import write_rows
+
+SOURCES = pa.schema(
+    {
+        "ref": pa.string(),
+        "version": pa.int64(),
+        "updated_at": pa.string(),
+        "sha256": pa.string(),
+        "license": pa.string(),
+        "evidence": pa.list_(pa.string()),
+        "lane": pa.string(),
+        "creator": pa.string(),
+        "title": pa.string(),
+        "url": pa.string(),
+        "cluster": pa.string(),
+    }
+)
+
+
+def write_sources(folder: Path, sources: Sequence[RawDataset], clusters: Mapping[str, str]) -> None:
+    """Write all sources by ref; `cluster` is null where none was computed."""
+    rows = [
+        {
+            "ref": source.ref.key,
+            "version": source.ref.version,
+            "updated_at": source.updated_at,
+            "sha256": source.sha256,
+            "license": source.licence.spdx,
+            "evidence": list(source.licence.evidence),
+            "lane": source.licence.lane,
+            "creator": source.creator,
+            "title": source.title,
+            "url": source.url,
+            "cluster": clusters.get(source.ref.key),
+        }
+        for source in sorted(sources, key=lambda source: (source.ref.key, source.ref.version))
+    ]
+    write_rows(folder, "sources", SOURCES, rows)

@@ -1,0 +1,88 @@
+"""Puts a finished release in place of the old one, whole or not at all.
+
+A release is written into a hidden sibling of its destination and exchanged with it in one step, so
+a reader never sees half of one and a killed build leaves the old one as it was. Two builds into
+one destination at the same time are not supported.
+"""
+
+import ctypes
+import os
+import shutil
+from pathlib import Path
+
+from publish.manifest import MANIFEST, list_files, read_manifest
+from publish.release import PublishError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def start(out: Path) -> Path:
+    """An empty folder beside `out` to write into.
+
+    Raises `PublishError` when `out` holds anything that no release wrote: it would be lost.
+    """
+    staged, replaced = _siblings(out)
+    if replaced.exists() and not out.exists():
+        replaced.rename(out)
+    _refuse_foreign(out)
+    for leftover in (staged, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    staged.mkdir(parents=True)
+    return staged
+
+
+def finish(out: Path) -> bool:
+    """Move the staged folder to `out`; False when `out` already held the same bytes."""
+    staged, replaced = _siblings(out)
+    if _equal(staged, out):
+        shutil.rmtree(staged)
+        return False
+    if not out.exists():
+        staged.rename(out)
+    elif _exchange(staged, out):
+        shutil.rmtree(staged)
+    else:
+        out.rename(replaced)
+        staged.rename(out)
+        shutil.rmtree(replaced)
+    return True
+
+
+def _siblings(out: Path) -> tuple[Path, Path]:
+    out = out.resolve()
+    return out.with_name(f".{out.name}.staged"), out.with_name(f".{out.name}.replaced")
+
+
+def _refuse_foreign(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise PublishError(f"{out} is a file; expected a folder. Name another output folder.")
+    present = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    known = {file.path for file in read_manifest(out) or ()} | {MANIFEST}
+    foreign = sorted(name for name in present - known if "__pycache__" not in name)
+    if foreign or (present and read_manifest(out) is None):
+        what = ", ".join(foreign[:3]) or "an unreadable manifest"
+        raise PublishError(
+            f"{out} holds files that no release wrote ({what}); replacing the folder would lose "
+            "them. Move them away or name another output folder."
+        )
+
+
+def _equal(staged: Path, out: Path) -> bool:
+    """True when both hold the same files with the same bytes; manifests are compared as bytes."""
+    if read_manifest(out) is None:
+        return False
+    same = (staged / MANIFEST).read_bytes() == (out / MANIFEST).read_bytes()
+    return same and list_files(out) == read_manifest(out)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    arguments = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return bool(rename(*arguments) == 0)

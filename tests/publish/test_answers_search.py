@@ -1,0 +1,133 @@
+"""Planted answers are found wherever they are put; coincidence is not an answer."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from publish.answers_search import find_answers
+from publish.folder import PublishConfig, publish
+from publish.release import PublishError
+
+N_TRAIN = 45
+
+
+@pytest.fixture
+def publish_with(workshop: Any, build: Any, tmp_path: Path) -> Callable[..., Path]:
+    """Publishes the build with more tasks."""
+
+    def run(*items: Any, replace: bool = False) -> Path:
+        ids = {item.task.spec.task_id for item in items}
+        kept = [item for item in build.released if item.task.spec.task_id not in ids]
+        out = tmp_path / "release"
+        publish([*kept, *items], build.sources, [], PublishConfig(), {}, out)
+        return out
+
+    return run
+
+
+def _remake(workshop: Any, source: Any, variant: str, **tables: pl.DataFrame) -> Any:
+    """The task made again with other tables."""
+    found = next(workshop.folder.glob(f"ann__{source.ref.slug}__v2__{variant}-*"), None)
+    formats = {"reg-mm": "csv", "reg-if": "parquet", "ts-cf": "sqlite"}
+    if found:
+        shutil.rmtree(found)
+    return workshop.released(source, variant, formats[variant], **tables)
+
+
+def test_finds_nothing_in_a_good_release(publish_with: Any) -> None:
+    assert find_answers(publish_with()) == ()
+
+
+@pytest.mark.parametrize("variant", ["reg-mm", "reg-if", "ts-cf"])
+def test_finds_one_held_out_row_in_a_train_table(
+    workshop: Any, build: Any, publish_with: Any, variant: str
+) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source)
+    leaking = pl.concat(
+        [rows[:N_TRAIN], rows[-1:].with_columns(row_id=pl.lit(999, dtype=pl.Int64))]
+    )
+    with pytest.raises(PublishError, match=rf"train of ann__open5__v2__{variant}.*holds 1 of 15"):
+        publish_with(_remake(workshop, source, variant, train=leaking))
+
+
+def test_finds_rows_written_in_another_form(workshop: Any, build: Any, publish_with: Any) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source)
+    shown = rows[-2:].with_columns(pl.col("rooms").cast(pl.Float64), pl.col("day") + "T00:00:00")
+    shown = shown.select(reversed(rows.columns))
+    marked = rows.with_columns(pl.col("area").cast(pl.String), pl.col("rooms").cast(pl.Float64))
+    marked = marked[:N_TRAIN].with_columns(
+        area=pl.when(pl.int_range(N_TRAIN) > 0).then("area").otherwise(pl.lit("n/a"))
+    )
+    leaking = pl.concat([marked, shown.with_columns(pl.col("area").cast(str))], how="diagonal")
+    with pytest.raises(PublishError, match=r"train of ann__open5__v2__reg-if.*holds 2 of 15"):
+        publish_with(_remake(workshop, source, "reg-if", train=leaking))
+
+
+def test_finds_the_target_in_a_siblings_val(workshop: Any, build: Any, publish_with: Any) -> None:
+    source = build.sources[5]
+    val = workshop.rows(source)[N_TRAIN:].drop("rooms")
+    with pytest.raises(PublishError, match=r"val of ann__open5__v2__reg-if.*holds 15 of 15"):
+        publish_with(_remake(workshop, source, "reg-if", val=val))
+
+
+def test_finds_the_target_in_its_own_val(workshop: Any, build: Any, publish_with: Any) -> None:
+    source = build.sources[5]
+    val = workshop.rows(source)[N_TRAIN:]
+    with pytest.raises(PublishError, match=r"val of .*holds the target 'price'"):
+        publish_with(_remake(workshop, source, "reg-mm", val=val))
+
+
+def test_a_few_shared_columns_are_no_proof(workshop: Any, build: Any, publish_with: Any) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source)
+    by_town = rows.select("row_id", "town", "price")
+    by_town = by_town.with_columns(other=pl.int_range(60))
+    assert find_answers(publish_with(_remake(workshop, source, "reg-if", train=by_town))) == ()
+
+
+def test_a_held_out_row_without_its_target_is_no_answer(
+    workshop: Any, build: Any, publish_with: Any
+) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source).with_columns(
+        pl.when(pl.int_range(60) < N_TRAIN).then("price").alias("price")
+    )
+    assert find_answers(publish_with(_remake(workshop, source, "reg-if", train=rows))) == ()
+
+
+def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path: Path) -> None:
+    out = publish_with()
+    truth = build.released[3].task.truth
+    with (out / "README.md").open("a") as card:
+        card.write(f"\nthe truth is {truth.sha256}\n")
+    rejects = out / "data/rejects/rejects-00000-of-00001.parquet"
+    table = pl.read_parquet(rejects)
+    row = dict.fromkeys(table.columns) | {"key": "x", "evidence": f"={truth.sha256}="}
+    pl.concat([table, pl.DataFrame([row], schema=table.schema)]).write_parquet(rejects)
+    shard = out / "data/files/open-00000-of-00001.parquet"
+    files = pl.read_parquet(shard)
+    content = {"sha256": truth.sha256, "name": "a", "content": truth.path.read_bytes()}
+    pl.concat([files, pl.DataFrame([content], schema=files.schema)]).write_parquet(shard)
+    places = {finding.place: finding for finding in find_answers(out)}
+    assert set(places) == {
+        "README.md",
+        "data/rejects/rejects-00000-of-00001.parquet",
+        "data/files/open-00000-of-00001.parquet",
+        f"data/files: {truth.sha256}",
+    }
+    assert places["README.md"].task_id == build.released[3].task.spec.task_id
+
+
+def test_finds_the_reference_program(workshop: Any, build: Any, publish_with: Any) -> None:
+    item = build.released[8]
+    assert item.task.truth.program
+    spec = item.task.spec.model_copy(update={"question": f"Run {item.task.truth.program}"})
+    item = item.model_copy(update={"task": item.task.model_copy(update={"spec": spec})})
+    with pytest.raises(PublishError, match="the reference program"):
+        publish_with(item)

@@ -1,0 +1,228 @@
+"""The walk through the room: what is written, what is refused, and that nothing else differs."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from extract.drop import Drop
+from publish.folder import PublishConfig, publish
+from publish.manifest import read_manifest
+from publish.release import PublishError
+from publish.split import SplitEvidence
+from validate.verdict import Check, Verdict
+
+REJECT = Drop(
+    key="ann/dead",
+    source="ann/dead",
+    room="extract",
+    reason="no_table",
+    detail="found <script>alert(1)</script>",
+    value=0.0,
+)
+CONFIG = PublishConfig()
+
+
+def _run(build: Any, out: Path, **changes: Any) -> Any:
+    fields = {"rejects": [REJECT], "config": CONFIG, "resolved": {"seed": 1}} | changes
+    given = {"released": build.released, "sources": build.sources, "out": out} | fields
+    return publish(**given)
+
+
+def _bytes(folder: Path) -> dict[str, str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def _rows(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    paths = sorted(folder.glob(pattern))
+    assert paths, f"no file {pattern}"
+    return [row for path in paths for row in pq.ParquetFile(path).read().to_pylist()]
+
+
+def test_writes_the_contract(build: Any, tmp_path: Path) -> None:
+    out = tmp_path / "release"
+    release = _run(build, out)
+    assert sorted(_bytes(out)) == [
+        "CHANGELOG.md",
+        "LICENSES.md",
+        "README.md",
+        "config.json",
+        "data/answers/open-00000-of-00001.parquet",
+        "data/answers/share-alike-00000-of-00001.parquet",
+        "data/files/open-00000-of-00001.parquet",
+        "data/files/share-alike-00000-of-00001.parquet",
+        "data/lite/eval-00000-of-00001.parquet",
+        "data/rejects/rejects-00000-of-00001.parquet",
+        "data/sources/sources-00000-of-00001.parquet",
+        "data/tasks/eval-00000-of-00001.parquet",
+        "data/tasks/train-00000-of-00001.parquet",
+        "data/tasks_share-alike/eval-00000-of-00001.parquet",
+        "data/tasks_share-alike/train-00000-of-00001.parquet",
+        "manifest.json",
+        "score.py",
+    ]
+    assert (out / "score.py").read_bytes() == Path("validate/score.py").read_bytes()
+    assert json.loads((out / "config.json").read_text()) == {"seed": 1}
+    assert read_manifest(out) == release.files
+    assert {f.path: f.sha256 for f in release.files}.items() <= _bytes(out).items()
+    assert [(c.config, c.split, c.rows) for c in release.counts] == [
+        ("tasks", "train", 12),
+        ("tasks", "eval", 3),
+        ("tasks_share-alike", "train", 1),
+        ("tasks_share-alike", "eval", 1),
+        ("lite", "eval", 3),
+        ("files", "train", 32),
+        ("answers", "train", 17),
+        ("sources", "train", 8),
+        ("rejects", "train", 1),
+    ]
+
+
+def test_evaluates_on_the_freshest_source(build: Any, tmp_path: Path) -> None:
+    _run(build, tmp_path / "release")
+    evals = _rows(tmp_path / "release", "data/tasks/eval-*.parquet")
+    assert {row["source_ref"] for row in evals} == {"ann/open5"}
+    assert [row["extra_info"]["index"] for row in evals] == [0, 1, 2]
+    train = _rows(tmp_path / "release", "data/tasks/train-*.parquet")
+    assert "ann/open5" not in {row["source_ref"] for row in train}
+    assert [row["task_id"] for row in train] == sorted(row["task_id"] for row in train)
+
+
+def test_same_bytes_whatever_the_order_and_place(make_build: Any, tmp_path: Path) -> None:
+    one, other = make_build(tmp_path / "one"), make_build(tmp_path / "elsewhere" / "other")
+    drops = [REJECT, REJECT.model_copy(update={"key": "ann/also", "source": "ann/also"})]
+    _run(one, tmp_path / "a", rejects=drops)
+    other.released.reverse()
+    other.sources.reverse()
+    _run(other, tmp_path / "deep" / "b", rejects=drops[::-1])
+    assert _bytes(tmp_path / "a") == _bytes(tmp_path / "deep" / "b")
+    for name in ("README.md", "LICENSES.md", "config.json", "manifest.json"):
+        assert str(tmp_path) not in (tmp_path / "a" / name).read_text()
+
+
+def test_touches_nothing_when_nothing_changed(build: Any, tmp_path: Path) -> None:
+    out = tmp_path / "release"
+    assert _run(build, out).changed
+    inode = (out / "manifest.json").stat().st_ino
+    assert not _run(build, out).changed
+    assert (out / "manifest.json").stat().st_ino == inode
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_empty_table_of_rejects_is_written(build: Any, tmp_path: Path) -> None:
+    _run(build, tmp_path / "release", rejects=[])
+    assert _rows(tmp_path / "release", "data/rejects/*.parquet") == []
+
+
+def test_one_open_source_stops_the_build(workshop: Any, build: Any, tmp_path: Path) -> None:
+    single = workshop.source("single")
+    item = workshop.released(single)
+    alike = [item for item in build.released if "alike" in item.task.spec.task_id]
+    with pytest.raises(PublishError, match=r"at least 2 unrelated sources.*found 1: ann/single"):
+        _run(build, tmp_path / "r", released=[item, *alike], sources=[single, *build.sources])
+    assert not (tmp_path / "r").exists()
+
+
+def test_twins_stand_on_one_side(build: Any, tmp_path: Path) -> None:
+    twins = dict.fromkeys(["ann/open5", "ann/alike1", "ann/open0"], "twin")
+    ages = {source.ref.key: source.updated_at for source in build.sources}
+    _run(build, tmp_path / "r", evidence=SplitEvidence(ages, twins))
+    sides = {
+        row["source_ref"]: row["extra_info"]["split"]
+        for row in _rows(tmp_path / "r", "data/tasks*/*.parquet")
+    }
+    assert len({sides[ref] for ref in twins}) == 1
+    clusters = {row["ref"]: row["cluster"] for row in _rows(tmp_path / "r", "data/sources/*")}
+    assert clusters["ann/open0"] == "twin"
+    assert clusters["ann/open1"] is None
+
+
+def test_a_lane_with_one_source_is_refused_and_says_so(build: Any, tmp_path: Path) -> None:
+    kept = [item for item in build.released if "alike1" not in item.task.spec.task_id]
+    release = _run(build, tmp_path / "r", released=kept)
+    assert [drop.reason for drop in release.refused] == ["lane_too_small"]
+    assert not (tmp_path / "r" / "data" / "tasks_share-alike").exists()
+    rejects = _rows(tmp_path / "r", "data/rejects/*.parquet")
+    assert [(row["reason"], row["room"]) for row in rejects if row["variant"] == "reg-mm"] == [
+        ("lane_too_small", "publish")
+    ]
+
+
+def test_recipes_and_rows_that_are_too_large_are_refused(
+    workshop: Any, build: Any, tmp_path: Path
+) -> None:
+    recipe = workshop.source("recipe", lane="recipe-only")
+    large = workshop.source("large")
+    items = [workshop.released(recipe), workshop.released(large, question="x" * 1_000_000)]
+    sources = [*build.sources, recipe, large]
+    release = _run(build, tmp_path / "r", released=[*build.released, *items], sources=sources)
+    assert [drop.reason for drop in release.refused] == ["row_too_large", "lane_withheld"]
+
+
+def test_owed_work_and_refused_tasks_stop_the_release(build: Any, tmp_path: Path) -> None:
+    owed = REJECT.model_copy(update={"transient": True})
+    with pytest.raises(PublishError, match="1 items are owed, first ann/dead"):
+        _run(build, tmp_path / "r", rejects=[owed])
+    first = build.released[0]
+    check = Check(name="controls", verdict="error")
+    verdict = Verdict(task_id=first.task.spec.task_id, checks=(check,))
+    failed = first.model_copy(update={"verdict": verdict})
+    with pytest.raises(PublishError, match="1 tasks did not pass"):
+        _run(build, tmp_path / "r", released=[failed, *build.released[1:]])
+    with pytest.raises(PublishError, match="1 task ids occur twice"):
+        _run(build, tmp_path / "r", released=[first, *build.released])
+
+
+def test_a_changed_file_in_the_store_stops_the_release(build: Any, tmp_path: Path) -> None:
+    (build.released[0].task.public / "val.csv").write_text("other")
+    with pytest.raises(PublishError, match=r"val\.csv has sha256"):
+        _run(build, tmp_path / "r")
+
+
+def test_release_and_changelog_follow_the_previous_release(
+    workshop: Any, build: Any, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    _run(build, first, config=PublishConfig(release="v2026.01"))
+    assert "First release: 17 tasks" in (first / "CHANGELOG.md").read_text()
+    extra = workshop.source("extra", "2019-01-01")
+    gone = build.released[0].task.spec.task_id
+    why = REJECT.model_copy(update={"key": gone, "reason": "not_learnable"})
+    changed = build.released[1]
+    spec = changed.task.spec.model_copy(update={"question": "Predict `price`, please."})
+    changed = changed.model_copy(update={"task": changed.task.model_copy(update={"spec": spec})})
+    released = [workshop.released(extra), changed, *build.released[2:]]
+    config = PublishConfig(release="v2026.02", previous=first)
+    given = {"released": released, "sources": [*build.sources, extra], "config": config}
+    _run(build, second, **given, rejects=[why])
+    text = (second / "CHANGELOG.md").read_text()
+    assert f"- `{gone}`: not\\_learnable" in text
+    assert "### Added (1)\n\n- `ann__extra__v2__reg-mm" in text
+    assert f"- `{changed.task.spec.task_id}`: question or files differ" in text
+    assert text.index("## v2026.02") < text.index("## v2026.01")
+    tasks = _rows(second, "data/tasks*/*.parquet")
+    releases = {row["task_id"]: row["release"] for row in tasks}
+    assert releases.pop(changed.task.spec.task_id) == "v2026.02"
+    assert releases.pop("ann__extra__v2__reg-mm-csv_____") == "v2026.02"
+    assert set(releases.values()) == {"v2026.01"}
+
+
+def test_publishing_over_its_own_previous_release_changes_nothing(
+    build: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "release"
+    _run(build, out, config=PublishConfig(release="v2026.01"))
+    again = _run(build, out, config=PublishConfig(release="v2026.01", previous=out))
+    assert not again.changed
+
+
+def test_a_wrong_previous_release_stops_the_build(build: Any, tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="holds no release"):
+        _run(build, tmp_path / "r", config=PublishConfig(previous=tmp_path / "nowhere"))
