@@ -38,7 +38,9 @@ from pydantic_settings import (
 
 from extract.noun import Noun
 from flows.lab import LabConfig
+from publish.folder import PublishConfig
 from validate.gate import Gate
+from validate.gates.size import Size
 from validate.registry import gate_classes
 
 _PREFIX = "OPENDARE_"
@@ -72,6 +74,8 @@ class WorkersConfig(Noun):
 
     count: int | None = Field(default=None, ge=1)
     """Worker processes side by side; None: one per core, at most 8."""
+    design_timeout_s: float = Field(default=240, gt=0)
+    """For profiling, proposing, splitting and laying out one dataset."""
     lab: LabConfig = LabConfig()
 
     @property
@@ -81,7 +85,11 @@ class WorkersConfig(Noun):
 
 
 if TYPE_CHECKING:
-    Gates = Noun
+
+    class Gates(Noun):
+        """What is known about the gates before they are found."""
+
+        size: Size = Size()
 else:
     Gates = create_model(
         "Gates",
@@ -110,6 +118,7 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0)
     """Every random choice is derived from this and a stable key."""
     gates: Gates = Field(default_factory=Gates)
+    publish: PublishConfig = PublishConfig()
     workers: WorkersConfig = WorkersConfig()
 
     @field_validator("out")

@@ -193,11 +193,9 @@ def test_a_release_never_replaces_something_else(refused: Refused, tmp_path: Pat
 
 
 def test_what_a_release_says_is_json_without_this_machine(tmp_path: Path) -> None:
-    named = {
-        "source.mirror": str(tmp_path),
-        "out": str(tmp_path / "o"),
-        "state": str(tmp_path / "s"),
-    }
+    places = {"source.mirror": "mirror", "out": "out", "state": "state"}
+    named = {field: str(tmp_path / name) for field, name in places.items()}
+    (tmp_path / "mirror").mkdir()
     here = resolved(load(CONFIGS / "mirror.yaml", ["workers.count=7"], named))
     text = json.dumps(here)
     assert str(tmp_path) not in text
