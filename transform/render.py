@@ -7,9 +7,10 @@ suits every format; `pick_format` knows which do. Instants outside 1678 to 2261,
 cannot hold, ship as missing.
 """
 
+import csv
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -217,7 +218,10 @@ def _read(folder: Path, data: DataFiles, side: Side, number: int) -> pl.DataFram
     path = folder / f"{side}.{data.format}"
     if data.format == "parquet":
         return pl.read_parquet(path)
-    return pl.read_csv(path, infer_schema=False)
+    with path.open(encoding="utf-8", newline="") as file:
+        # Polars leaves doubled quotes in a header as they are.
+        names = next(csv.reader(file))
+    return pl.read_csv(path, infer_schema=False, new_columns=names)
 
 
 def _read_sqlite(path: Path, table: str) -> pl.DataFrame:
@@ -275,14 +279,69 @@ def _reading(told: Instructions, text_columns: frozenset[str]) -> Iterator[str]:
     train_texts = [c.name for c in told.columns if c.name in text_columns or c.type == "text"]
     if told.data.format == "sqlite":
         yield from ("import sqlite3", "")
-    yield f"times = {times!r}"
-    if told.data.format == "csv":
+    if times:
+        yield f"times = {times!r}"
+    if told.data.format != "parquet" and numbers:
         yield f"numbers = {numbers!r}"
-    yield from ("", "", *_FUNCTIONS[told.data.format], "", "")
+    yield from ("", "", "def read_table(name, texts):")
+    yield from (f"    {line}" for line in _BODIES[told.data.format](bool(times), bool(numbers)))
+    yield from ("", "")
     yield from _calls(told.data, train_texts, texts)
 
 
+def _csv_body(times: bool, numbers: bool) -> Iterator[str]:
+    yield '"""The rows of a file by ascending row_id; only an empty cell is missing."""'
+    lists = ["*texts", *["*times"] * times, *["*numbers"] * numbers]
+    yield f"as_text = dict.fromkeys([{', '.join(lists)}], object)"
+    yield 'table = pd.read_csv(name, dtype=as_text, keep_default_na=False, na_values=[""])'
+    if times:
+        yield from _PARSE_TIMES
+    if numbers:
+        yield "for column in table.columns.intersection(numbers).difference(texts):"
+        yield "    table[column] = table[column].astype(float)  # Python's parser: exact"
+    yield 'return table.sort_values("row_id", ignore_index=True)'
+
+
+def _parquet_body(times: bool, numbers: bool) -> Iterator[str]:
+    yield '"""The rows of a file by ascending row_id; text as Python strings."""'
+    yield "table = pd.read_parquet(name)"
+    if times:
+        yield from _PARSE_TIMES
+    yield from _PLAIN_TEXT
+    yield 'return table.sort_values("row_id", ignore_index=True)'
+
+
+def _sqlite_body(times: bool, numbers: bool) -> Iterator[str]:
+    yield '"""A table of the database by ascending row_id; text as Python strings."""'
+    yield 'table = pd.read_sql_query(f"SELECT * FROM {name} ORDER BY row_id", database)'
+    if times:
+        yield from _PARSE_TIMES
+    yield from _PLAIN_TEXT
+    if numbers:
+        yield "for column in table.columns.intersection(numbers).difference(texts):"
+        yield "    table[column] = pd.to_numeric(table[column])  # without any value: object"
+    yield "return table"
+
+
+_PARSE_TIMES = (
+    "for column in table.columns.intersection(times):",
+    '    table[column] = pd.to_datetime(table[column], format="ISO8601")',
+)
+_PLAIN_TEXT = (
+    "for column in table.columns.intersection(texts):",
+    "    cells = table[column].astype(object)",
+    "    table[column] = cells.where(cells.notna(), np.nan)",
+)
+_BODIES: dict[str, Callable[[bool, bool], Iterator[str]]] = {
+    "csv": _csv_body,
+    "parquet": _parquet_body,
+    "sqlite": _sqlite_body,
+}
+
+
 def _calls(data: DataFiles, train_texts: list[str], val_texts: list[str]) -> Iterator[str]:
+    if data.format == "sqlite":
+        yield 'database = sqlite3.connect("data.sqlite")'
     for side, texts in (("train", train_texts), ("val", val_texts)):
         if data.parts > 1:
             names = tuple(f"{side}_{number}" for number in range(1, data.parts + 1))
@@ -290,49 +349,8 @@ def _calls(data: DataFiles, train_texts: list[str], val_texts: list[str]) -> Ite
         else:
             name = f"{side}_1" if data.format == "sqlite" else f"{side}.{data.format}"
             yield f"{side} = read_table({name!r}, texts={texts!r})"
-
-
-_FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "csv": (
-        "def read_table(name, texts):",
-        '    """The rows of a file by ascending row_id; only an empty cell is missing."""',
-        "    as_text = dict.fromkeys([*texts, *times, *numbers], object)",
-        '    table = pd.read_csv(name, dtype=as_text, keep_default_na=False, na_values=[""])',
-        "    for column in table.columns.intersection(times):",
-        '        table[column] = pd.to_datetime(table[column], format="ISO8601")',
-        "    for column in table.columns.intersection(numbers).difference(texts):",
-        "        table[column] = table[column].astype(float)  # Python's parser: exact",
-        '    return table.sort_values("row_id", ignore_index=True)',
-    ),
-    "parquet": (
-        "def read_table(name, texts):",
-        '    """The rows of a file by ascending row_id; text as Python strings."""',
-        "    table = pd.read_parquet(name)",
-        "    for column in table.columns.intersection(times):",
-        '        table[column] = pd.to_datetime(table[column], format="ISO8601")',
-        "    for column in table.columns.intersection(texts):",
-        "        cells = table[column].astype(object)",
-        "        table[column] = cells.where(cells.notna(), np.nan)",
-        '    return table.sort_values("row_id", ignore_index=True)',
-    ),
-    "sqlite": (
-        "def read_table(name, texts):",
-        '    """A table of the database by ascending row_id; text as Python strings."""',
-        '    table = pd.read_sql_query(f"SELECT * FROM {name} ORDER BY row_id", database)',
-        "    for column in table.columns:",
-        "        if column in times:",
-        '            table[column] = pd.to_datetime(table[column], format="ISO8601")',
-        "        elif column in texts:",
-        "            cells = table[column].astype(object)",
-        "            table[column] = cells.where(cells.notna(), np.nan)",
-        "        else:",
-        "            table[column] = pd.to_numeric(table[column])",
-        "    return table",
-        "",
-        "",
-        'database = sqlite3.connect("data.sqlite")',
-    ),
-}
+    if data.format == "sqlite":
+        yield "database.close()"
 
 
 def write_lines() -> tuple[str, ...]:
