@@ -30,10 +30,11 @@ import pyarrow.parquet as pq
 from extract.noun import Noun
 from publish.contents import Contents, comparable, read_tables
 from publish.parquet import Row
-from transform.task import ID_COLUMN
+from transform.task import ID_COLUMN, Metric
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_EXECUTED = ("class-if", "reg-if", "ts-if")
+_EXECUTED: tuple[Metric, ...] = ("exact", "allclose")
+"""Metrics of tasks whose truth is computed."""
 
 
 class Finding(Noun):
@@ -55,6 +56,8 @@ class _Opened:
     held_out: pl.DataFrame
     """Val joined with truth, without the id."""
     targets: tuple[str, ...]
+    executed: bool
+    """Truth was computed by a program rather than held out from the source."""
 
     @property
     def task_id(self) -> str:
@@ -92,11 +95,12 @@ def _rows(path: Path) -> list[Row]:
 
 def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
     tables = read_tables(row["files"], contents)
-    targets = json.loads(row["reward_model"]["ground_truth"])["targets"]
+    grading = json.loads(row["reward_model"]["ground_truth"])
+    targets, executed = tuple(grading["targets"]), grading["metric"] in _EXECUTED
     answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
     features = tables["val"].drop(targets, strict=False)
     held_out = features.join(answer, on=ID_COLUMN).drop(ID_COLUMN)
-    return _Opened(row, tables, held_out, tuple(targets))
+    return _Opened(row, tables, held_out, targets, executed)
 
 
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
@@ -136,7 +140,7 @@ def _text(path: Path) -> str:
 def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[Finding]:
     """Stored files that no task names."""
     named = {file["sha256"] for row in rows for file in row["files"]}
-    for sha256 in sorted(set(contents) - named):
+    for sha256 in sorted(contents.hashes() - named):
         yield Finding(task_id="", place=f"data/files: {sha256}", detail="no task names this file")
 
 
@@ -150,7 +154,7 @@ def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
         yield _finding(task, task, "val", f"holds the target {shown[0]!r}")
     for name in sorted(task.tables.keys() - {"train", "val"}):
         yield _finding(task, task, name, "is a table that no task names")
-    if task.row["variant"] in _EXECUTED:
+    if task.executed:
         return
     for sibling in siblings:
         for name in ("train", "val"):

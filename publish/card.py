@@ -59,26 +59,27 @@ tasks = duckdb.sql("SELECT task_id, question FROM 'data/tasks/eval-*.parquet'").
 Write the files of a task where a solver works:
 
 ```python
+import tempfile
 from pathlib import Path
 
 import polars as pl
 
 task = pl.read_parquet("data/tasks/eval-*.parquet").row(0, named=True)
 contents = pl.scan_parquet("data/files/*.parquet")
-work = Path("work") / task["task_id"]
-work.mkdir(parents=True, exist_ok=True)
+work = Path(tempfile.mkdtemp(prefix="task-"))
 for file in task["files"]:
     found = contents.filter(pl.col("sha256") == file["sha256"]).collect()
     (work / file["name"]).write_bytes(found["content"][0])
+print(work)
 ```
 
 ## Score
 
-A solver leaves `prediction.csv`. Scoring needs Python with numpy and pyarrow, this folder, and
-nothing else:
+A solver leaves `prediction.csv`, here beside the release. Scoring needs Python with numpy and
+pyarrow, this folder, and nothing else:
 
 ```bash
-python score.py --release . --task {task_id} prediction.csv
+python score.py --release . --task {task_id} ../prediction.csv
 ```
 
 The result is one JSON object with score, reward and a reason code. `--predictions DIR` scores

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
+from publish.release import PublishError
 from transform.task import ID_COLUMN
 
 _MIDNIGHT = r"T00:00:00(\.0+)?$"
@@ -39,12 +40,14 @@ class Contents:
         # Files of one source lie together: two groups suffice at a border between groups.
         self._group = lru_cache(maxsize=2)(_read_group)
 
-    def __iter__(self) -> Any:
-        """All hashes."""
-        return iter(self._places)
+    def hashes(self) -> frozenset[str]:
+        """Hashes of all files that the release holds."""
+        return frozenset(self._places)
 
     def read(self, sha256: str) -> bytes:
-        """The content. Raises `KeyError` when the release does not hold it."""
+        """The content. Raises `PublishError` when the release does not hold it."""
+        if sha256 not in self._places:
+            raise PublishError(f"a task names a file of sha256 {sha256}, which data/files lacks")
         return self._group(*self._places[sha256])[sha256]
 
 

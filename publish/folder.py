@@ -33,7 +33,7 @@ from publish.rejects import write_rejects
 from publish.release import PublishError, Release, Released, SplitCount
 from publish.sources import write_sources
 from publish.split import Side, SplitConfig, SplitEvidence, lane_order, split_sources
-from publish.swap import finish, start
+from publish.swap import staging, swap_in
 from publish.tasks import TASKS, Placed, RowConfig, ground_truth, task_row
 
 _MAX_ROW_BYTES = 1_900_000
@@ -69,31 +69,37 @@ def publish(
     """
     evidence = evidence or SplitEvidence({s.ref.key: s.updated_at for s in sources})
     _refuse_unproven(released, rejects)
-    staged = start(out)
-    previous = read_previous(config.previous)
     placed, refused = _place(_kept(released, sources), evidence, config.split)
     rejected = [*rejects, *refused]
-    counts = _write_tasks(staged / "data", placed, first_releases(previous), config)
-    counts += _write_rest(staged / "data", placed, sources, rejected, evidence.clusters)
-    tasks = [entry.task for entry in placed]
-    changes = changelog(config.release, tasks, previous, rejected, config.previous)
-    texts = {
-        "README.md": card(config.release, counts, placed, rejected),
-        "LICENSES.md": attribution(placed),
-        "CHANGELOG.md": changes,
-        "config.json": json.dumps(resolved, indent=1, sort_keys=True, ensure_ascii=False) + "\n",
-    }
-    for name, text in texts.items():
-        (staged / name).write_text(text, encoding="utf-8")
-    (staged / "score.py").write_bytes(package_files("validate").joinpath("score.py").read_bytes())
-    _refuse_answers(staged)
-    files = write_manifest(staged, config.release)
+    previous = read_previous(config.previous)
+    with staging(out) as staged:
+        counts = _write_tasks(staged / "data", placed, first_releases(previous), config)
+        counts += _write_rest(staged / "data", placed, sources, rejected, evidence.clusters)
+        texts = {
+            "README.md": card(config.release, counts, placed, rejected),
+            "LICENSES.md": attribution(placed),
+            "CHANGELOG.md": changelog(
+                config.release,
+                [entry.task for entry in placed],
+                previous,
+                rejected,
+                config.previous,
+            ),
+            "config.json": json.dumps(resolved, indent=1, sort_keys=True, ensure_ascii=False)
+            + "\n",
+        }
+        for name, text in texts.items():
+            (staged / name).write_text(text, encoding="utf-8", newline="\n")
+        (staged / "score.py").write_bytes((package_files("validate") / "score.py").read_bytes())
+        _refuse_answers(staged)
+        files = write_manifest(staged, config.release)
+        changed = swap_in(out)
     return Release(
         folder=out,
         files=files,
         counts=tuple(counts),
         refused=tuple(refused),
-        changed=finish(out),
+        changed=changed,
     )
 
 

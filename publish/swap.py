@@ -8,6 +8,8 @@ one destination at the same time are not supported.
 import ctypes
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from publish.manifest import MANIFEST, list_files, read_manifest
@@ -17,8 +19,9 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def start(out: Path) -> Path:
-    """An empty folder beside `out` to write into.
+@contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """An empty folder beside `out` to write into; it is removed when anything raises inside.
 
     Raises `PublishError` when `out` holds anything that no release wrote: it would be lost.
     """
@@ -29,11 +32,18 @@ def start(out: Path) -> Path:
     for leftover in (staged, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
     staged.mkdir(parents=True)
-    return staged
+    try:
+        yield staged
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
 
 
-def finish(out: Path) -> bool:
-    """Move the staged folder to `out`; False when `out` already held the same bytes."""
+def swap_in(out: Path) -> bool:
+    """Move the staged folder to `out`; False when `out` already held the same bytes.
+
+    To be called within `staging`, as the last thing.
+    """
     staged, replaced = _siblings(out)
     if _equal(staged, out):
         shutil.rmtree(staged)

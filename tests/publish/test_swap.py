@@ -14,12 +14,17 @@ from publish.release import PublishError
 
 
 def _release(out: Path, text: str) -> bool:
-    staged = swap.start(out)
-    (staged / "README.md").write_text(text)
-    (staged / "data").mkdir()
-    (staged / "data" / "a.parquet").write_text(text)
-    write_manifest(staged, "dev")
-    return swap.finish(out)
+    with swap.staging(out) as staged:
+        (staged / "README.md").write_text(text)
+        (staged / "data").mkdir()
+        (staged / "data" / "a.parquet").write_text(text)
+        write_manifest(staged, "dev")
+        return swap.swap_in(out)
+
+
+def _stage(out: Path) -> None:
+    with swap.staging(out):
+        pass
 
 
 def _whole(out: Path, text: str) -> bool:
@@ -53,6 +58,21 @@ def test_a_damaged_release_is_written_again(tmp_path: Path) -> None:
     assert _whole(out, "one")
 
 
+def _fail(out: Path) -> None:
+    with swap.staging(out) as staged:
+        (staged / "x").write_text("x")
+        raise ZeroDivisionError
+
+
+def test_nothing_is_left_of_a_release_that_failed(tmp_path: Path) -> None:
+    out = tmp_path / "release"
+    _release(out, "one")
+    with pytest.raises(ZeroDivisionError):
+        _fail(out)
+    assert _whole(out, "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
 def test_byte_code_beside_the_grader_does_not_matter(tmp_path: Path) -> None:
     out = tmp_path / "release"
     _release(out, "one")
@@ -67,13 +87,13 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     _release(foreign, "an empty folder is taken")
     (foreign / "thesis.tex").write_text("x")
     with pytest.raises(PublishError, match=r"no release wrote \(thesis\.tex\)"):
-        swap.start(foreign)
+        _stage(foreign)
     (foreign / "thesis.tex").unlink()
     (foreign / MANIFEST).write_text("{}")
     with pytest.raises(PublishError, match="no release wrote"):
-        swap.start(foreign)
+        _stage(foreign)
     with pytest.raises(PublishError, match="is a file"):
-        swap.start(foreign / "README.md")
+        _stage(foreign / "README.md")
 
 
 _KILLED = """
@@ -86,7 +106,8 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 out, where = Path(sys.argv[1]), sys.argv[2]
-staged = swap.start(out)
+context = swap.staging(out)
+staged = context.__enter__()
 (staged / "README.md").write_text("two")
 if where == "writing":
     die()
@@ -102,7 +123,7 @@ elif where == "exchanged":
     swap.shutil.rmtree = die
 else:
     swap._exchange = die
-swap.finish(out)
+swap.swap_in(out)
 """
 
 
@@ -118,7 +139,7 @@ def test_a_kill_leaves_a_whole_release(tmp_path: Path, where: str, left: str | N
     assert killed.returncode == -signal.SIGKILL
     if left:
         assert _whole(out, left)
-    swap.start(out)
+    _stage(out)
     assert _whole(out, left or "one"), "without exchange the next build brings the old one back"
     assert _release(out, "three")
     assert _whole(out, "three")
