@@ -133,7 +133,8 @@ def _truth(layout: Layout, train: pl.DataFrame, place: Path) -> Truth | None:
     if layout.truth is None:
         return None
     path = place / "private" / "truth.parquet"
-    answer = layout.truth.select(ID_COLUMN, *layout.instructions.answer_columns).sort(ID_COLUMN)
+    names = (ID_COLUMN, *layout.instructions.answer_columns)
+    answer = shipped(layout.truth).select(names).sort(ID_COLUMN)
     assert not any(answer.null_count().row(0)), "truth is complete"
     write_parquet(answer, path)
     return Truth(
