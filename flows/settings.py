@@ -39,6 +39,7 @@ from pydantic_settings import (
 from extract.noun import Noun
 from flows.lab import LabConfig
 from publish.folder import PublishConfig
+from transform.design import DesignConfig
 from validate.gate import Gate
 from validate.gates.size import Size
 from validate.registry import gate_classes
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)
     """Every random choice is derived from this and a stable key."""
+    design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
     publish: PublishConfig = PublishConfig()
     workers: WorkersConfig = WorkersConfig()
