@@ -87,10 +87,10 @@ def slow_first(marker: str) -> tuple[float, float]:
 
 
 def frames() -> int:
-    import io  # noqa: PLC0415
+    import io
 
-    import polars as pl  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import polars as pl
+    import pyarrow.parquet as pq
 
     frame = pl.DataFrame({"a": range(100_000), "b": ["text"] * 100_000})
     out = io.BytesIO()

@@ -1,0 +1,242 @@
+"""Licence statements to SPDX identifiers and lanes.
+
+A source states its licence in display text (list record) and in short ids (metadata); both are kept
+word for word as evidence. Where statements disagree the stricter one counts; a statement that
+nobody can read, or "other", or none at all, refuses the dataset.
+
+Not guaranteed: that who published the data had the right to. A statement is read whole: text that
+merely mentions a licence name is unknown.
+"""
+
+import re
+from collections.abc import Sequence
+
+from extract.dataset import DatasetRef, Lane, Licence
+from extract.drop import Drop, Reason
+from extract.noun import Noun
+
+_EVIDENCE_CHARS = 300
+_LANES: tuple[Lane, ...] = ("open", "share-alike", "non-commercial", "recipe-only")
+PUBLIC_DOMAIN = "LicenseRef-public-domain"
+
+
+class Statement(Noun):
+    """What a source says about its licence."""
+
+    where: str
+    """File and field, for example `list-record.json: licenseName`."""
+    text: str
+    """Verbatim."""
+
+
+class LicenceConfig(Noun):
+    """Which lanes a build may use."""
+
+    allowed: tuple[Lane, ...] = ("open", "share-alike")
+    """Datasets of other lanes are refused with `licence_refused`."""
+
+
+def admit(
+    ref: DatasetRef, statements: Sequence[Statement], config: LicenceConfig
+) -> Licence | Drop:
+    """The licence of a dataset, or why it is refused."""
+    evidence = tuple(f"{s.where}: {s.text}"[:_EVIDENCE_CHARS] for s in statements)
+    readings = [read_licence(statement.text) for statement in statements]
+    known = [reading for reading in readings if reading is not None]
+    if not known or len(known) < len(readings):
+        detail = "expected a licence with an SPDX identifier, found: " + (
+            "; ".join(evidence) or "no statement"
+        )
+        return _refusal(ref, Reason.LICENCE_UNKNOWN, detail, evidence)
+    spdx, lane = max(known, key=_strictness)
+    if lane not in config.allowed:
+        detail = f"licence {spdx} is in the lane {lane}, allowed are: {', '.join(config.allowed)}"
+        return _refusal(ref, Reason.LICENCE_REFUSED, detail, evidence)
+    return Licence(spdx=spdx, lane=lane, evidence=evidence)
+
+
+def read_licence(text: str) -> tuple[str, Lane] | None:
+    """SPDX identifier and lane of one statement; None when it is unknown or names no licence."""
+    words = _canonical(text)
+    return _KNOWN.get(words) or _creative_commons(words)
+
+
+def _refusal(ref: DatasetRef, reason: Reason, detail: str, evidence: tuple[str, ...]) -> Drop:
+    return Drop(
+        key=ref.key,
+        source=ref.key,
+        room="extract",
+        reason=reason,
+        detail=detail[:1000],
+        evidence="; ".join(evidence)[:2000],
+    )
+
+
+def _strictness(reading: tuple[str, Lane]) -> tuple[int, bool]:
+    """Lane first; within a lane, what asks for attribution is stricter than public domain."""
+    spdx, lane = reading
+    return _LANES.index(lane), spdx not in {"CC0-1.0", "PDDL-1.0", "Unlicense", PUBLIC_DOMAIN}
+
+
+def _canonical(text: str) -> str:
+    """Lower case words, without punctuation, filler words and the zero in `2.0`."""
+    text = re.sub(r"[^a-z0-9.]+", " ", text.casefold().replace("licence", "license"))
+    text = re.sub(r"\bv?(\d)\.0\b", r"\1", text).replace("u.s.", "us")
+    filler = {"the", "license", "version", "international", "unported", "generic", "of", "a"}
+    return " ".join(word.strip(".") for word in text.split() if word not in filler)
+
+
+def _creative_commons(words: str) -> tuple[str, Lane] | None:
+    """`CC BY-NC-SA 4.0` in any spelling, with the long name, the short one or both."""
+    spelled = words
+    for long, short in _CC_WORDS:
+        spelled = re.sub(rf"\b{long}\b", short, spelled)
+    tokens = spelled.split()
+    flags = {token for token in tokens if token in {"by", "nc", "sa", "nd", "igo"}}
+    versions = {token for token in tokens if re.fullmatch(r"\d(\.\d)?", token)}
+    if "by" not in flags or set(tokens) - flags - versions - {"cc"} or len(versions) > 1:
+        return None
+    parts = ["CC", "BY", *(flag.upper() for flag in ("nc", "nd", "sa") if flag in flags)]
+    if not versions:
+        return "LicenseRef-" + "-".join(parts), _cc_lane(flags)
+    version = versions.pop()
+    parts.append(version if "." in version else f"{version}.0")
+    return "-".join(parts + ["IGO"] * ("igo" in flags)), _cc_lane(flags)
+
+
+def _cc_lane(flags: set[str]) -> Lane:
+    if "nd" in flags:
+        return "recipe-only"
+    if "nc" in flags:
+        return "non-commercial"
+    return "share-alike" if "sa" in flags else "open"
+
+
+_CC_WORDS = (
+    ("creative commons", "cc"),
+    ("attribution", "by"),
+    ("non ?commercial", "nc"),
+    ("share ?alike", "sa"),
+    ("no ?deriv(?:ative)?s", "nd"),
+    ("deed", "cc"),
+)
+
+# SPDX identifier -> the ways in which sources write it. Kaggle's own list is complete here, in its
+# display text and in its short ids.
+_SPELLINGS: dict[Lane, dict[str, tuple[str, ...]]] = {
+    "open": {
+        "CC0-1.0": (
+            "CC0: Public Domain",
+            "CC0",
+            "CC0-1.0",
+            "CC0 1.0 Universal",
+            "Creative Commons Zero v1.0 Universal",
+            "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication",
+        ),
+        "PDDL-1.0": (
+            "PDDL",
+            "PDDL-1.0",
+            "ODC Public Domain Dedication and Licence (PDDL)",
+            "Open Data Commons Public Domain Dedication and License",
+            "Open Data Commons Public Domain Dedication and License v1.0",
+        ),
+        "Unlicense": ("Unlicense", "The Unlicense"),
+        PUBLIC_DOMAIN: (
+            "Public Domain",
+            PUBLIC_DOMAIN,
+            "U.S. Government Works",
+            "US-Government-Works",
+            "United States Government Work",
+        ),
+        "MIT": ("MIT", "MIT License"),
+        "MIT-0": ("MIT-0", "MIT No Attribution"),
+        "ISC": ("ISC",),
+        "Apache-2.0": ("Apache 2.0", "Apache-2.0", "Apache License, Version 2.0"),
+        "BSD-2-Clause": ("BSD-2-Clause", "BSD 2-Clause Simplified License"),
+        "BSD-3-Clause": (
+            "BSD-3-Clause",
+            "BSD 3-Clause New or Revised License",
+            "New BSD",
+            "Modified BSD",
+        ),
+        "BSL-1.0": ("BSL-1.0", "Boost Software License 1.0"),
+        "ODC-By-1.0": (
+            "ODC Attribution License (ODC-By)",
+            "ODC-BY",
+            "ODC-BY-1.0",
+            "Open Data Commons Attribution License",
+            "Open Data Commons Attribution License v1.0",
+        ),
+        "CDLA-Permissive-1.0": (
+            "Community Data License Agreement - Permissive - Version 1.0",
+            "CDLA Permissive 1.0",
+            "CDLA-Permissive-1.0",
+        ),
+        "CDLA-Permissive-2.0": (
+            "Community Data License Agreement - Permissive - Version 2.0",
+            "CDLA Permissive 2.0",
+        ),
+        "OGL-UK-3.0": ("OGL-UK-3.0", "Open Government Licence v3.0"),
+        "etalab-2.0": ("etalab-2.0", "Etalab Open License 2.0"),
+    },
+    "share-alike": {
+        "ODbL-1.0": (
+            "ODbL",
+            "ODbL-1.0",
+            "Open Database License",
+            "Open Data Commons Open Database License",
+            "Open Data Commons Open Database License v1.0",
+            "Database: Open Database, Contents: © Original Authors",
+            "Database: Open Database, Contents: Original Authors",
+        ),
+        "ODbL-1.0 AND DbCL-1.0": (
+            "Database: Open Database, Contents: Database Contents",
+            "DbCL",
+            "DbCL-1.0",
+        ),
+        "CDLA-Sharing-1.0": (
+            "Community Data License Agreement - Sharing - Version 1.0",
+            "CDLA Sharing 1.0",
+        ),
+        "GPL-2.0-only": ("GPL 2", "GPL-2.0", "GPL v2", "GPL-2.0-only", "GNU GPL 2"),
+        "GPL-2.0-or-later": ("GPL-2.0-or-later",),
+        "GPL-3.0-only": (
+            "GPL 3",
+            "GPL-3.0",
+            "GPL v3",
+            "GPL-3.0-only",
+            "GNU GPL 3",
+            "GNU General Public License 3.0",
+        ),
+        "GPL-3.0-or-later": ("GPL-3.0-or-later",),
+        "LGPL-3.0-only": (
+            "GNU Lesser General Public License 3.0",
+            "GNU LGPL 3.0",
+            "LGPL-3.0",
+            "LGPL-3.0-only",
+        ),
+        "AGPL-3.0-only": (
+            "GNU Affero General Public License 3.0",
+            "GNU AGPL 3.0",
+            "AGPL-3.0",
+            "AGPL-3.0-only",
+        ),
+        "GFDL-1.3-only": ("GNU Free Documentation License 1.3", "GNU FDL 1.3", "FDL 1.3"),
+        "MPL-2.0": ("MPL-2.0", "Mozilla Public License 2.0"),
+    },
+    "non-commercial": {},
+    "recipe-only": {
+        # Known terms that bind each use to conditions a release cannot pass on.
+        "LicenseRef-World-Bank": ("World Bank Dataset Terms of Use", "World Bank", "worldbank"),
+        "LicenseRef-EU-ODP": ("EU ODP Legal Notice", "EU-ODP-Legal-Notice"),
+        "LicenseRef-Reddit-API": ("Reddit API Terms", "reddit-api"),
+        "LicenseRef-copyright-authors": ("Data files © Original Authors", "copyright-authors"),
+    },
+}
+
+_KNOWN: dict[str, tuple[str, Lane]] = {
+    _canonical(spelling): (spdx, lane)
+    for lane, licences in _SPELLINGS.items()
+    for spdx, spellings in licences.items()
+    for spelling in spellings
+}

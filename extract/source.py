@@ -1,0 +1,46 @@
+"""What a source of datasets is: it lists references, and for each gives the files on disk.
+
+A source reads no table. What it says about a dataset (title, description, licence statements) is
+foreign text, cleaned of control characters and bounded in length, and nothing else is believed of
+it: the files may be anything.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from extract.dataset import DatasetRef, SkippedFile
+from extract.drop import Drop
+from extract.licenses import Statement
+from extract.noun import Noun
+
+
+class Listing(Noun):
+    """One dataset as its source shows it, before any table is read."""
+
+    ref: DatasetRef
+    folder: Path
+    """Where the files lie; machine-local, never released."""
+    files: tuple[str, ...]
+    """Paths below the folder with `/`, sorted; regular files that lie inside the folder."""
+    skipped: tuple[SkippedFile, ...]
+    """Files whose name or kind is refused unseen."""
+    title: str
+    subtitle: str
+    description: str
+    tags: tuple[str, ...]
+    creator: str
+    url: str
+    updated_at: str | None
+    """ISO 8601 instant in UTC, None when unknown."""
+    statements: tuple[Statement, ...]
+    """What the source says about the licence, one for each place where it says something."""
+
+
+class Source(Protocol):
+    """Anything that datasets come from."""
+
+    def refs(self) -> tuple[DatasetRef, ...]:
+        """All datasets, sorted by owner and slug, each once."""
+
+    def listing(self, ref: DatasetRef) -> Listing | Drop:
+        """Files and metadata of one dataset, or a `bad_metadata` drop with evidence."""
