@@ -18,15 +18,13 @@ import polars as pl
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from transform import wording
+from transform.grading import grading_of
 from transform.metadata import describe
 from transform.parquet import write_parquet
 from transform.proposal import Proposal
 from transform.render import shipped, task_file, write_tables
 from transform.split import Split
-from transform.task import ID_COLUMN, Draft, Grading, Instructions, TaskSpec, Truth, Variant
-
-ATOL_SHARE = 1e-8
-"""Absolute tolerance as a share of the spread of the target in train."""
+from transform.task import ID_COLUMN, Draft, Instructions, TaskSpec, Truth, Variant
 
 
 @dataclass(frozen=True)
@@ -140,26 +138,6 @@ def _truth(layout: Layout, train: pl.DataFrame, place: Path) -> Truth | None:
     return Truth(
         path=path,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        grading=_grading(layout.instructions, train, answer),
+        grading=grading_of(layout.instructions, train, answer),
         skill=layout.skill,
-    )
-
-
-def _grading(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
-    if told.problem == "classification":
-        labels = [answer[name] for name in told.targets]
-        known = {str(label) for name in told.targets for label in train[name].unique()}
-        return Grading(
-            metric=told.metric,
-            targets=told.targets,
-            label_type="integer" if all(s.dtype.is_integer() for s in labels) else "text",
-            classes=tuple(sorted(known)),
-            n_rows=answer.height,
-        )
-    spread = {name: train[name].cast(pl.Float64).std() or 0.0 for name in told.targets}
-    return Grading(
-        metric=told.metric,
-        targets=told.targets,
-        atol={name: ATOL_SHARE * float(value) for name, value in spread.items()},  # type: ignore[arg-type]
-        n_rows=answer.height,
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
+from transform.grading import grading_of
 from transform.parquet import write_parquet
 from transform.program import write_program
 from transform.render import read_tables
 from transform.steps import registry
 from transform.steps.step import CleaningStep, Step, Workspace
-from transform.task import ID_COLUMN, Draft, Grading, Instructions, Truth
+from transform.task import ID_COLUMN, Draft, Instructions, Truth
 
 
 def load(instructions: Instructions, public: Path) -> Workspace:
@@ -28,6 +29,17 @@ def load(instructions: Instructions, public: Path) -> Workspace:
     train, val = parts[0]
     unjoined = parts if len(parts) > 1 else ()
     return Workspace(train=train, val=val, targets=instructions.targets, parts=unjoined)
+
+
+def load_tables(instructions: Instructions, public: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Train and val as a solver sees them, parts joined, ascending id."""
+    work = load(instructions, public)
+    parts = work.parts or ((work.train, work.val),)
+    train, val = parts[0]
+    for more_train, more_val in parts[1:]:
+        train = train.join(more_train, on=ID_COLUMN, maintain_order="left")
+        val = val.join(more_val, on=ID_COLUMN, maintain_order="left")
+    return train, val
 
 
 def apply_steps(steps: tuple[Step, ...], work: Workspace) -> Workspace:
@@ -61,30 +73,6 @@ def execute(draft: Draft, answer_path: Path) -> Truth:
     return Truth(
         path=answer_path,
         sha256=hashlib.sha256(answer_path.read_bytes()).hexdigest(),
-        grading=_grading(told, cleaned(told, draft.public), answer),
+        grading=grading_of(told, cleaned(told, draft.public), answer),
         program=write_program(told),
     )
-
-
-def _grading(told: Instructions, clean: pl.DataFrame, answer: pl.DataFrame) -> Grading:
-    """Tolerances after `tasks.md`: rtol 1e-5 and atol 1e-8 of the spread of the train target.
-
-    Class scores have no train target; theirs is the spread of the score itself.
-    """
-    is_class = told.problem == "classification"
-    numeric = told.scores if is_class else told.targets
-    spread = {name: (answer if is_class else clean)[name].std() or 0.0 for name in numeric}
-    target = clean[told.targets[0]]
-    return Grading(
-        metric=told.metric,
-        targets=told.targets,
-        scores=told.scores,
-        label_type=_label_type(target) if is_class else None,
-        classes=tuple(sorted(target.unique().cast(pl.String).to_list())) if is_class else (),
-        atol={name: 1e-8 * float(value) for name, value in spread.items()},  # type: ignore[arg-type]
-        n_rows=answer.height,
-    )
-
-
-def _label_type(target: pl.Series) -> str:
-    return "integer" if target.dtype.is_integer() else "text"

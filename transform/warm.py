@@ -39,19 +39,18 @@ class ProgramFailed(Exception):
     """A program ended without an answer; the message ends with what it printed last."""
 
 
-def run_program(
-    program: str, public: Path, folder: Path, timeout_s: float, memory_mb: int
-) -> Path:
+def run_program(program: str, public: Path, folder: Path, timeout_s: float, memory_mb: int) -> Path:
     """Run `program` in `folder`, made anew with copies of the files in `public`.
 
-    Returns the path of `prediction.csv`. Raises `ProgramFailed`.
+    Returns the path of `prediction.csv`. Raises `ProgramFailed`, or `TimeoutError` after
+    `timeout_s`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(public, folder)
     log = folder.parent / f"{folder.name}.log"
     child = os.fork()
     if child == 0:
-        _run_in_child(program, folder, log, memory_mb)
+        _run_in_child(program, folder, log, memory_mb, 2 * int(timeout_s) + 1)
     status = _wait(child, timeout_s)
     answer = folder / "prediction.csv"
     if status != 0 or not answer.is_file():
@@ -60,13 +59,15 @@ def run_program(
     return answer
 
 
-def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int) -> None:
+def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int, cpu_s: int) -> None:
     """Never returns: whatever happens, the child ends here and not in the worker's loop."""
     status = 1
     try:
         os.setsid()
         limit = memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        # Ends the child also when the worker that waits for it has died.
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
         os.chdir(folder)
         sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(sink, 1)
@@ -82,7 +83,7 @@ def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int) -> None
 
 
 def _wait(child: int, timeout_s: float) -> int:
-    """Exit status of the child, or -9 when it had to be killed."""
+    """Exit status of the child; kills its whole group and raises when the time is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -91,4 +92,4 @@ def _wait(child: int, timeout_s: float) -> int:
         time.sleep(_POLL_S)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return -signal.SIGKILL
+    raise TimeoutError(f"the program ran for more than {timeout_s} s")

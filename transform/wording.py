@@ -37,10 +37,10 @@ _OPENINGS: dict[Variant, str] = {
 }
 _PROBLEMS = {"class": "classification", "reg": "regression", "ts": "forecasting"}
 _METRICS: dict[Metric, str] = {
-    "exact": "Grading: 1 if every label equals the reference and every score column agrees within "
-    "the tolerance, else 0.",
-    "allclose": "Grading: 1 if every number agrees with the reference within the tolerance, else "
-    "0.",
+    "exact": "Grading: 1 if every label equals the reference and every score column agrees with it "
+    "to a relative tolerance of 1e-5, else 0.",
+    "allclose": "Grading: 1 if every number agrees with the reference to a relative tolerance of "
+    "1e-5, else 0.",
     "macro_f1": "Grading: macro-averaged F1 against the true labels.",
     "clipped_r2": "Grading: R² against the true values, clipped to [0, 1], averaged over the "
     "target columns.",
@@ -65,7 +65,8 @@ _TWO_FILES = Phrase(
 )
 _ONE_DATABASE = Phrase(
     "Files: the SQLite database `data.sqlite` holds the training table in {train:columns} and the "
-    "table to predict in {val:columns}; `metadata.md` describes them."
+    "table to predict in {val:columns}; parts of one table hold different columns of the same rows, "
+    "told by `row_id`; `metadata.md` describes them."
 )
 _COLUMNS = Phrase(
     "The training table has the id column {id:column}, unique in each table, and these columns: "

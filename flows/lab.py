@@ -1,0 +1,78 @@
+"""The laboratory that the gates use: worker processes that run tasks again, elsewhere.
+
+Truth comes from the `reference` worker; `execute_again` uses a second process, and `run_program` a
+third that has never loaded the code that computed truth. Scratch files live as long as the lab.
+"""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from extract.noun import Noun
+from extract.workers import Workers, run_patiently
+from transform.execute import execute
+from transform.task import Draft, Task, Truth
+from transform.warm import PRELOAD, run_program
+
+
+class LabConfig(Noun):
+    """Limits of one run of a task."""
+
+    timeout_s: float = 60
+    """For one execution; a run that exceeds it is tried again alone with four times as much."""
+    memory_mb: int = 2000
+
+
+class Laboratory:
+    """Three long-lived processes and a scratch folder, used as a context manager."""
+
+    def __init__(self, config: LabConfig) -> None:
+        """Prepare; the processes start with their first call."""
+        self._config = config
+        self._reference = Workers(1, memory_mb=config.memory_mb)
+        self._second = Workers(1, memory_mb=config.memory_mb)
+        self._programs = Workers(1, preload=PRELOAD)
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Open the scratch folder."""
+        self._scratch = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
+        for workers in (self._reference, self._second, self._programs):
+            self._open.enter_context(workers)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Kill the processes, then remove the folder."""
+        self._open.close()
+
+    def execute(self, draft: Draft, answer: Path) -> Truth:
+        """Truth of a draft by the reference worker; the answer is written to `answer`."""
+        return run_patiently(
+            self._reference, execute, draft, answer, timeout_s=self._config.timeout_s
+        )
+
+    def execute_again(self, task: Task) -> Path:
+        """See `validate.gate.Lab`."""
+        draft = Draft(spec=task.spec, folder=task.folder, truth=None)
+        answer = self._scratch / f"{task.spec.task_id}.parquet"
+        truth = run_patiently(
+            self._second, execute, draft, answer, timeout_s=self._config.timeout_s
+        )
+        return truth.path
+
+    def run_program(self, task: Task, program: str) -> Path:
+        """See `validate.gate.Lab`."""
+        limits = (self._config.timeout_s, self._config.memory_mb)
+        folder = self._scratch / task.spec.task_id
+        # The child has its own limit; the worker's is only for a worker that hangs itself.
+        patience_s = 2 * self._config.timeout_s
+        return run_patiently(
+            self._programs,
+            run_program,
+            program,
+            task.public,
+            folder,
+            *limits,
+            timeout_s=patience_s,
+        )

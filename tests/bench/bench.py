@@ -1,0 +1,194 @@
+"""`make bench`: what a build costs, and what warm workers save, as ratios in one run.
+
+Builds from an empty state and prints wall seconds and the peak memory of the whole process tree;
+then executes the reference of every instruction task of the release in a long-lived worker and, the
+peer's way, each `solution.py` in a fresh interpreter, and prints tasks per CPU second of both. CPU
+seconds count user and system time of the processes that did the work, start-up included on the
+fresh side and, once, on the warm side. Nothing here is a test; numbers depend on the machine.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from validate import score
+
+_SAMPLE_S = 0.2
+
+
+class _PeakMemory(threading.Thread):
+    """Samples the proportional set size (shared pages counted once) of a process tree, in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self._root = psutil.Process(pid)
+
+    def run(self) -> None:
+        while self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE:
+            self.peak = max(self.peak, sum(self._sizes()))
+            time.sleep(_SAMPLE_S)
+
+    def _sizes(self) -> Iterator[int]:
+        for process in (self._root, *self._root.children(recursive=True)):
+            try:
+                yield process.memory_full_info().pss
+            except psutil.Error:
+                continue
+
+
+def build(config: str, out: Path, state: Path, mirror: Path | None) -> None:
+    """Build from an empty state and print wall seconds and peak memory."""
+    command = [sys.executable, "-m", "flows.cli", "build", "--config", config]
+    command += ["--out", str(out), "--state", str(state)]
+    command += ["--mirror", str(mirror)] if mirror else []
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    memory = _PeakMemory(process.pid)
+    memory.start()
+    code = process.wait()
+    wall_s = time.monotonic() - start
+    memory.join()
+    print(f"build {config}: exit {code}, {wall_s:.0f} s wall, peak {memory.peak / 2**30:.2f} GiB")
+
+
+def compare(release: Path) -> None:
+    """Print tasks per CPU second of warm workers and of fresh interpreters."""
+    tasks = _instruction_tasks(release)
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [_lay_out(release, task, Path(scratch)) for task in tasks]
+        with _cpu_seconds() as warm:
+            subprocess.run(
+                [sys.executable, __file__, "--warm", *map(str, folders)],
+                check=True,
+                env=_one_thread(),
+            )
+        with _cpu_seconds() as fresh:
+            for folder in folders:
+                subprocess.run(
+                    [sys.executable, "solution.py"],
+                    cwd=folder,
+                    check=True,
+                    env=_one_thread(),
+                    capture_output=True,
+                )
+        equal = sum(_same(release, task["task_id"], folder) for task, folder in zip(tasks, folders))
+    ratio = fresh[0] / warm[0]
+    print(f"{len(tasks)} instruction tasks, {equal} with equal predictions")
+    print(f"warm workers      {len(tasks) / warm[0]:6.2f} tasks per CPU second")
+    print(f"fresh interpreter {len(tasks) / fresh[0]:6.2f} tasks per CPU second")
+    print(f"ratio             {ratio:6.2f}")
+
+
+def _instruction_tasks(release: Path) -> list[dict[str, object]]:
+    columns = ["task_id", "variant", "question", "files"]
+    tables = [
+        pq.read_table(p, columns=columns) for p in sorted(release.glob("data/tasks*/*.parquet"))
+    ]
+    rows = pa.concat_tables(tables).to_pylist()
+    return [row for row in rows if str(row["variant"]).endswith("-if")]
+
+
+def _lay_out(release: Path, task: dict[str, object], scratch: Path) -> Path:
+    """A folder with the public files, the text and the shipped program."""
+    folder = scratch / str(task["task_id"])
+    folder.mkdir()
+    for file in task["files"]:  # type: ignore[attr-defined]
+        (folder / file["name"]).write_bytes(_contents(release)[file["sha256"]])
+    (folder / "question.txt").write_text(str(task["question"]))
+    (folder / "solution.py").write_text(_solutions(release)[str(task["task_id"])])
+    return folder
+
+
+def _contents(release: Path) -> dict[str, bytes]:
+    if not _CACHE:
+        for path in sorted(release.glob("data/files/*.parquet")):
+            table = pq.read_table(path, columns=["sha256", "content"])
+            _CACHE.update(
+                zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+            )
+    return _CACHE
+
+
+_CACHE: dict[str, bytes] = {}
+
+
+def _solutions(release: Path) -> dict[str, str]:
+    tables = [
+        pq.read_table(path, columns=["task_id", "solution"])
+        for path in sorted(release.glob("data/answers/*.parquet"))
+    ]
+    rows = pa.concat_tables(tables).to_pylist()
+    return {row["task_id"]: row["solution"] for row in rows}
+
+
+def _same(release: Path, task_id: str, folder: Path) -> bool:
+    """Both the worker's answer and the program's score 1 against the shipped truth."""
+    (answer,) = score.load_answers(release, [task_id])
+    results = [score.score(answer, folder / name) for name in ("prediction.csv", "warm.parquet")]
+    return all(result.score == 1.0 for result in results)
+
+
+def _run_warm(folders: list[str]) -> None:
+    """All references in one long-lived process, from the text and the public files."""
+    from transform import wording
+    from transform.execute import compute_answer
+    from transform.parquet import write_parquet
+
+    for folder in map(Path, folders):
+        told = wording.read((folder / "question.txt").read_text())
+        write_parquet(compute_answer(told, folder), folder / "warm.parquet")
+
+
+def _one_thread() -> dict[str, str]:
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "POLARS_MAX_THREADS")
+    return {**os.environ, **dict.fromkeys(names, "1")}
+
+
+@contextmanager
+def _cpu_seconds() -> Iterator[list[float]]:
+    """User and system seconds of the child processes that end inside the block."""
+    spent = [0.0]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    yield spent
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent[0] = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
+def main() -> None:
+    """Run the whole bench, or one part of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mirror", type=Path, help="also build and compare on this mirror")
+    parser.add_argument("--release", type=Path, help="compare on this release, build nothing")
+    parser.add_argument("--warm", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.warm:
+        _run_warm(options.warm)
+        return
+    if options.release:
+        compare(options.release)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        build("configs/bundled.yaml", place / "bundled", place / "state-bundled", None)
+        compare(place / "bundled")
+        if options.mirror:
+            _CACHE.clear()
+            build("configs/mirror.yaml", place / "mirror", place / "state-mirror", options.mirror)
+            compare(place / "mirror")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""Instruction-following tasks: a dirty table, prose that fixes every step, an executed answer.
+
+A proposal and the table's split enter; a draft of `class-if` or `reg-if` without truth leaves, or a
+`Drop`. Steps choose themselves for the table, in the order of their stages, and work on clean
+tables as they go; then the dirt is put in that the cleaning steps undo. Which steps an answer
+really depends on is for validation to find out.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+from pydantic import Field
+
+from extract.dataset import RawDataset
+from extract.drop import Drop, Reason
+from extract.noun import Noun
+from transform.draft import Layout, derive_seed, identify, lay_out
+from transform.noise import NoiseConfig, soil
+from transform.proposal import Proposal
+from transform.render import cell_types, pick_format
+from transform.rows import Rows, capped, divide, shortage, without_rare_classes, without_repeats
+from transform.size import SizeConfig
+from transform.split import Split
+from transform.steps.fit_predict import FitPredict, score_columns
+from transform.steps.join_tables import JoinTables
+from transform.steps.models import MODELS
+from transform.steps.registry import step_classes
+from transform.steps.step import CleaningStep, Sketch, Step, Workspace
+from transform.task import ID_COLUMN, Draft, Instructions, Variant
+
+_ROUNDS = 4
+"""Cleaning a clean table settles after one round or two; more means rules that undo each other."""
+
+
+class InstructionConfig(Noun):
+    """How large and how long an instruction task may be."""
+
+    max_train_rows: int = Field(default=3_000, ge=1)
+    """Clean rows of train; more are sampled."""
+    max_val_rows: int = Field(default=1_500, ge=1)
+    min_steps: int = Field(default=8, ge=1)
+    models_tried: int = Field(default=4, ge=1)
+    """Estimators tried until one is stable on the table."""
+    max_rules_of_kind: int = Field(default=3, ge=1)
+    """Cleaning steps of one kind."""
+    missing_share: float = Field(default=0.06, ge=0, lt=0.5)
+    """Cells emptied in a few features, half of them extreme values, so that imputing matters."""
+    missing_columns: int = Field(default=4, ge=0)
+    """Features in which cells are emptied."""
+    noise: NoiseConfig = NoiseConfig()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The steps of a task and the clean tables that its cleaning leaves alone."""
+
+    steps: tuple[Step, ...]
+    train: pl.DataFrame
+    val: pl.DataFrame
+
+    @property
+    def cleaning(self) -> tuple[CleaningStep, ...]:
+        return tuple(step for step in self.steps if isinstance(step, CleaningStep))
+
+
+def draft_instruction(
+    raw: RawDataset,
+    frame: pl.DataFrame,
+    proposal: Proposal,
+    split: Split,
+    config: InstructionConfig,
+    size: SizeConfig,
+    folder: Path,
+) -> Draft | Drop:
+    """Lay out the instruction variant of a classification or regression proposal."""
+    is_class = proposal.problem == "classification"
+    variant: Variant = "class-if" if is_class else "reg-if"
+    task_id = identify(proposal, variant, split)
+    rows = without_repeats(divide(frame, proposal, split))
+    rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
+    if is_class:
+        rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
+    refusal = shortage(rows, proposal, size, task_id, variant)
+    if refusal is not None:
+        return refusal
+    rng = random.Random(derive_seed("instructions", task_id))
+    plan = _plan(rows, proposal, config, rng)
+    if isinstance(plan, Reason):
+        return _refuse(plan, proposal, task_id, variant)
+    # Cleaning took rows as well: duplicates, for example.
+    refusal = shortage(Rows(plan.train, plan.val), proposal, size, task_id, variant)
+    if refusal is not None:
+        return refusal
+    return lay_out(
+        raw, proposal, _layout(plan, rows, proposal, task_id, variant, config, rng), folder
+    )
+
+
+# --- planning ---------------------------------------------------------------------------------
+
+
+def _plan(
+    rows: Rows, proposal: Proposal, config: InstructionConfig, rng: random.Random
+) -> _Plan | Reason:
+    """Let every kind of step choose itself, cleaning first, then preparing and fitting."""
+    train, val = (_typed(side) for side in (rows.train, rows.val))
+    train, val = _hide_cells(train, val, proposal.targets, config, rng)
+    sketch = _sketch(train, val, proposal)
+    cleaning, sketch = _choose(sketch, config, rng, cleaning=True)
+    settled = _settle(cleaning, sketch)
+    if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
+        return Reason.NO_DIRT
+    for model in _models(proposal, rng)[: config.models_tried]:
+        preparing, _ = _choose(replace(settled, model=model), config, rng, cleaning=False)
+        steps = (*cleaning, *preparing)
+        if len(steps) >= config.min_steps and isinstance(steps[-1], FitPredict):
+            return _Plan(steps, settled.train, settled.val)
+    return Reason.NO_STEPS
+
+
+def _models(proposal: Proposal, rng: random.Random) -> list[str]:
+    """Estimators for the problem, drawn one after the other by their weights."""
+    left = {name: m.weight for name, m in MODELS.items() if m.problem == proposal.problem}
+    drawn: list[str] = []
+    while left:
+        drawn += rng.choices(list(left), list(left.values()))
+        del left[drawn[-1]]
+    return drawn
+
+
+def _typed(side: pl.DataFrame) -> pl.DataFrame:
+    """Cells as steps hold them (see `steps/step.py`), with a scratch id."""
+    cells = side.select(
+        column.cast(pl.Datetime("us"))
+        if column.dtype.is_temporal()
+        else column.cast(pl.Int64)
+        if column.dtype == pl.Boolean
+        else column
+        for column in side
+    )
+    numbered = cells.with_row_index(ID_COLUMN)
+    return numbered.with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
+
+
+def _hide_cells(
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    targets: tuple[str, ...],
+    config: InstructionConfig,
+    rng: random.Random,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Empty cells of a few features on both sides, so that missing values have to be dealt with."""
+    features = [name for name in train.columns if name not in (ID_COLUMN, *targets)]
+    chosen = rng.sample(features, min(config.missing_columns, len(features)))
+    for name in chosen:
+        seed = rng.getrandbits(32)
+        train, val = (_hide(side, name, config.missing_share, seed) for side in (train, val))
+    return train, val
+
+
+def _hide(side: pl.DataFrame, name: str, share: float, seed: int) -> pl.DataFrame:
+    """Empty the cells with the largest values (or texts), and as many others."""
+    n = max(2, int(side.height * share / 2))
+    order = side[name].rank("ordinal", descending=True, seed=seed).fill_null(side.height + 1)
+    drawn = pl.int_range(side.height, eager=True).shuffle(seed=seed)
+    return side.with_columns(
+        pl.when((order <= n) | (drawn < n)).then(None).otherwise(pl.col(name)).alias(name)
+    )
+
+
+def _sketch(train: pl.DataFrame, val: pl.DataFrame, proposal: Proposal) -> Sketch:
+    blank = Sketch(
+        train=train,
+        val=val,
+        problem=proposal.problem,
+        targets=proposal.targets,
+        numbers=(),
+        categories=(),
+        times=(),
+        model="",
+    )
+    return blank.after(Workspace(train, val, proposal.targets))
+
+
+def _choose(
+    sketch: Sketch, config: InstructionConfig, rng: random.Random, *, cleaning: bool
+) -> tuple[tuple[Step, ...], Sketch]:
+    """Steps of all kinds that can act, each on the tables that those before it leave."""
+    chosen: list[Step] = []
+    for kind in step_classes():
+        if kind.stage == "join" or issubclass(kind, CleaningStep) != cleaning:
+            continue
+        most = config.max_rules_of_kind if cleaning else 1
+        for step in kind.choose(sketch, rng)[:most]:
+            work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
+            chosen.append(step)
+            sketch = sketch.after(work, step)
+    return tuple(chosen), sketch
+
+
+def _settle(cleaning: tuple[CleaningStep, ...], sketch: Sketch) -> Sketch | None:
+    """The sketch of tables that the cleaning leaves as they are; None when there are none."""
+    train, val = sketch.train, sketch.val
+    for _ in range(_ROUNDS):
+        clean_train, clean_val = (_clean(side, cleaning, sketch) for side in (train, val))
+        if clean_train.equals(train) and clean_val.equals(val):
+            return sketch.after(Workspace(train, val, sketch.targets))
+        train, val = clean_train, clean_val
+    return None
+
+
+def _clean(side: pl.DataFrame, cleaning: tuple[CleaningStep, ...], sketch: Sketch) -> pl.DataFrame:
+    """One table cleaned as if it were train."""
+    work = Workspace(side, sketch.val, sketch.targets)
+    for step in cleaning:
+        work = step.apply(work)
+    return work.train
+
+
+def _refuse(reason: Reason, proposal: Proposal, task_id: str, variant: Variant) -> Drop:
+    details = {
+        Reason.NO_DIRT: "the table supports too few kinds of dirt that can be undone exactly",
+        Reason.NO_STEPS: "too few steps can act on the table",
+    }
+    return Drop(
+        key=task_id,
+        source=proposal.dataset.key,
+        room="transform",
+        reason=reason,
+        detail=f"table {proposal.table!r}: {details[reason]}",
+        variant=variant,
+    )
+
+
+# --- laying out -------------------------------------------------------------------------------
+
+
+def _layout(
+    plan: _Plan,
+    rows: Rows,
+    proposal: Proposal,
+    task_id: str,
+    variant: Variant,
+    config: InstructionConfig,
+    rng: random.Random,
+) -> Layout:
+    targets = proposal.targets
+    soiled = soil(
+        plan.train.drop(ID_COLUMN), plan.val.drop(ID_COLUMN), plan.cleaning, rng, config.noise
+    )
+    val = soiled.val.drop(targets)
+    data = pick_format(task_id, soiled.dirty.columns, val.columns)
+    join = (JoinTables.of(data.parts),) if data.parts > 1 else ()
+    fit = plan.steps[-1]
+    assert isinstance(fit, FitPredict)
+    told = Instructions(
+        variant=variant,
+        problem=proposal.problem,
+        data=data,
+        columns=cell_types(soiled.clean, val),
+        targets=targets,
+        scores=score_columns(plan.train[targets[0]]) if fit.scores != "none" else (),
+        metric="exact" if variant == "class-if" else "allclose",
+        steps=tuple(step.spec() for step in (*join, *plan.steps)),
+    )
+    return Layout(
+        task_id,
+        told,
+        soiled.dirty,
+        val,
+        clean=soiled.clean,
+        dirt=tuple(sorted({step.dirt for step in plan.cleaning})),
+        notes=rows.notes,
+    )

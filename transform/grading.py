@@ -1,0 +1,38 @@
+"""What the grader needs beside the truth: tolerances, label types and known classes.
+
+Read off the clean training table and the answer, the same way for executed and for held-out truth.
+"""
+
+import polars as pl
+
+from transform.task import Grading, Instructions
+
+ATOL_SHARE = 1e-8
+"""Absolute tolerance as a share of a column's spread: of the target in train, of a score in truth."""
+
+
+def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
+    """The grading of a task; `train` without dirt, `answer` with the id and the answer columns."""
+    if told.problem == "classification":
+        labels = [answer[name] for name in told.targets]
+        known = {str(label) for name in told.targets for label in train[name].unique()}
+        return Grading(
+            metric=told.metric,
+            targets=told.targets,
+            scores=told.scores,
+            label_type="integer" if all(s.dtype.is_integer() for s in labels) else "text",
+            classes=tuple(sorted(known)),
+            atol={name: _atol(answer[name]) for name in told.scores},
+            n_rows=answer.height,
+        )
+    return Grading(
+        metric=told.metric,
+        targets=told.targets,
+        atol={name: _atol(train[name]) for name in told.targets},
+        n_rows=answer.height,
+    )
+
+
+def _atol(values: pl.Series) -> float:
+    spread = values.cast(pl.Float64).std()
+    return ATOL_SHARE * float(spread or 0.0)  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""Puts dirt into a clean training table so that every stated rule is needed.
+
+What enters is a clean table that all stated cleaning leaves as it is; what leaves is the dirty
+table, the clean one, and val, all with their final ids. Inserted rows break exactly one rule each;
+changed cells lie in columns that no other rule uses. All rows draw their ids from one permutation,
+so neither id nor position gives the dirt away; of equal rows the original has the lowest id.
+Whether an answer suffers from the dirt is for validation to find out.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from extract.noun import Noun
+from transform.steps.step import CellRule, CleaningStep, RowRule
+from transform.task import ID_COLUMN
+
+_ORIGIN = "origin"
+"""Scratch column: the clean row that an inserted row was copied from."""
+
+
+class NoiseConfig(Noun):
+    """How much dirt."""
+
+    share: float = 0.2
+    """Dirty rows as a share of the training rows (the peer's share)."""
+    min_kinds: int = 3
+    """Kinds of dirt that a task must have."""
+    min_rows_per_rule: int = 6
+    """Dirty rows of the least rule: both ends of a range are then tested three times."""
+
+
+@dataclass(frozen=True)
+class Soiled:
+    """The tables of one task with their ids; ascending id."""
+
+    dirty: pl.DataFrame
+    clean: pl.DataFrame
+    val: pl.DataFrame
+
+
+def soil(
+    clean: pl.DataFrame,
+    val: pl.DataFrame,
+    rules: Sequence[CleaningStep],
+    rng: random.Random,
+    config: NoiseConfig,
+) -> Soiled:
+    """Dirty and clean tables; `clean` and `val` come without ids, rows in any order."""
+    per_rule = max(config.min_rows_per_rule, int(config.share * clean.height / len(rules)))
+    numbered = clean.with_row_index(ID_COLUMN).with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
+    rows = _insert(numbered, [r for r in rules if isinstance(r, RowRule)], rng, per_rule)
+    ids = rng.sample(range(rows.height + val.height), rows.height + val.height)
+    rows = _lowest_to_originals(rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height])))
+    originals = rows.filter(pl.col("inserted").not_()).drop("inserted", _ORIGIN).sort(ID_COLUMN)
+    dirty = rows.drop("inserted", _ORIGIN).sort(ID_COLUMN)
+    for rule in rules:
+        if isinstance(rule, CellRule):
+            dirty = rule.dirty_cells(dirty, rng, per_rule)
+    val_ids = pl.Series(ID_COLUMN, ids[rows.height :], dtype=pl.Int64)
+    numbered_val = val.with_columns(val_ids).select(ID_COLUMN, *val.columns)
+    return Soiled(dirty=dirty, clean=originals, val=numbered_val.sort(ID_COLUMN))
+
+
+def _insert(
+    clean: pl.DataFrame, rules: Sequence[RowRule], rng: random.Random, n: int
+) -> pl.DataFrame:
+    """Clean rows followed by the rows that each rule must remove."""
+    marked = clean.with_columns(pl.col(ID_COLUMN).alias(_ORIGIN))
+    blocks = [marked.with_columns(pl.lit(False).alias("inserted"))]
+    for rule in rules:
+        rows = rule.dirty_rows(marked, rng, n)
+        blocks.append(rows.with_columns(pl.lit(True).alias("inserted")).select(blocks[0].columns))
+    return pl.concat(blocks)
+
+
+def _lowest_to_originals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Among a clean row and its exact copies, give the lowest id to the clean row."""
+    content = [name for name in rows.columns if name not in (ID_COLUMN, "inserted")]
+    lowest_first = pl.col(ID_COLUMN).sort().over(content, mapping_strategy="group_to_rows")
+    ordered = rows.sort("inserted", maintain_order=True)
+    return ordered.with_columns(lowest_first)

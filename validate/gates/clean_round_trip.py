@@ -1,0 +1,42 @@
+"""The stated cleaning of the dirty table gives the clean one: rows, order and values."""
+
+from typing import ClassVar
+
+import polars as pl
+
+from transform.execute import cleaned
+from transform.task import Task
+from validate.gate import Gate, Lab
+from validate.verdict import Check
+
+
+class CleanRoundTrip(Gate):
+    """Refuses dirt that the stated steps do not undo exactly."""
+
+    name: ClassVar[str] = "clean_round_trip"
+    order: ClassVar[int] = 40
+
+    def applies_to(self, task: Task) -> bool:
+        """Instruction tasks."""
+        return bool(task.spec.instructions.steps)
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """Compare with the table that the dirt was put into."""
+        expected = pl.read_parquet(task.private / "clean.parquet")
+        found = cleaned(task.spec.instructions, task.public)
+        if found.height != expected.height:
+            return self.refused(found.height, expected.height, "number of rows after cleaning")
+        differing = [name for name in expected.columns if not _equal(found, expected, name)]
+        if differing or set(found.columns) != set(expected.columns):
+            return self.refused(len(differing), 0, f"columns that differ: {differing}")
+        return self.passed(0, 0)
+
+
+def _equal(found: pl.DataFrame, expected: pl.DataFrame, name: str) -> bool:
+    """Same values in the same order; 1 and 1.0 are one value, null equals null."""
+    if name not in found.columns:
+        return False
+    left, right = found[name], expected[name]
+    if left.dtype.is_numeric() and right.dtype.is_numeric():
+        left, right = left.cast(pl.Float64), right.cast(pl.Float64)
+    return bool(left.dtype == right.dtype and left.equals(right, null_equal=True))

@@ -1,0 +1,34 @@
+"""No row of val stands in train: nobody can look an answer up."""
+
+from typing import ClassVar
+
+import polars as pl
+
+from transform.execute import load_tables
+from transform.task import ID_COLUMN, Task
+from validate.gate import Gate, Lab
+from validate.verdict import Check
+
+
+class Duplicates(Gate):
+    """Refuses a task in which a val row equals a training row in features and target."""
+
+    name: ClassVar[str] = "duplicates"
+    order: ClassVar[int] = 30
+
+    limit: int = 0
+    """Rows of val that may be in train."""
+
+    def applies_to(self, task: Task) -> bool:
+        """Only held-out truth can be looked up; the answer of instructions is no source value."""
+        return not task.spec.instructions.steps
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """Count val rows, joined with truth, that occur in train on all shared columns."""
+        train, val = load_tables(task.spec.instructions, task.public)
+        solved = val.join(pl.read_parquet(task.truth.path), on=ID_COLUMN)
+        shared = [name for name in solved.columns if name in train.columns and name != ID_COLUMN]
+        known = train.select(shared).unique().cast(solved.select(shared).schema)  # type: ignore[arg-type]
+        found = solved.join(known, on=shared, how="semi", nulls_equal=True).height
+        result = self.passed if found <= self.limit else self.refused
+        return result(found, self.limit, f"{found} of {solved.height} val rows are in train")

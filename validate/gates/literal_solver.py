@@ -1,0 +1,41 @@
+"""Somebody who has only the text and the public files reaches truth by doing what it says.
+
+The literal solver reads the prose into instructions, writes the program from those alone and runs it
+in a fork of its own, in a folder that holds nothing but the public files. The program shares no code
+with the workers that computed truth, so each proves the other; it is also the shipped solution.
+"""
+
+from typing import ClassVar
+
+from transform import wording
+from transform.program import write_program
+from transform.task import Task
+from transform.warm import ProgramFailed
+from validate.controls import answer_of
+from validate.gate import Gate, Lab
+from validate.score import score
+from validate.verdict import Check
+
+
+class LiteralSolver(Gate):
+    """Refuses a task whose text does not lead to its truth."""
+
+    name: ClassVar[str] = "literal_solver"
+    order: ClassVar[int] = 70
+
+    def applies_to(self, task: Task) -> bool:
+        """Instruction tasks."""
+        return bool(task.spec.instructions.steps)
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """Score of the program's answer."""
+        program = write_program(wording.read(task.spec.question))
+        if program != task.truth.program:
+            return self.refused(evidence="the program from the text is not the shipped one")
+        try:
+            prediction = lab.run_program(task, program)
+        except ProgramFailed as failure:
+            return self.refused(evidence=str(failure)[-2000:])
+        result = score(answer_of(task), prediction)
+        outcome = self.passed if result.score == 1.0 else self.refused
+        return outcome(result.score, 1.0, result.message)

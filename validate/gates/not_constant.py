@@ -1,0 +1,37 @@
+"""An instruction task has an answer that varies: a constant cannot win it."""
+
+from typing import ClassVar
+
+import polars as pl
+
+from transform.task import Task
+from validate.gate import Gate, Lab
+from validate.verdict import Check
+
+
+class NotConstant(Gate):
+    """Refuses answers of one value, or of one class in nearly all rows."""
+
+    name: ClassVar[str] = "not_constant"
+    order: ClassVar[int] = 50
+
+    largest_share: float = 0.99
+    """Share of the rows that one predicted value may have."""
+
+    def applies_to(self, task: Task) -> bool:
+        """Instruction tasks."""
+        return bool(task.spec.instructions.steps)
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """The largest share over the targets."""
+        answer = pl.read_parquet(task.truth.path)
+        shares = [_largest_share(answer[name]) for name in task.truth.grading.targets]
+        result = self.passed if max(shares) <= self.largest_share else self.refused
+        return result(
+            float(f"{max(shares):.3g}"), self.largest_share, "share of the commonest value"
+        )
+
+
+def _largest_share(values: pl.Series) -> float:
+    counts = values.value_counts()["count"]
+    return int(counts.max()) / len(values)  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""Enough rows to learn from and to grade on, counted in the released files."""
+
+from typing import ClassVar
+
+import polars as pl
+
+from transform.execute import load_tables
+from transform.size import SizeConfig
+from transform.task import ID_COLUMN, Grid, Task
+from validate.gate import Gate, Lab
+from validate.verdict import Check
+
+
+class Size(Gate):
+    """Refuses tables below the limits of `tasks.md`."""
+
+    name: ClassVar[str] = "size"
+    order: ClassVar[int] = 20
+
+    limits: SizeConfig = SizeConfig()
+    """Also what the families look at before they lay a task out."""
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """The first limit that is not reached."""
+        told = task.spec.instructions
+        train, val = load_tables(told, task.public)
+        truth = pl.read_parquet(task.truth.path)
+        if told.grid is not None:
+            counts = self._series(told.grid, train, val)
+        else:
+            counts = self._rows(train, val)
+        if told.variant == "class-mm":
+            rarest = int(truth[told.targets[0]].value_counts()["count"].min())  # type: ignore[arg-type]
+            counts["val rows of the rarest class"] = (rarest, self.limits.min_class_rows)
+        if truth[ID_COLUMN].to_list() != val[ID_COLUMN].to_list():
+            return self.refused(evidence="the ids of truth and val differ")
+        return self._judge(counts)
+
+    def _rows(self, train: pl.DataFrame, val: pl.DataFrame) -> dict[str, tuple[int, int]]:
+        return {
+            "train rows": (train.height, self.limits.min_train_rows),
+            "val rows": (val.height, self.limits.min_val_rows),
+        }
+
+    def _series(
+        self, grid: Grid, train: pl.DataFrame, val: pl.DataFrame
+    ) -> dict[str, tuple[int, int]]:
+        """Scored instants and rows, and the shortest history of an entity that is scored."""
+        horizon = val[grid.column].n_unique()
+        need = max(self.limits.min_history, self.limits.history_factor * horizon)
+        return {
+            "scored instants": (horizon, self.limits.min_instants),
+            "scored rows": (val.height, self.limits.min_scored_rows),
+            "instants of the shortest history": (_shortest_history(grid, train, val), need),
+        }
+
+    def _judge(self, counts: dict[str, tuple[int, int]]) -> Check:
+        for what, (found, needed) in counts.items():
+            if found < needed:
+                return self.refused(found, needed, what)
+        what, (found, needed) = next(iter(counts.items()))
+        return self.passed(found, needed, what)
+
+
+def _shortest_history(grid: Grid, train: pl.DataFrame, val: pl.DataFrame) -> int:
+    instants = pl.col(grid.column).n_unique()
+    if not grid.entities:
+        return train[grid.column].n_unique()
+    scored = val.select(grid.entities).unique()
+    history = train.group_by(grid.entities).agg(instants.alias("n"))
+    joined = scored.join(history, on=list(grid.entities), how="left", nulls_equal=True)
+    return int(joined["n"].fill_null(0).min())  # type: ignore[arg-type]

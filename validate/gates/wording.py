@@ -1,0 +1,34 @@
+"""The prose is complete: read back, it gives the instructions field by field, and nothing else."""
+
+from typing import ClassVar
+
+from transform import wording
+from transform.task import Instructions, Task
+from validate.gate import Gate, Lab
+from validate.verdict import Check
+
+
+class Wording(Gate):
+    """Refuses a text that loses, changes or blurs anything that a step or the grader needs."""
+
+    name: ClassVar[str] = "wording"
+    order: ClassVar[int] = 10
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        """Compare what the text says with what the task means."""
+        told = task.spec.instructions
+        try:
+            understood = wording.read(task.spec.question)
+        except ValueError as error:
+            return self.refused(evidence=str(error))
+        differing = _differing(told, understood)
+        if differing:
+            return self.refused(value=len(differing), threshold=0, evidence=", ".join(differing))
+        if wording.say(understood) != task.spec.question:
+            return self.refused(evidence="the text holds more than one reading of a line")
+        return self.passed(value=0, threshold=0)
+
+
+def _differing(told: Instructions, understood: Instructions) -> list[str]:
+    fields = type(told).model_fields
+    return [name for name in fields if getattr(told, name) != getattr(understood, name)]
