@@ -180,7 +180,7 @@ def _cut(
 ) -> int | None:
     """Index of the first held-out instant; `before[i]` counts the rows before instant `i`.
 
-    Tabular tasks count rows, forecasts count instants. Where no cut serves both, forecasts win.
+    Tabular tasks count rows, forecasts count instants. Where no cut serves both, rows win.
     """
     size, n_rows, n_grid = config.size, int(before[-1]), len(before) - 1
     index, after = np.arange(n_grid), n_rows - before[:-1]
@@ -189,12 +189,16 @@ def _cut(
         & (after >= size.min_val_rows)
         & (after <= config.largest_share * n_rows)
     )
-    series = (index >= size.shortest_history) & (n_grid - index >= size.min_instants)
-    forecasts = any(proposal.problem == "forecasting" for proposal in proposals)
+    forecasts = [proposal.time for proposal in proposals if proposal.time]
+    # The first and the last cell of gathered events hold only a part.
+    spare = int(any(axis.resample for axis in forecasts))
+    series = (index >= size.shortest_history + spare) & (
+        n_grid - index >= size.min_instants + spare
+    )
     others = any(proposal.problem != "forecasting" for proposal in proposals)
     fits = [series & tabular] if forecasts and others else []
-    fits += [series] if forecasts else []
     fits += [tabular] if others else []
+    fits += [series] if forecasts else []
     allowed = next((np.flatnonzero(fit) for fit in fits if fit.any()), None)
     if allowed is None:
         return None
@@ -283,11 +287,11 @@ def _best_draw(
         label.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
         for label in labels
     ]
+    spare = min(quota // 10, len(units) - quota - config.size.min_train_rows)
     best: tuple[int, npt.NDArray[np.bool_]] | None = None
     for attempt in range(config.attempts if codes else 1):
-        drawn = _draw(
-            units, codes[0] if codes else None, quota, np.random.default_rng([seed, attempt])
-        )
+        rng = np.random.default_rng([seed, attempt])
+        drawn = _draw(units, codes[0] if codes else None, quota, spare, rng)
         missing = sum(_short_classes(code, drawn, config.size.min_class_rows) for code in codes)
         if best is None or missing < best[0]:
             best = missing, drawn
@@ -300,45 +304,54 @@ def _best_draw(
 def _short_classes(
     codes: npt.NDArray[np.int64], held_out: npt.NDArray[np.bool_], least: int
 ) -> int:
-    """Number of classes that have too few rows on either side."""
+    """Number of classes with too few rows on one side, among those that have enough for two."""
     n = int(codes.max()) + 1
     inside = np.bincount(codes[held_out], minlength=n)[1:]
     outside = np.bincount(codes[~held_out], minlength=n)[1:]
-    return int(((inside < least) | (outside < least)).sum())
+    possible = inside + outside >= 2 * least
+    return int((possible & ((inside < least) | (outside < least))).sum())
 
 
 def _draw(
     units: npt.NDArray[np.int64],
     strata: npt.NDArray[np.int64] | None,
     quota: int,
+    spare: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.bool_]:
     """Hold out about `quota` rows, whole units, the same share of every stratum.
 
+    Only the last stratum may exceed its share by `spare` rows, the others by one.
     A unit belongs to the stratum of its first row; units too large for the quota stay in train.
     """
     sizes = np.bincount(units)
     first = np.unique(units, return_index=True)[1]
     stratum = np.zeros(len(sizes), dtype=np.int64) if strata is None else strata[first]
+    rows = np.bincount(stratum, weights=sizes)
     order = rng.permutation(len(sizes))
     held = np.zeros(len(sizes), dtype=np.bool_)
-    for value in np.unique(stratum):
+    left = quota
+    # Small strata round up, so that no class is left out; the largest takes what is left.
+    by_size = [int(value) for value in np.argsort(rows, kind="stable") if rows[value]]
+    for value in by_size:
+        is_last = value == by_size[-1]
+        wanted = left if is_last else int(np.ceil(quota * rows[value] / len(units)))
         members = order[stratum[order] == value]
-        wanted = quota * sizes[members].sum() / len(units)
-        # Rounded up, so that a small class is not left out.
-        held[_fill(members, sizes, np.ceil(wanted))] = True
+        taken = _fill(members, sizes, wanted, spare if is_last else 1)
+        held[taken] = True
+        left -= int(sizes[taken].sum())
     return held[units]
 
 
 def _fill(
-    members: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], wanted: float
+    members: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], wanted: int, spare: int
 ) -> npt.NDArray[np.int64]:
-    """Take members in order while they fit, with a tenth and one row to spare."""
+    """Take members in order while they fit."""
     taken, rows = [], 0
     for member in members:
         if rows >= wanted:
             break
-        if rows + sizes[member] <= 1.1 * wanted + 1:
+        if rows + sizes[member] <= wanted + spare:
             taken.append(member)
             rows += sizes[member]
     return np.array(taken, dtype=np.int64)

@@ -1,0 +1,352 @@
+"""The proposer that works offline: rules and small looks at the data, no language model.
+
+A dataset and its profile enter; proposals with their reasons leave, or a `Drop`. Per table: judge
+the columns, look for series worth forecasting, choose targets worth predicting with the features
+that leave them room, and keep what the one split of the table can serve. Same data, same proposals.
+Not guaranteed: that a proposal makes sense to a person, or passes the gates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from extract.dataset import RawDataset
+from extract.drop import Drop, Reason
+from extract.noun import Noun
+from transform.profile import Profile, TableProfile
+from transform.proposal import Aggregation, Feature, FeatureType, Proposal
+from transform.propose.ahead import known_ahead
+from transform.propose.feasible import shortage
+from transform.propose.groups import GroupsConfig, find_group
+from transform.propose.matrix import Floats, encode
+from transform.propose.overlap import Chosen, OverlapConfig, distinct_tables
+from transform.propose.roles import Judged, Role, RoleConfig, judge
+from transform.propose.series import SeriesConfig, SeriesTarget, aggregation, series_targets
+from transform.propose.signal import held_out
+from transform.propose.targets import (
+    Look,
+    Plan,
+    TargetsConfig,
+    choose_plans,
+    plan_several,
+    prior,
+)
+from transform.propose.time_axis import (
+    Panel,
+    TimeAxisConfig,
+    find_panel,
+    is_calendar,
+    time_columns,
+    year_column,
+)
+from transform.split import SplitConfig, instants, split_rows
+
+_TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "time": "time"}
+_LEFT_OUT = 12
+"""Columns left out that a proposal names; more are counted."""
+
+
+class HeuristicConfig(Noun):
+    """How much is proposed, and the thresholds of each look."""
+
+    tables: int = Field(default=2, ge=1)
+    """Tables of a dataset at most, the largest first."""
+    forecasts: int = Field(default=3, ge=0)
+    """Forecasting proposals per table at most."""
+    several_targets: bool = True
+    """Whether one more proposal predicts two numbers at once, where a table has two."""
+    max_columns: int = Field(default=60, ge=2)
+    """Columns of a wide table that are looked at."""
+    max_history: int = Field(default=30, ge=0)
+    """Other columns of the history that a forecast ships, the most complete first."""
+    roles: RoleConfig = RoleConfig()
+    overlap: OverlapConfig = OverlapConfig()
+    groups: GroupsConfig = GroupsConfig()
+    time_axis: TimeAxisConfig = TimeAxisConfig()
+    series: SeriesConfig = SeriesConfig()
+    targets: TargetsConfig = TargetsConfig()
+    split: SplitConfig = SplitConfig()
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One table and what is known about it so far."""
+
+    raw: RawDataset
+    chosen: Chosen
+    judged: Mapping[str, Judged]
+    panel: Panel | str
+    time: str | None
+    """Column by which rows are split."""
+    group: str | None
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        return self.chosen.frame
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Columns that tasks may ship, in table order."""
+        return tuple(name for name, column in self.judged.items() if column.usable)
+
+
+@dataclass(frozen=True)
+class HeuristicProposer:
+    """Proposes by rules."""
+
+    config: HeuristicConfig
+    name: ClassVar[str] = "heuristic-1"
+
+    def propose(self, raw: RawDataset, profile: Profile) -> tuple[Proposal, ...] | Drop:
+        """Proposals for up to `config.tables` tables that share no rows."""
+        found: list[Proposal] = []
+        why: list[str] = []
+        for chosen in distinct_tables(raw.tables, self.config.overlap)[: self.config.tables]:
+            proposals, refused = self._table(raw, chosen, profile.table(chosen.table.name))
+            found += proposals
+            why += [f"table {chosen.table.name!r}: {reason}" for reason in refused]
+        if found:
+            return tuple(found)
+        detail = "; ".join(why) or "the dataset has no table"
+        return Drop(
+            key=raw.ref.key,
+            source=raw.ref.key,
+            room="transform",
+            reason=Reason.NO_PROPOSAL,
+            detail=detail[:500],
+            evidence=detail[:2000],
+        )
+
+    def _table(
+        self, raw: RawDataset, chosen: Chosen, profile: TableProfile
+    ) -> tuple[tuple[Proposal, ...], list[str]]:
+        """Proposals of one table that its split can serve, and why others were left out."""
+        bench, series = self._bench(raw, chosen, profile)
+        ahead = self._known_ahead(bench)
+        series = tuple(target for target in series if target.name not in ahead)
+        if isinstance(bench.panel, Panel) and bench.panel.axis.resample:
+            # Amounts add up to a series; other events are there to be predicted one by one first.
+            sums = [t.name for t in series if aggregation(bench.judged[t.name]) == "sum"]
+            predictions = self._predictions(bench, sums[:1], frozenset(ahead))
+            series = _unused(series, predictions)[: self.config.forecasts]
+        else:
+            series = series[: self.config.forecasts]
+            names = [target.name for target in series]
+            predictions = self._predictions(bench, names, frozenset(ahead))
+        proposals = [*predictions, *(self._forecast(bench, target, ahead) for target in series)]
+        refused = [bench.panel] if isinstance(bench.panel, str) else []
+        if not proposals:
+            refused.append("no column is worth predicting from the others")
+        return self._served(chosen.frame, proposals, refused)
+
+    def _bench(
+        self, raw: RawDataset, chosen: Chosen, profile: TableProfile
+    ) -> tuple[_Bench, tuple[SeriesTarget, ...]]:
+        """What is known about a table, and what may be forecast in it."""
+        config, frame = self.config, chosen.frame
+        judged = judge(profile, config.roles)
+        panel = find_panel(frame, judged, config.time_axis, config.split.size)
+        series: tuple[SeriesTarget, ...] = ()
+        if isinstance(panel, Panel):
+            series = series_targets(frame, judged, panel, config.series, config.split.size)
+        time = panel.axis.column if isinstance(panel, Panel) and series else None
+        if time is None:
+            times = time_columns(frame, judged, config.time_axis.max_missing)
+            years = year_column(frame, judged, config.time_axis)
+            able = [name for name in (*times, years) if name and self._divides(raw, chosen, name)]
+            time = able[0] if able else None
+        group = None if time else find_group(frame, profile, config.groups)
+        return _Bench(raw, chosen, judged, panel, time, group), series
+
+    def _divides(self, raw: RawDataset, chosen: Chosen, column: str) -> bool:
+        """Whether the table can be split at an instant of the column."""
+        probe = Proposal(
+            dataset=raw.ref,
+            table=chosen.table.name,
+            problem="regression",
+            targets=(column,),
+            features=(),
+            split_column=column,
+            reasons=(),
+            proposer=self.name,
+        )
+        return not isinstance(split_rows(chosen.frame, [probe], self.config.split), Drop)
+
+    def _served(
+        self, frame: pl.DataFrame, proposals: list[Proposal], refused: list[str]
+    ) -> tuple[tuple[Proposal, ...], list[str]]:
+        """Proposals that have enough on both sides of the split that they themselves define."""
+        while proposals:
+            split = split_rows(frame, proposals, self.config.split)
+            if isinstance(split, Drop):
+                return (), [*refused, split.detail]
+            short = [shortage(frame, p, split, self.config.split.size) for p in proposals]
+            refused += [
+                f"{p.problem} of {', '.join(p.targets)}: {why}"
+                for p, why in zip(proposals, short, strict=True)
+                if why
+            ]
+            if not any(short):
+                break
+            proposals = [p for p, why in zip(proposals, short, strict=True) if not why]
+        return tuple(proposals), refused
+
+    # --- predictions -------------------------------------------------------------------------
+
+    def _predictions(
+        self, bench: _Bench, forecast: Sequence[str], ahead: frozenset[str]
+    ) -> tuple[Proposal, ...]:
+        """Classifications and regressions, then one regression of two targets."""
+        config = self.config.targets
+        names = self._columns(bench, forecast)
+        if len(names) <= config.min_features:
+            return ()
+        key = f"{bench.raw.ref.key} {bench.chosen.table.name}"
+        matrix = encode(bench.frame, names, config.signal.rows, key)
+        groups = None
+        if bench.group:
+            groups = encode(bench.frame, [bench.group], config.signal.rows, key).codes[:, 0]
+        order = _order(bench, matrix.rows.tolist())
+        test = held_out(matrix, order, groups, key, config.signal)
+        fixed = frozenset(ahead | self._calendar(bench))
+        look = Look(matrix, bench.judged, test, _title(bench), fixed, config)
+        plans = choose_plans(look, forecast)
+        found = [self._prediction(bench, (plan,), plan.features) for plan in plans]
+        several = plan_several(look, plans) if self.config.several_targets else ()
+        if several:
+            shared = tuple(n for n in several[0].features if n in several[1].features)
+            found.append(self._prediction(bench, several, shared))
+        return tuple(found)
+
+    def _columns(self, bench: _Bench, forecast: Sequence[str]) -> list[str]:
+        """Columns that predictions look at: all usable ones, of a wide table the most promising."""
+        title = _title(bench)
+        names = [name for name in bench.usable if name != bench.group]
+        rank = {
+            n: (-prior(bench.judged, n, title), bench.judged[n].column.missing_share) for n in names
+        }
+        best = sorted(names, key=lambda name: (name not in forecast, rank[name]))
+        kept = set(best[: self.config.max_columns])
+        return [name for name in names if name in kept]
+
+    def _calendar(self, bench: _Bench) -> frozenset[str]:
+        """Columns that a field of one of the table's instants decides."""
+        times = [name for name, column in bench.judged.items() if column.role == "time"]
+        frame, plain = bench.frame, [name for name in bench.usable if name not in times]
+        return frozenset(n for n in plain if any(is_calendar(frame[n], frame[t]) for t in times))
+
+    def _prediction(self, bench: _Bench, plans: Sequence[Plan], names: Sequence[str]) -> Proposal:
+        metric = "macro-F1" if plans[0].kind == "classification" else "R²"
+        reasons = [
+            f"`{plan.target}` is learnt by a small forest: {metric} {plan.score:.2f} on other rows"
+            for plan in plans
+        ]
+        dropped = {name: why for plan in plans for name, why in plan.dropped.items()}
+        return Proposal(
+            dataset=bench.raw.ref,
+            table=bench.chosen.table.name,
+            problem=plans[0].kind,
+            targets=tuple(plan.target for plan in plans),
+            features=_features(bench, names),
+            split_column=bench.time,
+            group_column=bench.group,
+            reasons=(*reasons, *_says_split(bench), *dropped.values(), *_says_left_out(bench)),
+            proposer=self.name,
+        )
+
+    # --- forecasts ---------------------------------------------------------------------------
+
+    def _known_ahead(self, bench: _Bench) -> dict[str, str]:
+        if not isinstance(bench.panel, Panel):
+            return {}
+        axis = bench.panel.axis
+        taken = frozenset({axis.column, *bench.panel.entities})
+        found = known_ahead(bench.frame, bench.judged, axis.column, taken)
+        # Labels have no aggregate.
+        able = bench.judged
+        return {n: why for n, why in found.items() if not axis.resample or able[n].role == "number"}
+
+    def _forecast(self, bench: _Bench, target: SeriesTarget, ahead: Mapping[str, str]) -> Proposal:
+        panel = bench.panel
+        assert isinstance(panel, Panel)
+        taken = {panel.axis.column, *panel.entities, target.name}
+        names = [name for name in bench.usable if name not in taken]
+        how: tuple[tuple[str, Aggregation], ...] = ()
+        if panel.axis.resample:
+            names = [name for name in names if bench.judged[name].role == "number"]
+        names = self._history(bench, names, ahead)
+        if panel.axis.resample:
+            how = tuple((n, aggregation(bench.judged[n])) for n in (target.name, *names))
+        reasons = (
+            *panel.why,
+            f"`{target.name}` moves; a simple forecast beats its last season by {target.room:.0%}",
+            *ahead.values(),
+        )
+        return Proposal(
+            dataset=bench.raw.ref,
+            table=bench.chosen.table.name,
+            problem="forecasting",
+            targets=(target.name,),
+            features=_features(bench, names),
+            time=panel.axis,
+            entities=panel.entities,
+            known_ahead=tuple(ahead),
+            aggregations=how,
+            reasons=(*reasons, *_says_left_out(bench)),
+            proposer=self.name,
+        )
+
+    def _history(self, bench: _Bench, names: list[str], ahead: Mapping[str, str]) -> list[str]:
+        missing = {name: bench.judged[name].column.missing_share for name in names}
+        best = sorted(names, key=lambda name: (name not in ahead, missing[name]))
+        kept = set(best[: self.config.max_history])
+        return [name for name in names if name in kept]
+
+
+def _unused(
+    series: Sequence[SeriesTarget], predictions: Sequence[Proposal]
+) -> tuple[SeriesTarget, ...]:
+    """Series whose values no prediction ships with the held-out rows."""
+    used = {feature.name for proposal in predictions for feature in proposal.features}
+    return tuple(target for target in series if target.name not in used)
+
+
+def _title(bench: _Bench) -> str:
+    return f"{bench.raw.title} {bench.raw.subtitle} {bench.raw.ref.slug}"
+
+
+def _order(bench: _Bench, rows: list[int]) -> Floats | None:
+    """Instants of the sampled rows as numbers, NaN where missing; None for an unordered table."""
+    if bench.time is None:
+        return None
+    when = instants(bench.frame[bench.time])[rows].to_physical().cast(pl.Float64)
+    return np.asarray(when.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _features(bench: _Bench, names: Sequence[str]) -> tuple[Feature, ...]:
+    return tuple(Feature(name=name, type=_TYPES[bench.judged[name].role]) for name in names)
+
+
+def _says_split(bench: _Bench) -> tuple[str, ...]:
+    if bench.time:
+        return (f"rows are split by `{bench.time}`, the time axis of the table",)
+    if bench.group:
+        return (f"rows are split by `{bench.group}`, whose values determine other columns",)
+    return ()
+
+
+def _says_left_out(bench: _Bench) -> tuple[str, ...]:
+    """Columns of no use and tables that share rows, each with why, bounded."""
+    lost = [f"`{n}` is left out: {c.why}" for n, c in bench.judged.items() if not c.usable]
+    if len(lost) > _LEFT_OUT:
+        lost = [*lost[:_LEFT_OUT], f"{len(lost) - _LEFT_OUT} more columns are left out"]
+    twins = bench.chosen.instead_of
+    names = ", ".join(twins[:_LEFT_OUT])
+    return (
+        *lost,
+        *([f"tables that share rows with this one are not used: {names}"] if twins else []),
+    )

@@ -1,0 +1,246 @@
+"""Which columns of a table are worth predicting from which others.
+
+Judged columns and a matrix enter; a set of `Plan`s leaves, one per target. What a target's features
+give away is left out first: copies, terms of identities, whatever predicts it alone. All plans of a
+table are chosen together, because a target of one may not be a feature of another: the held-out
+rows of both are the same. Not guaranteed: room under another model than the forest looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from extract.noun import Noun
+from transform.profile import words
+from transform.propose.identities import IdentityConfig, copies, identities
+from transform.propose.matrix import Matrix
+from transform.propose.roles import Judged
+from transform.propose.signal import Signal, SignalConfig, alone, look
+from transform.propose.vocabulary import PLACE, TARGET, mentions
+
+Kind = Literal["classification", "regression"]
+
+
+class TargetsConfig(Noun):
+    """What a target worth predicting looks like."""
+
+    targets: int = Field(default=4, ge=0)
+    """Single targets per table at most."""
+    per_kind: int = Field(default=3, ge=0)
+    """Of these, classifications and regressions at most each."""
+    candidates: int = Field(default=10, ge=1)
+    """Columns looked at, by their names and places."""
+    max_classes: int = Field(default=20, ge=2)
+    max_number_classes: int = Field(default=10, ge=2)
+    """Distinct whole numbers that are classes rather than amounts."""
+    min_class_rows: int = Field(default=25, ge=1)
+    """Rows from which a class counts; rows of others are left out of tasks."""
+    max_missing: float = Field(default=0.3, ge=0, lt=1)
+    min_features: int = Field(default=2, ge=1)
+    max_features: int = Field(default=30, ge=2)
+    """Of more, those that a forest weighs most."""
+    min_skill: float = 0.1
+    """Skill of the forest below which there is too little to learn."""
+    max_score: float = Field(default=0.97, gt=0, le=1)
+    """Score of the forest above which something gives the target away."""
+    max_alone: float = Field(default=0.95, gt=0, le=1)
+    """Score of one feature above which it is left out."""
+    kept_skill: float = Field(default=0.6, ge=0, le=1)
+    """Share of its skill that a target must keep when another one stops being its feature."""
+    repairs: int = Field(default=5, ge=0)
+    """Features that may be left out for that."""
+    identities: IdentityConfig = IdentityConfig()
+    signal: SignalConfig = SignalConfig()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One target with the features that leave it room."""
+
+    target: str
+    kind: Kind
+    features: tuple[str, ...]
+    """In table order."""
+    score: float
+    skill: float
+    best_skill: float = 0.0
+    """Its skill when nothing else of the table was a target."""
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """Columns left out for this target, with why."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that planning looks at in one table."""
+
+    matrix: Matrix
+    judged: Mapping[str, Judged]
+    """Columns of the matrix and others."""
+    test: npt.NDArray[np.bool_]
+    """Rows of the matrix on which looks are scored."""
+    title: str
+    """What the dataset calls itself; a column that occurs in it is a likelier target."""
+    no_targets: frozenset[str]
+    """Columns that may only be features: parts of the date, covariates known ahead."""
+    config: TargetsConfig
+
+
+def choose_plans(table: Look, fixed: Sequence[str]) -> tuple[Plan, ...]:
+    """Plans that go together, the best first.
+
+    `fixed` are columns that forecasts of the table predict; neither they nor their copies become
+    features.
+    """
+    config = table.config
+    banned = frozenset(fixed).union(*(copies_of(table, name) for name in fixed))
+    first = (_plan(table, name, banned) for name in _candidates(table))
+    ranked = sorted((p for p in first if p), key=lambda p: -round(_worth(table, p), 6))
+    chosen: tuple[Plan, ...] = ()
+    for candidate in ranked:
+        kinds = [plan.kind for plan in chosen]
+        if len(chosen) >= config.targets or kinds.count(candidate.kind) >= config.per_kind:
+            continue
+        chosen = _together(table, (*chosen, candidate), banned) or chosen
+    return chosen
+
+
+def plan_several(table: Look, plans: Sequence[Plan]) -> tuple[Plan, ...]:
+    """The two best regressions for one task with two targets, or nothing.
+
+    Both keep the features that neither of them forbids.
+    """
+    pair = [plan for plan in plans if plan.kind == "regression"][:2]
+    if len(pair) < 2:
+        return ()
+    features = tuple(name for name in pair[0].features if name in pair[1].features)
+    if len(features) < table.config.min_features:
+        return ()
+    dropped = {**pair[0].dropped, **pair[1].dropped}
+    both = tuple(_scored(table, plan, features, dropped) for plan in pair)
+    return tuple(plan for plan in both if plan) if all(both) else ()
+
+
+def copies_of(table: Look, name: str) -> frozenset[str]:
+    """Columns of the matrix that alone tell a column."""
+    if name not in table.matrix.place:
+        return frozenset()
+    return frozenset(copies(table.matrix, name, table.config.identities))
+
+
+# --- candidates ------------------------------------------------------------------------------
+
+
+def kind_of(column: Judged, config: TargetsConfig) -> Kind | None:
+    """What predicting a column would be, judged by its values; None when it is no target."""
+    profile = column.column
+    if column.role not in ("number", "category") or profile.missing_share > config.max_missing:
+        return None
+    few = profile.integer_like and profile.n_unique <= config.max_number_classes
+    if column.role == "category" or few:
+        frequent = sum(item.count >= config.min_class_rows for item in profile.top)
+        return "classification" if frequent >= 2 and _few(column, config) else None
+    varied = profile.n_unique > config.max_number_classes and profile.top_share <= 0.7
+    return "regression" if varied and not mentions(profile.name, PLACE) else None
+
+
+def _few(column: Judged, config: TargetsConfig) -> bool:
+    return column.column.n_unique <= config.max_classes and column.column.top_share <= 0.97
+
+
+def _candidates(table: Look) -> list[str]:
+    """Columns that may be targets, the likeliest by name and place first."""
+    names = [
+        name
+        for name in table.matrix.names
+        if name not in table.no_targets and kind_of(table.judged[name], table.config)
+    ]
+    names.sort(key=lambda name: -prior(table.judged, name, table.title))
+    return names[: table.config.candidates]
+
+
+def prior(judged: Mapping[str, Judged], name: str, title: str) -> int:
+    """How much its name, its place and the dataset's title speak for a target, 0 to 4."""
+    own = {word for word in words(name) if len(word) >= 4}
+    last = list(judged)[-1] == name
+    return 2 * mentions(name, TARGET) + bool(own & set(words(title))) + last
+
+
+def _worth(table: Look, plan: Plan) -> float:
+    """Skill beyond the half makes no better target; what the source means by one does."""
+    return 0.2 * prior(table.judged, plan.target, table.title) + min(plan.skill, 0.5)
+
+
+# --- plans -----------------------------------------------------------------------------------
+
+
+def _plan(table: Look, target: str, banned: frozenset[str]) -> Plan | None:
+    """The plan of one target without banned features, None when it leaves no room."""
+    kind = kind_of(table.judged[target], table.config)
+    assert kind is not None
+    dropped = copies(table.matrix, target, table.config.identities)
+    free = [n for n in table.matrix.names if n not in banned and n not in dropped and n != target]
+    if kind == "regression":
+        dropped |= identities(table.matrix, target, tuple(free), table.config.identities)
+    features = tuple(name for name in free if name not in dropped)
+    return _scored(table, Plan(target, kind, features, 0.0, 0.0), features, dropped)
+
+
+def _scored(
+    table: Look, plan: Plan, features: tuple[str, ...], dropped: Mapping[str, str]
+) -> Plan | None:
+    """The plan with these features, less those that give too much away."""
+    config, why = table.config, dict(dropped)
+    for _ in range(config.repairs + 1):
+        if len(features) < config.min_features:
+            return None
+        found = look(
+            table.matrix, plan.target, features, plan.kind, table.test, table.config.signal
+        )
+        if found is None or found.skill < config.min_skill:
+            return None
+        guilty = _guilty(table, plan, found)
+        if guilty is None:
+            features = _weightiest(features, found, config.max_features)
+            best = max(plan.best_skill, found.skill)
+            return Plan(plan.target, plan.kind, features, found.score, found.skill, best, why)
+        why[guilty[0]] = guilty[1]
+        features = tuple(name for name in features if name != guilty[0])
+    return None
+
+
+def _guilty(table: Look, plan: Plan, found: Signal) -> tuple[str, str] | None:
+    """A feature that gives the target away, with why."""
+    config, target = table.config, plan.target
+    if found.score < 0.85:
+        return None
+    heaviest = sorted(found.weights, key=lambda name: -found.weights[name])[:3]
+    for name in heaviest:
+        score = alone(table.matrix, target, name, plan.kind, table.test)
+        if score >= config.max_alone:
+            return name, f"`{name}` alone predicts `{target}` with {score:.2f}"
+    if found.score <= config.max_score:
+        return None
+    return heaviest[0], f"with `{heaviest[0]}`, `{target}` is predicted with {found.score:.2f}"
+
+
+def _weightiest(features: tuple[str, ...], found: Signal, most: int) -> tuple[str, ...]:
+    best = sorted(features, key=lambda name: -found.weights[name])[:most]
+    return tuple(name for name in features if name in best)
+
+
+def _together(table: Look, plans: tuple[Plan, ...], banned: frozenset[str]) -> tuple[Plan, ...]:
+    """The same targets, none a feature of another; nothing when that leaves one without room."""
+    names = [plan.target for plan in plans]
+    banned = banned.union(names, *(copies_of(table, name) for name in names))
+    kept = []
+    for plan in plans:
+        features = tuple(name for name in plan.features if name not in banned)
+        again = plan if features == plan.features else _scored(table, plan, features, plan.dropped)
+        if again is None or again.skill < table.config.kept_skill * plan.best_skill:
+            return ()
+        kept.append(again)
+    return tuple(kept)

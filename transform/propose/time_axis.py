@@ -1,0 +1,322 @@
+"""Finds the instants that order a table, the grid they lie on, and the series they tell apart.
+
+A frame and its judged columns enter; a `Panel` or the reason why there is none leaves. A table is
+taken as it is when its instants, alone or with up to three entity columns, name its rows and step
+regularly; else as events, which are gathered into the cells of a grid. Gaps such as weekends,
+nights and holidays are allowed: the grid is what is observed. Not guaranteed: that anything on the
+grid can be forecast.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import polars as pl
+from pydantic import Field
+
+from extract.noun import Noun
+from transform.proposal import Frequency, TimeAxis
+from transform.propose.roles import Judged
+from transform.propose.vocabulary import YEAR, mentions
+from transform.size import SizeConfig
+from transform.split import cells, instants
+
+_KEY = " entity"
+_DAY = 86_400
+_STEPS: tuple[tuple[Frequency, float, float], ...] = (
+    ("1min", 60, 60),
+    ("5min", 300, 300),
+    ("10min", 600, 600),
+    ("15min", 900, 900),
+    ("30min", 1_800, 1_800),
+    ("1h", 3_600, 3_600),
+    ("1d", _DAY, _DAY),
+    ("1w", 7 * _DAY, 7 * _DAY),
+    ("1mo", 28 * _DAY, 31 * _DAY),
+    ("1q", 90 * _DAY, 92 * _DAY),
+    ("1y", 365 * _DAY, 366 * _DAY),
+)
+"""Shortest and longest step of each grid in seconds; an hour is spared for daylight saving."""
+_GATHERED: tuple[Frequency, ...] = ("1d", "1w", "1mo", "1h", "30min", "15min")
+"""Grids that events are gathered into, the first that fits wins."""
+
+
+class TimeAxisConfig(Noun):
+    """What counts as a series."""
+
+    max_missing: float = Field(default=0.05, ge=0, le=1)
+    """Share of rows that may lack an instant."""
+    unique_rows: float = Field(default=0.99, gt=0, le=1)
+    """Share of rows that instant and entity must name."""
+    regular: float = Field(default=0.6, gt=0, le=1)
+    """Share of the steps within a series that must have the commonest length."""
+    covered: float = Field(default=0.8, gt=0, le=1)
+    """Events: share of the cells, or of the steps between cells, that must be as on a full grid."""
+    max_entities: int = Field(default=500, ge=2)
+    """Distinct series beyond which a column does not tell series but events."""
+    entity_columns: int = Field(default=6, ge=1)
+    """Columns, in table order, among which entities are looked for."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A time axis that serves forecasts."""
+
+    axis: TimeAxis
+    entities: tuple[str, ...]
+    n_series: int
+    """Series with enough history."""
+    n_instants: int
+    why: tuple[str, ...]
+
+
+def time_columns(frame: pl.DataFrame, judged: Mapping[str, Judged], most: float) -> list[str]:
+    """Columns of instants that may order the table, the earliest first.
+
+    What begins something stands before what ends it: an outcome is no time axis.
+    """
+    names = [
+        name
+        for name, found in judged.items()
+        if found.role == "time" and found.column.missing_share <= most
+    ]
+    middle = {name: instants(frame[name]).drop_nulls().sort() for name in names}
+    return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
+
+
+def find_panel(
+    frame: pl.DataFrame, judged: Mapping[str, Judged], config: TimeAxisConfig, size: SizeConfig
+) -> Panel | str:
+    """The panel of the first time column that has one, or why none has."""
+    names = time_columns(frame, judged, config.max_missing)
+    why = "no column of instants is complete enough to be a time axis"
+    for name in names[:3]:
+        found = _panel(frame, name, judged, config, size)
+        if isinstance(found, Panel):
+            return found
+        why = found
+    return why
+
+
+def _panel(
+    frame: pl.DataFrame,
+    column: str,
+    judged: Mapping[str, Judged],
+    config: TimeAxisConfig,
+    size: SizeConfig,
+) -> Panel | str:
+    when = instants(frame[column])
+    needed = size.shortest_history + size.min_instants
+    if when.n_unique() < needed:
+        return f"`{column}` has {when.n_unique()} instants, a forecast needs {needed}"
+    rows = frame.with_columns(when).drop_nulls(column)
+    able = _entity_columns(rows, column, judged, config)
+    return (
+        _as_it_is(rows, column, able, config, needed)
+        or _gathered(rows, column, able, config, needed)
+        or f"the instants of `{column}` neither step regularly nor fill a grid"
+    )
+
+
+def _entity_columns(
+    rows: pl.DataFrame, column: str, judged: Mapping[str, Judged], config: TimeAxisConfig
+) -> list[str]:
+    """Columns that may name series: few whole or textual values, each with many instants."""
+    names = []
+    for name, found in judged.items():
+        profile = found.column
+        kind = profile.type in ("text", "boolean", "integer")
+        telling = found.role in ("category", "text", "number") and profile.missing_share <= 0.01
+        few = 2 <= profile.n_unique <= min(config.max_entities, rows.height / 24)
+        if kind and telling and few and not is_calendar(rows[name], rows[column]):
+            names.append(name)
+    names.sort(key=lambda name: judged[name].column.type != "text")
+    return names[: config.entity_columns]
+
+
+# --- as it is --------------------------------------------------------------------------------
+
+
+def _as_it_is(
+    rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, needed: int
+) -> Panel | None:
+    for entities in _choices(rows, column, able, config, config.max_entities):
+        keyed = rows.select(column, _key(entities)).unique().sort(_KEY, column)
+        counts = keyed.group_by(_KEY).len()
+        n_series = int((counts["len"] >= needed).sum())
+        found = _step(keyed, column)
+        if n_series < min(2, len(entities) + 1) or found is None or found[1] < config.regular:
+            continue
+        frequency, share = found
+        return Panel(
+            TimeAxis(column=column, frequency=frequency, resample=False),
+            entities,
+            n_series,
+            rows[column].n_unique(),
+            (_says_rows(column, entities, n_series), _says_step(column, frequency, share)),
+        )
+    return None
+
+
+def _says_rows(column: str, entities: tuple[str, ...], n_series: int) -> str:
+    if not entities:
+        return f"`{column}` alone names the rows: one series"
+    names = ", ".join(f"`{name}`" for name in entities)
+    return f"`{column}` with {names} names the rows: {n_series} series are long enough"
+
+
+def _says_step(column: str, frequency: Frequency, share: float) -> str:
+    return f"`{column}` steps by {frequency} in {share:.0%} of the rows"
+
+
+def _choices(
+    rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, most: int
+) -> Iterator[tuple[str, ...]]:
+    """Sets of entity columns that name the rows, the smallest first."""
+    for k in range(4):
+        fitting = []
+        for entities in combinations(able, k):
+            n_series = rows.select(entities).n_unique() if entities else 1
+            if n_series > most or (entities and n_series < 2):
+                continue
+            unique = rows.select(column, *entities).n_unique() / rows.height
+            if unique >= config.unique_rows:
+                fitting.append((n_series, entities))
+        if fitting:
+            yield min(fitting, key=lambda item: item[0])[1]
+            return
+
+
+def _key(entities: tuple[str, ...]) -> pl.Expr:
+    return pl.struct(entities).alias(_KEY) if entities else pl.lit(0).alias(_KEY)
+
+
+def _step(keyed: pl.DataFrame, column: str) -> tuple[Frequency, float] | None:
+    """The commonest step within a series that is a grid's, and its share of all steps."""
+    gap = pl.col(column).diff().over(_KEY).dt.total_microseconds() / 1e6
+    gaps = keyed.select(gap.alias("gap"))["gap"].drop_nulls()
+    if gaps.is_empty():
+        return None
+    counts = [
+        (int(gaps.is_between(least - _slack(least), most + _slack(least)).sum()), frequency)
+        for frequency, least, most in _STEPS
+    ]
+    count, frequency = max(counts, key=lambda item: item[0])
+    return (frequency, count / len(gaps)) if count else None
+
+
+def _slack(seconds: float) -> float:
+    return 3_600.0 if seconds >= _DAY else 0.0
+
+
+# --- gathered --------------------------------------------------------------------------------
+
+
+def _gathered(
+    rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, needed: int
+) -> Panel | None:
+    for frequency in _GATHERED:
+        grid = cells(rows[column], frequency)
+        # The first and the last cell hold only a part.
+        if grid.n_unique() - 2 < needed or not _fills(grid, frequency, config):
+            continue
+        entities, n_series = _gathered_entity(rows, grid, frequency, able, config, needed)
+        why = [f"events of `{column}` fill a grid of {frequency}: {grid.n_unique()} cells"]
+        if entities:
+            why.append(f"{n_series} values of `{entities[0]}` fill it each by themselves")
+        axis = TimeAxis(column=column, frequency=frequency, resample=True)
+        return Panel(axis, entities, n_series, grid.n_unique() - 2, tuple(why))
+    return None
+
+
+def _gathered_entity(
+    rows: pl.DataFrame,
+    grid: pl.Series,
+    frequency: Frequency,
+    able: list[str],
+    config: TimeAxisConfig,
+    needed: int,
+) -> tuple[tuple[str, ...], int]:
+    """The column with the most values that fill the grid by themselves and hold most rows."""
+    best: tuple[int, str] | None = None
+    # Two values are a flag that an event gets, not two places where events happen.
+    for name in (name for name in able if rows[name].n_unique() > 2):
+        cell = pl.DataFrame({"key": rows[name], "cell": grid})
+        long = cell.group_by("key").agg(pl.col("cell"), pl.len().alias("n")).sort("key")
+        full = [
+            n
+            for values, n in zip(long["cell"], long["n"], strict=True)
+            if values.n_unique() - 2 >= needed and _fills(values, frequency, config)
+        ]
+        if len(full) >= 2 and sum(full) >= rows.height / 2 and (not best or len(full) > best[0]):
+            best = len(full), name
+    return ((best[1],), best[0]) if best else ((), 1)
+
+
+def _fills(grid: pl.Series, frequency: Frequency, config: TimeAxisConfig) -> bool:
+    """Whether nearly all cells between the first and the last are there, or step by step."""
+    distinct = grid.drop_nulls().unique().sort()
+    first, last = distinct[0], distinct[-1]
+    step = {"1d": "1d", "1w": "1w", "1mo": "1mo", "1h": "1h", "30min": "30m", "15min": "15m"}
+    full = pl.datetime_range(first, last, step[frequency], eager=True)
+    if len(distinct) >= config.covered * len(full):
+        return True
+    found = _step(pl.DataFrame({"t": distinct, _KEY: 0}), "t")
+    return found is not None and found[0] == frequency and found[1] >= config.covered
+
+
+# --- calendar --------------------------------------------------------------------------------
+
+
+def is_calendar(values: pl.Series, when: pl.Series) -> bool:
+    """Whether a field of the calendar decides the values: weekday, month, `is_weekend`, season.
+
+    A field says something only where each of its values occurs at three instants or more.
+    """
+    when = instants(when)
+    fields = pl.DataFrame({"v": values, "t": when}).drop_nulls()
+    date = pl.col("t").dt
+    parts = {
+        "year": date.year(),
+        "quarter": date.quarter(),
+        "month": date.month(),
+        "year and month": date.strftime("%Y-%m"),
+        "week": date.week(),
+        "day": date.day(),
+        "weekday": date.weekday(),
+        "hour": date.hour(),
+        "minute": date.minute(),
+    }
+    table = fields.unique().with_columns(e.alias(name) for name, e in parts.items())
+    n_instants = table["t"].n_unique()
+    if table["v"].n_unique() < 2:
+        return False
+    return any(_decides(table, part, n_instants) for part in parts)
+
+
+def _decides(table: pl.DataFrame, part: str, n_instants: int) -> bool:
+    groups = table[part].n_unique()
+    if groups < 2 or n_instants < 3 * groups or table["v"].n_unique() > groups:
+        return False
+    return table.select(part, "v").n_unique() == groups
+
+
+def year_column(
+    frame: pl.DataFrame, judged: Mapping[str, Judged], config: TimeAxisConfig
+) -> str | None:
+    """A column of calendar years that, with entities, names the rows: a panel by years.
+
+    A year that merely describes, such as that of a car, names nothing.
+    """
+    for name, found in judged.items():
+        profile = found.column
+        if profile.type != "integer" or not mentions(name, YEAR) or profile.n_unique < 5:
+            continue
+        if not 1_800 <= int(profile.minimum or 0) <= int(profile.maximum or 0) <= 2_100:
+            continue
+        rows = frame.drop_nulls(name)
+        able = _entity_columns(rows, name, judged, config)
+        able = [entity for entity in able if entity != name]
+        if next(_choices(rows, name, able, config, rows.height // 2), ()):
+            return name
+    return None
