@@ -11,9 +11,10 @@ holds.
     >>> for answer in load_answers("release", ["owner__slug__v1__class-mm-0a1b2c3d"]):
     ...     print(score(answer, Path("prediction.csv")).score)
 
-Enters: a release, and a submission: `prediction.csv`, the same as Parquet, its bytes, or an Arrow
-table, with the id column and the target columns of the task. Leaves: a `Result`. A submission never
-raises; whatever its bytes are, it gets a score in [0, 1], a reason and a message:
+Enters: a release, and a submission: `prediction.csv`, the same as Parquet, its bytes, or a table of
+pyarrow, polars or pandas, with the id column and the target columns of the task. Leaves: a
+`Result`. A submission never raises; whatever its bytes are, it gets a score in [0, 1], a reason and
+a message:
 
     missing_file   there is no file
     unreadable     neither CSV (UTF-8, comma, RFC 4180, rows as wide as the header) nor Parquet; or
@@ -96,6 +97,8 @@ DECODE_MEMORY_BYTES = 2 * 1024**3
 """Address space of the process that decodes Parquet; its libraries take about a quarter."""
 DECODE_TIMEOUT_S = 60
 """Wall-clock seconds that decoding a Parquet file may take."""
+_TOO_LARGE = 3
+"""Exit code of that process when a limit was reached."""
 VALID_REWARD = 0.1
 """What reward `peer` adds to the score of a file that can be graded."""
 BOOTSTRAP_REPLICATES = 1000
@@ -260,7 +263,7 @@ class Result:
     reward: float
     reason: Reason
     message: str
-    """One English sentence in ASCII; never holds a cell of truth."""
+    """Why, in ASCII on one line; never holds an answer."""
     labels_only: float | None = None
     """`class-if` only: 1.0 when all labels are right, whatever the scores are."""
 
@@ -376,13 +379,14 @@ class _Sheet:
 def _read(answer: Answer, submission: object) -> _Sheet:
     """The cells of a submission as it came, or a refusal."""
     try:
-        if isinstance(submission, pa.Table):
-            return _Sheet(answer, _table_cells(submission, answer.rules, answer.truth.num_rows + 1))
+        max_rows = answer.truth.num_rows + 1
+        if hasattr(submission, "__arrow_c_stream__"):
+            return _Sheet(answer, _table_cells(pa.table(submission), answer.rules, max_rows))
         data = submission if isinstance(submission, bytes) else _file_bytes(answer, submission)
         if len(data) > answer.max_bytes:
             _refuse("too_large", f"{len(data)} bytes; at most {answer.max_bytes} are read")
         decode = _parquet_cells if data.startswith(b"PAR1") else _csv_cells
-        return _Sheet(answer, decode(data, answer.rules, answer.truth.num_rows + 1))
+        return _Sheet(answer, decode(data, answer.rules, max_rows))
     except (_Refusal, GraderError):
         raise
     except MemoryError:
@@ -394,7 +398,7 @@ def _read(answer: Answer, submission: object) -> _Sheet:
 def _file_bytes(answer: Answer, submission: object) -> bytes:
     """Content of a regular file of bounded size, without following a link or waiting for a pipe."""
     if not isinstance(submission, str | os.PathLike):
-        _refuse("unreadable", f"not a path, bytes or Arrow table: {type(submission).__name__}")
+        _refuse("unreadable", f"not a path, bytes or table: {type(submission).__name__}")
     flags = os.O_RDONLY
     for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
         flags |= getattr(os, flag, 0)
@@ -485,8 +489,10 @@ def _column_cells(name: str, column: pa.ChunkedArray) -> list[Cell]:
         # Not decoded: a long text would be copied into each row that names it.
         cells: list[Cell] = []
         for chunk in column.chunks:
-            known = _column_cells(name, pa.chunked_array([chunk.dictionary]))
-            cells += [None if code is None else known[code] for code in chunk.indices.to_pylist()]
+            codes = chunk.indices.drop_null().unique()
+            texts = _column_cells(name, pa.chunked_array([chunk.dictionary.take(codes)]))
+            known = dict(zip(codes.to_pylist(), texts, strict=True))
+            cells += [known.get(code) for code in chunk.indices.to_pylist()]
         return cells
     if types.is_timestamp(column.type):
         # Python knows microseconds only; the text is in UTC because a naive type has no zone.
@@ -520,10 +526,6 @@ def _parquet_cells(data: bytes, rules: Rules, max_rows: int) -> dict[str, Sequen
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         _refuse("unreadable", f"the Parquet file is damaged: {_shown(last)}")
     return _table_cells(pa.ipc.open_stream(done.stdout).read_all(), rules)
-
-
-_TOO_LARGE = 3
-"""Exit code of the decoding process when a limit was reached."""
 
 
 def _decode(order: str) -> int:
@@ -723,8 +725,8 @@ def score(
 ) -> Result:
     """Grade one submission.
 
-    `submission` is a path, the bytes of a CSV or Parquet file, or an Arrow table. `reward` chooses
-    what `Result.reward` is: `peer` is the score plus 0.1 for a file that can be graded, `unit` the
+    `submission` is a path, the bytes of a CSV or Parquet file, or a table. `reward` chooses what
+    `Result.reward` is: `peer` is the score plus 0.1 for a file that can be graded, `unit` the
     score, `skill` the skill (the score where skill is unknown). Raises `ValueError` for another
     `reward` and `GraderError` when the machine cannot start a process; never for a submission.
     """
@@ -941,7 +943,7 @@ def _grade_all(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; the exit code is 0, or 2 (with a message) for wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["--decode"]:
+    if len(arguments) == 2 and arguments[0] == "--decode":
         return _decode(arguments[1])
     parser = _parser()
     parsed = parser.parse_args(arguments)
