@@ -168,9 +168,11 @@ def _table(
 ) -> TableProfile:
     frame = pl.read_parquet(table.path)
     counts = [_counts(connection, table, column) for column in table.columns]
+    # A series may not bear a name that polars reads as a pattern, such as `*`.
+    values = [frame[column.name].alias("values") for column in table.columns]
     columns = tuple(
-        _column(connection, table, column, frame[column.name], count, config)
-        for column, count in zip(table.columns, counts, strict=True)
+        _column(connection, table, column, series, count, config)
+        for column, series, count in zip(table.columns, values, counts, strict=True)
     )
     return TableProfile(
         name=table.name,
@@ -277,7 +279,7 @@ def _dependencies(
     # Where values hardly repeat, everything is determined and nothing is said.
     able = [c for c in columns if c.n_unique >= 2 and c.unique_share <= 0.5]
     able = sorted(able, key=lambda c: c.n_unique)[: config.dependency_columns]
-    codes = {c.name: codes_of(sample[c.name]) for c in able}
+    codes = {c.name: codes_of(sample[c.name].alias("values")) for c in able}
     found = []
     for first in able:
         for second in able:

@@ -34,7 +34,7 @@ def find_group(frame: pl.DataFrame, table: TableProfile, config: GroupsConfig) -
         determined = _determined(column, table, config)
         if len(determined) < config.min_determined:
             continue
-        known = frame.select(determined).n_unique()
+        known = frame[determined].n_unique()
         rank = (len(determined), column.n_unique, column.name)
         if known >= config.told_apart * column.n_unique and (best is None or rank[:2] > best[:2]):
             best = rank

@@ -183,7 +183,7 @@ class HeuristicProposer:
         while proposals:
             split = split_rows(frame, proposals, self.config.split)
             if isinstance(split, Drop):
-                return (), [*refused, split.detail]
+                return (), [*refused, split.detail.partition(": ")[2]]
             short = [shortage(frame, p, split, self.config.split.size) for p in proposals]
             refused += [
                 f"{p.problem} of {', '.join(p.targets)}: {why}"
@@ -283,7 +283,7 @@ class HeuristicProposer:
             how = tuple((n, aggregation(bench.judged[n])) for n in (target.name, *names))
         reasons = (
             *panel.why,
-            f"`{target.name}` moves; a simple forecast beats its last season by {target.room:.0%}",
+            f"a simple forecast of `{target.name}` errs {target.room:.0%} less than a past season",
             *ahead.values(),
         )
         return Proposal(

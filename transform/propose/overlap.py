@@ -72,6 +72,7 @@ def shared_rows(large: pl.DataFrame, small: pl.DataFrame, config: OverlapConfig)
 
 def _plain(values: pl.Series) -> pl.Series:
     """One type for all numbers and one for all instants, so that they compare."""
+    values = values.alias("values")
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
         return values.cast(pl.Float64)
     return values.cast(pl.Datetime("us")) if values.dtype.is_temporal() else values

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from extract.noun import Noun
 from transform.proposal import Frequency, TimeAxis
-from transform.propose.roles import Judged
+from transform.propose.roles import Judged, is_pattern
 from transform.propose.vocabulary import YEAR, mentions
 from transform.size import SizeConfig
 from transform.split import cells, instants
@@ -126,9 +126,10 @@ def _entity_columns(
     for name, found in judged.items():
         profile = found.column
         kind = profile.type in ("text", "boolean", "integer")
-        telling = found.role in ("category", "text", "number") and profile.missing_share <= 0.01
+        telling = found.role in ("category", "text", "number") and not is_pattern(name)
+        complete = profile.missing_share <= 0.01
         few = 2 <= profile.n_unique <= min(config.max_entities, rows.height / 24)
-        if kind and telling and few and not is_calendar(rows[name], rows[column]):
+        if kind and telling and complete and few and not is_calendar(rows[name], rows[column]):
             names.append(name)
     names.sort(key=lambda name: judged[name].column.type != "text")
     return names[: config.entity_columns]

@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from extract.dataset import RawDataset
+from transform.profile import (
+    ColumnProfile,
+    Profile,
+    ProfileConfig,
+    codes_of,
+    determination,
+    profile,
+    quoted,
+    words,
+)
+
+MakeRaw = Callable[..., RawDataset]
+
+HOSTILE = ['a"b', "'; DROP TABLE t; --", '"; SELECT 1; --', "🦆 col", "*", "^x.*$", "?", "a,b", "%s"]
+
+
+def of(make_raw: MakeRaw, name: str, values: list[object]) -> ColumnProfile:
+    raw = make_raw(t=pl.DataFrame({name: values}, strict=False))
+    return profile(raw).table("t").column(name)
+
+
+def test_counts_of_a_number(make_raw: MakeRaw) -> None:
+    found = of(make_raw, "x", [3.0, 1.0, 3.0, None])
+    assert (found.n_unique, found.missing_share, found.minimum, found.maximum) == (
+        2,
+        0.25,
+        "1.0",
+        "3.0",
+    )
+    assert [(item.value, item.count) for item in found.top] == [("3.0", 2), ("1.0", 1)]
+    assert found.top_share == pytest.approx(2 / 3)
+    assert found.integer_like
+    assert not found.monotone
+
+
+def test_text_is_measured(make_raw: MakeRaw) -> None:
+    found = of(make_raw, "t", ["one two", "three"])
+    assert (found.mean_length, found.mean_words) == (6.0, 1.5)
+
+
+def test_an_empty_column_and_an_empty_table(make_raw: MakeRaw) -> None:
+    raw = make_raw(t=pl.DataFrame({"x": pl.Series([None, None], dtype=pl.String)}))
+    empty = profile(raw).table("t").column("x")
+    assert (empty.n_unique, empty.missing_share, empty.minimum, empty.top) == (0, 1.0, None, ())
+    assert empty.top_share == 1.0
+    raw = make_raw(t=pl.DataFrame({"x": pl.Series([], dtype=pl.Int64)}))
+    assert profile(raw).table("t").n_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "monotone"),
+    [([1, 2, 9], True), ([9, 2, 1], True), ([1, 1, 2], False), ([1, 3, 2], False)],
+)
+def test_monotone_means_strictly(make_raw: MakeRaw, values: list[int], monotone: bool) -> None:
+    assert of(make_raw, "x", list(values)).monotone is monotone
+
+
+def test_times_may_be_monotone(make_raw: MakeRaw) -> None:
+    assert of(make_raw, "d", [date(2020, 1, 1), date(2020, 1, 5)]).monotone
+    assert of(make_raw, "t", [datetime(2020, 1, 1), datetime(2020, 1, 5)]).monotone
+
+
+@pytest.mark.parametrize(
+    ("pattern", "make"),
+    [
+        ("url", "https://example.org/{}"),
+        ("email", "user{}@example.org"),
+        ("uuid", "77ce5c72-eb45-4651-bcb1-c0677c0fce{:02d}"),
+        ("hash", "a80d0063822e251249fd9a44730c4{:03d}"),
+        ("ip", "192.168.0.{}"),
+        ("card", "4111 1111 1111 1{:03d}"),
+        ("phone", "+49 30 1234{:03d}"),
+        (None, "plain {}"),
+        (None, "{}"),
+    ],
+)
+def test_patterns(make_raw: MakeRaw, pattern: str | None, make: str) -> None:
+    assert of(make_raw, "x", [make.format(i) for i in range(60)]).pattern == pattern
+
+
+def test_values_and_lists_are_bounded(make_raw: MakeRaw) -> None:
+    found = of(make_raw, "x", [str(i) + "y" * 5_000 for i in range(100)])
+    config = ProfileConfig()
+    assert len(found.top) == config.top
+    assert all(len(item.value) <= config.value_length for item in found.top)
+    assert len(found.maximum or "") == config.value_length
+
+
+def test_dependencies_point_from_finer_to_coarser(make_raw: MakeRaw) -> None:
+    town = [i % 20 for i in range(400)]
+    frame = pl.DataFrame({"country": [t % 4 for t in town], "town": town, "noise": range(400)})
+    pairs = {(d.determinant, d.dependent) for d in profile(make_raw(t=frame)).tables[0].dependencies}
+    assert pairs == {("town", "country")}
+
+
+def test_determination_ignores_what_says_nothing() -> None:
+    unique = codes_of(pl.Series(range(100)))
+    flag = codes_of(pl.Series([i % 2 for i in range(100)]))
+    constant = codes_of(pl.Series([1] * 100))
+    assert determination(unique, flag) == 0.0
+    assert determination(flag, constant) == 0.0
+    assert determination(flag, flag) == 1.0
+    assert determination(constant, flag) == 0.0
+
+
+def test_hostile_names_are_only_names(make_raw: MakeRaw) -> None:
+    frame = pl.DataFrame({name: [i % 3 for i in range(30)] for name in HOSTILE})
+    found = profile(make_raw(t=frame)).table("t")
+    assert [column.name for column in found.columns] == HOSTILE
+    assert {column.n_unique for column in found.columns} == {3}
+    assert quoted('a"b') == '"a""b"'
+
+
+def test_round_trip_and_determinism(make_raw: MakeRaw) -> None:
+    rows = [(i * 37 % 101, str(i % 7), date(2020, 1, 1) + timedelta(days=i)) for i in range(500)]
+    raw = make_raw(t=pl.DataFrame(rows, schema=["a", "b", "c"], orient="row"))
+    first = profile(raw, ProfileConfig(threads=1))
+    assert Profile.model_validate_json(first.model_dump_json()) == first
+    assert profile(raw, ProfileConfig(threads=2)) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("IsSpecialDay_2", ("is", "special", "day", "2")),
+        ("S.No", ("s", "no")),
+        ("user_id", ("user", "id")),
+        ("Gross P/W (EUR)", ("gross", "p", "w", "eur")),
+        ("HTTPServer", ("http", "server")),
+        ("", ()),
+    ],
+)
+def test_words(name: str, expected: tuple[str, ...]) -> None:
+    assert words(name) == expected
