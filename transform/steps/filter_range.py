@@ -6,81 +6,137 @@ nor the maximum of the held-out rows.
 
 import math
 import random
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+
+_MIN_DISTINCT = 10
+"""Fewer values are codes rather than measurements."""
+_MAX_DECIMALS = 6
 
 
 class FilterRange(RowRule):
-    """Drop training rows outside `[low, high]`; missing values stay."""
+    """Drop training rows outside `[low, high]`."""
 
     kind: ClassVar[str] = "filter_range"
     stage: ClassVar[Stage] = "ranges"
     dirt: ClassVar[str] = "out_of_range"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove the rows in which {column:column} is below {low:number} "
-        "or above {high:number}; keep the rows in which it is missing."
+        "or above {high:number}{missing:choice}.",
+        {
+            "missing": {
+                "keep": "; keep the rows in which it is missing",
+                "remove": "; remove also the rows in which it is missing",
+                "unstated": "",
+            }
+        },
     )
 
     column: str
     low: float
     high: float
+    missing: Literal["keep", "remove", "unstated"] = "keep"
+    """Rows with a missing value; `unstated` where there are none, and then like `keep`."""
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[FilterRange, ...]":
-        """One rule for each numeric feature with enough distinct values, in random order."""
-        rules = [_around(sketch, column) for column in sketch.numbers if column not in sketch.taken]
-        found = [rule for rule in rules if rule is not None]
-        rng.shuffle(found)
-        return tuple(found)
+        """One rule for each numeric feature with enough distinct values, in random order.
+
+        Columns with missing cells come first: only there can the clause on them be seen.
+        """
+        free = [column for column in sketch.numbers if column not in sketch.taken]
+        rules = [rule for column in free if (rule := _around(sketch, column, rng)) is not None]
+        rng.shuffle(rules)
+        return tuple(sorted(rules, key=lambda rule: rule.missing == "unstated"))
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows."""
         value = pl.col(self.column)
-        keep = value.is_null() | value.is_between(self.low, self.high)
-        return Workspace(work.train.filter(keep), work.val, work.targets)
+        inside = value.is_between(self.low, self.high)
+        keep = inside.fill_null(self.missing != "remove")
+        return work.on_train(lambda frame: frame.filter(keep))
 
     def write(self) -> tuple[str, ...]:
         """A boolean mask."""
-        name = repr(self.column)
-        return (
-            f"outside = (train[{name}] < {self.low!r}) | (train[{name}] > {self.high!r})",
-            "train = train[~outside]",
-        )
+        value = f"train[{self.column!r}]"
+        outside = f"outside = ({value} < {self.low!r}) | ({value} > {self.high!r})"
+        if self.missing == "remove":
+            outside += f" | {value}.isna()"
+        return (outside, "train = train[~outside].reset_index(drop=True)")
 
     def violations(self) -> tuple[Violation, ...]:
         """Skip it, see one end only, or lose the rows with a missing value."""
-        return (
+        wrong = [
             Violation("skip", ()),
             Violation("no_upper", (self.model_copy(update={"high": 1e300}),)),
             Violation("no_lower", (self.model_copy(update={"low": -1e300}),)),
-        )
+        ]
+        if self.missing == "keep":
+            wrong.append(
+                Violation("lose_missing", (self.model_copy(update={"missing": "remove"}),))
+            )
+        return tuple(wrong)
 
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """Copies of clean rows, alternately below and above the range by up to its width."""
-        rows = clean.sample(n, with_replacement=n > clean.height, seed=rng.getrandbits(32))
-        width = self.high - self.low
-        whole = clean.schema[self.column].is_integer()
-        values: list[float] = []
-        for position in range(n):
-            gap = width * rng.uniform(0.05, 1.0)
-            value = self.low - gap if position % 2 else self.high + gap
-            values.append(math.floor(value) if position % 2 else math.ceil(value) if whole else value)
-        cells = pl.Series(self.column, values).cast(clean.schema[self.column])
-        return rows.with_columns(cells, pl.lit(None, pl.Int64).alias("row_id"))
+        """Copies of clean rows, alternately above and below the range by up to its width.
+
+        The numbers have as many decimals as the clean ones.
+        """
+        column = clean[self.column]
+        grid = 1.0 if column.dtype.is_integer() else _grid(column)
+        gaps = [(self.high - self.low) * rng.uniform(0.05, 1.0) for _ in range(n)]
+        values = [
+            _beyond(self.low, -gap, grid) if i % 2 else _beyond(self.high, gap, grid)
+            for i, gap in enumerate(gaps)
+        ]
+        cells = pl.Series(self.column, values, pl.Float64).cast(column.dtype)
+        return copies(clean, rng, n).with_columns(cells)
 
 
-def _around(sketch: Sketch, column: str) -> FilterRange | None:
-    """A range that holds all clean values of train and val, with a margin of two digits."""
-    values = pl.concat([sketch.train[column], sketch.val[column]]).drop_nulls()
-    if values.n_unique() < 10:
+def _around(sketch: Sketch, column: str, rng: random.Random) -> FilterRange | None:
+    """A range around all clean values with a random margin, two digits of the spread."""
+    values = sketch.values(column).cast(pl.Float64)
+    if values.n_unique() < _MIN_DISTINCT:
         return None
-    lowest, highest = float(values.min()), float(values.max())  # type: ignore[arg-type]
-    margin = 0.1 * (highest - lowest)
-    scale = 10.0 ** (math.floor(math.log10(highest - lowest)) - 1)
-    low = math.floor((lowest - margin) / scale) * scale
-    high = math.ceil((highest + margin) / scale) * scale
-    return FilterRange(column=column, low=round(low, 12), high=round(high, 12))
+    lowest, highest = values.min(), values.max()
+    assert isinstance(lowest, float)
+    assert isinstance(highest, float)
+    spread, largest = highest - lowest, max(-lowest, highest)
+    # Beyond these, neighbouring floats or 64-bit integers are too coarse for values outside.
+    if not 1e-100 < spread < 1e100 or spread < 1e-9 * largest:
+        return None
+    if sketch.train.schema[column].is_integer() and largest > 1e15:
+        return None
+    exponent = math.floor(math.log10(spread)) - 1
+    steps_below, steps_above = (
+        math.ceil(rng.uniform(0.05, 0.2) * spread / 10.0**exponent) for _ in range(2)
+    )
+    # Through text, so that the bounds are short decimals; adding zero makes -0.0 a plain zero.
+    low = float(f"{math.floor(lowest / 10.0**exponent) - steps_below}e{exponent}") + 0.0
+    high = float(f"{math.ceil(highest / 10.0**exponent) + steps_above}e{exponent}") + 0.0
+    has_missing = sketch.train[column].null_count() > 0
+    return FilterRange(
+        column=column, low=low, high=high, missing="keep" if has_missing else "unstated"
+    )
+
+
+def _grid(values: pl.Series) -> float | None:
+    """The power of ten on which all values lie, None when there is none or it is too fine."""
+    for decimals in range(_MAX_DECIMALS + 1):
+        if (values.round(decimals) == values).all():
+            return 10.0**-decimals
+    return None
+
+
+def _beyond(end: float, gap: float, grid: float | None) -> float:
+    """A number strictly beyond `end`, upwards for a positive gap, on the grid if there is one."""
+    value = end + gap
+    if grid is None:
+        return value
+    steps = math.ceil(value / grid) if gap > 0 else math.floor(value / grid)
+    rounded = round(steps * grid, round(-math.log10(grid))) + 0.0
+    return rounded if (rounded - end) * gap > 0 else value

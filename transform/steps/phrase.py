@@ -8,14 +8,15 @@ r"""One template that both says a step's parameters and reads them back.
 
 Because saying and reading come from one text, a sentence cannot lose a parameter. Columns stand in
 back quotes by their exact name (shipped names never hold one), texts in JSON quotes, numbers as
-Python writes them. What it does not do: understand any sentence but its own.
+Python writes them, choices as the words that the phrase lists for each. What it does not do:
+understand any sentence but its own.
 """
 
 import ast
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,7 +36,9 @@ class _Slot:
 
 
 def _say_text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """JSON with readable letters; what cannot be printed is escaped, so a sentence is one line."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in quoted)
 
 
 def _say_list(say: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -68,6 +71,13 @@ def _unquote(text: str) -> str:
     return text[1:-1]
 
 
+def _choice(words: Mapping[str, str]) -> _Slot:
+    """A slot for one of a few values, each said in its own words."""
+    values = {text: value for value, text in words.items()}
+    pattern = "|".join(re.escape(text) for text in values)
+    return _Slot(pattern, words.__getitem__, values.__getitem__)
+
+
 _SLOTS: dict[str, _Slot] = {
     "column": _Slot(_QUOTED, lambda name: f"`{name}`", _unquote),
     "columns": _Slot(
@@ -82,11 +92,9 @@ _SLOTS: dict[str, _Slot] = {
     ),
     "number": _Slot(_NUMBER, repr, _read_number),
     "text": _Slot(_TEXT, _say_text, json.loads),
-    "texts": _Slot(
-        rf"{_TEXT}(?:, {_TEXT})*", _say_list(_say_text), _read_list(_TEXT, json.loads)
-    ),
+    "texts": _Slot(rf"{_TEXT}(?:, {_TEXT})*", _say_list(_say_text), _read_list(_TEXT, json.loads)),
     "words": _Slot(r"[a-z0-9 ]+", str, str),
-    "word": _Slot(r"[A-Za-z0-9_-]+", str, str),
+    "word": _Slot(r"[A-Za-z0-9_.-]+", str, str),
     "arguments": _Slot(
         rf"{_QUOTED}(?:, {_QUOTED})*|no arguments",
         lambda pairs: _say_list(_say_argument)(pairs.items()) or "no arguments",
@@ -98,30 +106,36 @@ _FIELD = re.compile(r"\{(\w+):(\w+)\}")
 
 @dataclass(frozen=True)
 class Phrase:
-    """A sentence with typed slots, `{name:type}`; types are the keys of `_SLOTS`."""
+    """A sentence with typed slots, `{name:type}`; types are the keys of `_SLOTS` and `choice`."""
 
     template: str
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For each slot of type `choice`: its values and the words for them, all different."""
 
     def say(self, parameters: Mapping[str, Any]) -> str:
         """The sentence; raises `KeyError` when a slot has no parameter."""
-        return _FIELD.sub(lambda m: _SLOTS[m[2]].say(parameters[m[1]]), self.template)
+        return _FIELD.sub(lambda m: self._slots[m[1]].say(parameters[m[1]]), self.template)
 
     def read(self, sentence: str) -> dict[str, Any] | None:
         """The parameters, or None when this is not a sentence of this phrase."""
         match = self._pattern.fullmatch(sentence)
         if match is None:
             return None
-        return {name: _SLOTS[kind].read(match[name]) for name, kind in self._fields}
+        return {name: slot.read(match[name]) for name, slot in self._slots.items()}
 
     @cached_property
-    def _fields(self) -> tuple[tuple[str, str], ...]:
-        return tuple((m[1], m[2]) for m in _FIELD.finditer(self.template))
+    def _slots(self) -> dict[str, _Slot]:
+        """The slot of each parameter, in the order of the template."""
+        return {
+            m[1]: _choice(self.choices[m[1]]) if m[2] == "choice" else _SLOTS[m[2]]
+            for m in _FIELD.finditer(self.template)
+        }
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         """Literal text matches itself; each slot becomes a named group."""
         pieces = _FIELD.split(self.template)
         pattern = re.escape(pieces[0])
-        for name, kind, literal in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-            pattern += f"(?P<{name}>{_SLOTS[kind].pattern}){re.escape(literal)}"
+        for name, literal in zip(pieces[1::3], pieces[3::3], strict=True):
+            pattern += f"(?P<{name}>{self._slots[name].pattern}){re.escape(literal)}"
         return re.compile(pattern)

@@ -13,7 +13,8 @@ datetime64), `targets` is the list of target columns.
 
 import random
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 import polars as pl
@@ -21,7 +22,7 @@ import polars as pl
 from extract.noun import Noun
 from transform.proposal import Problem
 from transform.steps.phrase import Phrase
-from transform.task import StepSpec
+from transform.task import ID_COLUMN, StepSpec
 
 Stage = Literal[
     "join",
@@ -41,6 +42,15 @@ Stage = Literal[
 ]
 """Stages in the order in which their steps stand in a task."""
 
+Source = Literal["train", "both"]
+"""Rows on which a step is fitted; `both` is the mistake of looking at the rows to predict."""
+
+SOURCES: dict[str, str] = {
+    "train": "the training rows alone",
+    "both": "the training rows and the rows to predict together",
+}
+"""How phrases say a `Source`."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -53,6 +63,34 @@ class Workspace:
     """Train and val tables still to be joined; empty after the join."""
     answer: pl.DataFrame | None = None
     """`row_id`, targets and scores, ascending id; set by the last step."""
+
+    @property
+    def features(self) -> list[str]:
+        """Columns of train but the id and the targets, in order."""
+        return [name for name in self.train.columns if name not in (ID_COLUMN, *self.targets)]
+
+    def present(self, columns: Iterable[str]) -> list[str]:
+        """Those of the columns that train has.
+
+        When an earlier step is violated its columns may be missing; the later steps then do what a
+        solver could still do. The written program does not forgive.
+        """
+        return [name for name in columns if name in self.train.columns]
+
+    def fitting(self, source: Source) -> pl.DataFrame:
+        """The rows, features only, on which a step is fitted."""
+        train = self.train.select(self.features)
+        if source == "train":
+            return train
+        return pl.concat([train, self.val.select(self.features)], how="vertical_relaxed")
+
+    def on_train(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Workspace":
+        """The workspace with train changed."""
+        return replace(self, train=change(self.train))
+
+    def on_both(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Workspace":
+        """The workspace with train and val changed in the same way."""
+        return replace(self, train=change(self.train), val=change(self.val))
 
 
 @dataclass(frozen=True)
@@ -71,8 +109,31 @@ class Sketch:
     model: str
     """Name of the estimator that the task will fit; see `models.py`."""
     taken: frozenset[str] = field(default_factory=frozenset)
-    """Columns that another cleaning rule uses: dirt in one column must not hide behind another's."""
+    """Columns that another cleaning rule uses: dirt of one rule must not hide behind another's."""
     rows_taken: int = 0
+
+    def after(self, work: Workspace, step: "Step | None" = None) -> "Sketch":
+        """The sketch of the tables in `work`, with the columns that cleaning `step` rules taken.
+
+        Feature types are read off the frames: text is a category, an instant a time, all else a
+        number.
+        """
+        schema = {name: work.train.schema[name] for name in work.features}
+        ruled = step.ruled if isinstance(step, CleaningStep) else frozenset()
+        return replace(
+            self,
+            train=work.train,
+            val=work.val,
+            numbers=tuple(n for n, t in schema.items() if t.is_numeric()),
+            categories=tuple(n for n, t in schema.items() if t == pl.String),
+            times=tuple(n for n, t in schema.items() if t.is_temporal()),
+            taken=self.taken | ruled,
+        )
+
+    def values(self, column: str) -> pl.Series:
+        """What is not missing in a feature, train and val together."""
+        cells = [frame[column].drop_nulls() for frame in (self.train, self.val)]
+        return pl.concat([cells[0], cells[1].cast(cells[0].dtype)])
 
 
 @dataclass(frozen=True)
@@ -90,8 +151,6 @@ class Step(Noun):
     kind: ClassVar[str]
     stage: ClassVar[Stage]
     phrase: ClassVar[Phrase]
-    imports: ClassVar[tuple[str, ...]] = ()
-    """Import lines that `write` needs beside pandas as `pd` and numpy as `np`."""
 
     def say(self) -> str:
         """One unambiguous English sentence that holds every parameter."""
@@ -106,6 +165,11 @@ class Step(Noun):
     def spec(self) -> StepSpec:
         """The step as data."""
         return StepSpec(kind=self.kind, parameters=self.model_dump(mode="json"))
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Import lines that `write` needs beside pandas as `pd` and numpy as `np`."""
+        return ()
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -139,6 +203,19 @@ class CleaningStep(Step):
     dirt: ClassVar[str]
     """Name of the dirt in the release's `dirt` column."""
 
+    @property
+    def ruled(self) -> frozenset[str]:
+        """Columns whose cells the rule looks at; dirt of other rules must keep away from them."""
+        fields = self.model_dump()
+        return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
+
+
+def copies(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    """`n` random rows without an id; none twice while there are enough."""
+    indices = rng.sample(range(clean.height), min(n, clean.height))
+    indices += rng.choices(range(clean.height), k=n - len(indices))
+    return clean[indices].with_columns(pl.lit(None, pl.Int64).alias(ID_COLUMN))
+
 
 class RowRule(CleaningStep):
     """Cleaning that removes whole rows. Rows with a missing value in the ruled column stay."""
@@ -147,7 +224,9 @@ class RowRule(CleaningStep):
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """`n` rows like those of `clean` (same schema, `row_id` null) that this rule alone removes.
 
-        All rows together make every part of the rule necessary, for example both ends of a range.
+        All rows together make every part of the rule necessary, for example both ends of a range;
+        `n` is at least 2 times the number of parts. `clean` may be any choice of clean rows, for
+        example those of one class, and may have scratch columns, which are copied.
         """
 
 
@@ -156,7 +235,7 @@ class CellRule(CleaningStep):
 
     @abstractmethod
     def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """`clean` with about `n` rows changed, same rows and order; `apply` restores it bit for bit.
+        """`clean` with about `n` rows changed, in the same order; `apply` restores it bit for bit.
 
         Every column and every rule that the step states has at least one changed cell. A numeric
         column in `text_columns` becomes String.

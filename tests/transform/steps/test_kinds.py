@@ -1,0 +1,48 @@
+"""The list of all kinds: adding a step adds a line here and nothing else."""
+
+from transform.steps.models import MODELS
+from transform.steps.registry import step_classes
+from transform.steps.step import CellRule, RowRule
+
+KINDS = [
+    "join_tables",
+    "read_missing",
+    "normalise_text",
+    "undo_units",
+    "filter_range",
+    "filter_categories",
+    "drop_missing_target",
+    "drop_duplicates",
+    "derive_date_parts",
+    "derive_log1p",
+    "derive_ratio",
+    "select_columns",
+    "impute_category",
+    "impute_constant",
+    "impute_label",
+    "impute_number",
+    "encode_one_hot",
+    "encode_ordinal",
+    "scale",
+    "fit_predict",
+]
+
+
+def test_every_kind_is_listed_in_stage_order() -> None:
+    assert [step.kind for step in step_classes()] == KINDS
+
+
+def test_a_step_lies_in_the_file_of_its_kind() -> None:
+    assert all(cls.__module__ == f"transform.steps.{cls.kind}" for cls in step_classes())
+
+
+def test_each_dirt_has_one_step() -> None:
+    rules = [cls for cls in step_classes() if issubclass(cls, RowRule | CellRule)]
+    assert len({rule.dirt for rule in rules}) == len(rules) == 7
+
+
+def test_siblings_answer_alike() -> None:
+    for name, model in MODELS.items():
+        sibling = MODELS[model.sibling]
+        assert model.sibling != name
+        assert (sibling.problem, sibling.scores) == (model.problem, model.scores), name

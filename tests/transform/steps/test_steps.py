@@ -1,0 +1,216 @@
+"""What holds for every step: it says all it knows, and its two ways to compute agree."""
+
+import random
+from collections.abc import Callable
+from typing import Any, get_args, get_origin
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transform.steps import registry
+from transform.steps.fit_predict import FitPredict
+from transform.steps.join_tables import JoinTables
+from transform.steps.models import MODELS
+from transform.steps.registry import step_classes
+from transform.steps.step import CleaningStep, Sketch, Step, Workspace
+
+SEEDS = range(5)
+CLASSES = pytest.mark.parametrize("cls", step_classes(), ids=lambda cls: cls.kind)
+BEFORE_FIT = pytest.mark.parametrize(
+    "cls",
+    [cls for cls in step_classes() if cls.stage not in ("join", "fit")],
+    ids=lambda cls: cls.kind,
+)
+
+
+def chosen(
+    cls: type[Step], make_sketch: Callable[..., Sketch], seed: int
+) -> list[tuple[Sketch, Step]]:
+    """What a class proposes on its turn, with the table it saw."""
+    found: list[tuple[Sketch, Step]] = []
+    for model in ("Ridge", "DecisionTreeClassifier", "MLPRegressor"):
+        sketch, rng = make_sketch(seed, model, n_targets=1 + seed % 2), random.Random(seed)
+        for before in step_classes():
+            if before is cls:
+                break
+            if before.stage not in (cls.stage, "join"):
+                for step in before.choose(sketch, rng)[:1]:
+                    work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
+                    sketch = sketch.after(work, None if issubclass(cls, CleaningStep) else step)
+        found += [(sketch, step) for step in cls.choose(sketch, rng)]
+    return found
+
+
+@CLASSES
+def test_says_all_it_knows(cls: type[Step], make_sketch: Callable[..., Sketch]) -> None:
+    proposed = [step for seed in SEEDS for _, step in chosen(cls, make_sketch, seed)]
+    assert proposed, "no table in the tests makes this step propose itself"
+    for step in proposed:
+        for one in (step, *(s for wrong in step.violations() for s in wrong.instead)):
+            assert registry.read(one.say()) == one
+            assert (
+                registry.resolve(type(one.spec()).model_validate_json(one.spec().model_dump_json()))
+                == one
+            )
+            assert "\n" not in one.say()
+
+
+NAMES = st.text(min_size=1, max_size=20).filter(lambda s: not set(s) & {"`", "\n", "\r"})
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+SPECIAL: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("read_missing", "marker"): st.text(),
+    ("impute_label", "value"): st.text(),
+    ("filter_categories", "categories"): st.lists(st.text(), min_size=1).map(tuple),
+    ("join_tables", "train"): st.lists(st.integers(1, 9).map("train_{}".format), min_size=1),
+    ("join_tables", "val"): st.lists(st.integers(1, 9).map("val_{}".format), min_size=1),
+}
+
+
+def of_type(annotation: Any) -> st.SearchStrategy[Any]:
+    """Values of a field of a step; a text is the name of a column."""
+    if get_origin(annotation) is tuple:
+        return st.lists(of_type(get_args(annotation)[0]), min_size=1, max_size=4).map(tuple)
+    if get_args(annotation):
+        return st.sampled_from(get_args(annotation))
+    return {str: NAMES, float: NUMBERS, int: st.integers()}[annotation]
+
+
+def _values(kind: str, name: str, annotation: Any) -> st.SearchStrategy[Any]:
+    special = SPECIAL.get((kind, name))
+    return of_type(annotation) if special is None else special
+
+
+@CLASSES
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_reads_back_hostile_names_and_values(cls: type[Step], data: st.DataObject) -> None:
+    if cls is FitPredict:
+        name = data.draw(st.sampled_from(sorted(MODELS)))
+        values = NUMBERS | st.booleans() | st.none() | st.text(alphabet="abc_") | st.integers()
+        arguments = st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values)
+        step: Step = FitPredict(
+            estimator=name,
+            module=MODELS[name].module,
+            arguments=data.draw(arguments),
+            targets=data.draw(st.sampled_from(["single", "joint", "separate"])),
+            scores=data.draw(st.sampled_from(["none", MODELS[name].scores])),
+        )
+    else:
+        fields = {
+            name: data.draw(_values(cls.kind, name, field.annotation), label=name)
+            for name, field in cls.model_fields.items()
+        }
+        step = cls.model_validate(fields)
+    assert registry.read(step.say()) == step
+    compile("\n".join(step.write()), "solution.py", "exec")
+
+
+@BEFORE_FIT
+def test_two_ways_agree(
+    cls: type[Step],
+    make_sketch: Callable[..., Sketch],
+    run_lines: Callable[..., dict[str, Any]],
+    assert_same: Callable[..., None],
+) -> None:
+    """On clean tables, for the step and for every mistake that is a single step."""
+    rounding = (
+        1e-12 if cls.kind in ("impute_number", "impute_constant", "scale", "derive_log1p") else 0.0
+    )
+    for seed in SEEDS:
+        for sketch, step in chosen(cls, make_sketch, seed)[:4]:
+            work = Workspace(sketch.train, sketch.val, sketch.targets)
+            variants = [
+                v.instead[0] for v in step.violations() if v.instead and cls.kind != "read_missing"
+            ]
+            for one in (step, *variants):
+                if step.text_columns:
+                    continue
+                done, names = one.apply(work), run_lines([one], work)
+                assert_same(done.train, names["train"], rounding)
+                assert_same(done.val, names["val"], rounding)
+
+
+def test_join_puts_parts_together_by_id(
+    make_sketch: Callable[..., Sketch],
+    run_lines: Callable[..., dict[str, Any]],
+    assert_same: Callable[..., None],
+) -> None:
+    sketch = make_sketch(1)
+    step = JoinTables.of(3)
+    parts = []
+    for start in (0, 3, 6):
+        columns = sketch.val.columns[1:][start : start + 3] + list(sketch.targets) * (start == 6)
+        train = sketch.train.select("row_id", *columns).sample(fraction=1, shuffle=True, seed=start)
+        val = sketch.val.select("row_id", *(c for c in columns if c not in sketch.targets))
+        parts.append((train, val))
+    work = Workspace(parts[0][0], parts[0][1], sketch.targets, tuple(parts))
+    done, names = step.apply(work), run_lines([step], work)
+    assert done.parts == ()
+    assert done.train.equals(sketch.train.select(done.train.columns).sort("row_id"))
+    assert_same(done.train, names["train"])
+    assert_same(done.val, names["val"])
+    for wrong in step.violations():
+        violated = wrong.instead[0].apply(work)
+        assert violated.train.columns != done.train.columns
+        assert_same(violated.train, run_lines(wrong.instead, work)["train"])
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_whole_tasks_agree(
+    model: str,
+    make_sketch: Callable[..., Sketch],
+    run_lines: Callable[..., dict[str, Any]],
+    assert_same: Callable[..., None],
+    walk: Callable[[Sketch, random.Random], tuple[list[Step], Workspace]],
+) -> None:
+    """Every model, no warning on the way, one target and two."""
+    for seed, n_targets in ((1, 1), (2, 2), (3, 3)):
+        sketch = make_sketch(seed, model, n_targets)
+        steps, work = walk(sketch, random.Random(seed))
+        assert steps[-1].kind == "fit_predict"
+        assert steps[-1].spec().parameters["estimator"] == model
+        assert work.answer is not None
+        assert work.answer.null_count().sum_horizontal().item() == 0
+        start = Workspace(sketch.train, sketch.val, sketch.targets)
+        steps = [step for step in steps if not step.text_columns]
+        names = run_lines(steps, start)
+        assert_same(work.answer, names["prediction"], 1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_every_mistake_can_be_made(
+    model: str,
+    make_sketch: Callable[..., Sketch],
+    walk: Callable[[Sketch, random.Random], tuple[list[Step], Workspace]],
+) -> None:
+    """A violated task still runs to an answer, and most answers differ."""
+    sketch = make_sketch(3, model)
+    steps, work = walk(sketch, random.Random(3))
+    seen = tried = 0
+    for position, step in enumerate(steps):
+        assert len({wrong.name for wrong in step.violations()}) >= 2
+        for wrong in step.violations():
+            assert wrong.instead != (step,)
+            done = Workspace(sketch.train, sketch.val, sketch.targets)
+            for other in (*steps[:position], *wrong.instead, *steps[position + 1 :]):
+                done = other.apply(done)
+            assert done.answer is not None
+            if position > steps.index(next(s for s in steps if s.stage == "duplicates")):
+                tried += 1
+                seen += not _close(done.answer, work.answer)
+    assert seen >= 0.6 * tried
+
+
+def _close(one: pl.DataFrame, other: pl.DataFrame | None) -> bool:
+    if other is None or one.columns != other.columns:
+        return False
+    return all(
+        bool(((one[c] - other[c]).abs() <= 1e-5 * other[c].abs()).all())
+        if other.schema[c].is_numeric()
+        else one[c].equals(other[c])
+        for c in other.columns
+    )

@@ -1,0 +1,78 @@
+"""Append the ratio of two positive columns."""
+
+import random
+from itertools import permutations
+from typing import ClassVar
+
+import polars as pl
+
+from transform.steps.phrase import Phrase
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+
+_MIN_DISTINCT = 5
+_MAX_COLUMNS = 6
+"""Columns tried; pairs grow with the square."""
+_MAX_CHOICES = 6
+_MAX_NAME = 80
+
+
+class DeriveRatio(Step):
+    """`numerator / denominator` as a new column."""
+
+    kind: ClassVar[str] = "derive_ratio"
+    stage: ClassVar[Stage] = "derive"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, append a column {name:column}: {numerator:column} divided by "
+        "{denominator:column}, missing where either is missing or the latter is zero."
+    )
+
+    name: str
+    numerator: str
+    denominator: str
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[DeriveRatio, ...]":
+        """A few random pairs of positive features."""
+        positive = [column for column in sketch.numbers if _is_positive(sketch, column)]
+        some = rng.sample(positive, min(len(positive), _MAX_COLUMNS))
+        pairs = list(permutations(some, 2))
+        rng.shuffle(pairs)
+        steps = [
+            cls(name=name, numerator=above, denominator=below)
+            for above, below in pairs[:_MAX_CHOICES]
+            if len(name := f"{above} per {below}") <= _MAX_NAME and name not in sketch.train.columns
+        ]
+        return tuple(steps)
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Divide in both tables."""
+        if len(work.present((self.numerator, self.denominator))) < 2:
+            return work
+        above, below = pl.col(self.numerator), pl.col(self.denominator)
+        ratio = pl.when(below != 0).then(above / below).alias(self.name)
+        return work.on_both(lambda frame: frame.with_columns(ratio))
+
+    def write(self) -> tuple[str, ...]:
+        """Division by missing gives missing."""
+        below = f"frame[{self.denominator!r}].replace(0, np.nan)"
+        return (
+            "for frame in (train, val):",
+            f"    frame[{self.name!r}] = frame[{self.numerator!r}] / {below}",
+        )
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Turn it upside down, or skip it."""
+        swapped = {"numerator": self.denominator, "denominator": self.numerator}
+        return (
+            Violation("upside_down", (self.model_copy(update=swapped),)),
+            Violation("skip", ()),
+        )
+
+
+def _is_positive(sketch: Sketch, column: str) -> bool:
+    """Never below zero, seldom zero, and of a size whose ratios stay finite."""
+    values = sketch.values(column).cast(pl.Float64)
+    if values.n_unique() < _MIN_DISTINCT:
+        return False
+    in_bounds = (values == 0) | values.is_between(1e-100, 1e100)
+    return bool(in_bounds.all()) and bool((values == 0).mean() < 0.1)  # type: ignore[operator]

@@ -1,0 +1,79 @@
+"""Remove the training rows without a target.
+
+Left alone, most estimators refuse such rows; filled in, they teach the model a made-up answer.
+"""
+
+import random
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from transform.steps.phrase import Phrase
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+
+
+class DropMissingTarget(RowRule):
+    """Drop training rows in which any target is missing."""
+
+    kind: ClassVar[str] = "drop_missing_target"
+    stage: ClassVar[Stage] = "target"
+    dirt: ClassVar[str] = "missing_target"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In the training table, {how:choice} (targets: {columns:columns}).",
+        {
+            "how": {
+                "remove": "remove the rows in which a target is missing",
+                "most_frequent": "replace a missing target by its most frequent value, of several "
+                "the smallest",
+                "previous": "replace a missing target by the value of the nearest row before that "
+                "has one, else after it",
+            }
+        },
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    how: Literal["remove", "most_frequent", "previous"] = "remove"
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[DropMissingTarget, ...]":
+        """Always one."""
+        return (cls(columns=sketch.targets),)
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Remove the rows, or fill in."""
+        targets = list(self.columns)
+        if self.how == "remove":
+            return work.on_train(lambda frame: frame.drop_nulls(targets))
+        if self.how == "previous":
+            fills = [pl.col(target).forward_fill().backward_fill() for target in targets]
+        else:
+            fills = [
+                pl.col(target).fill_null(pl.col(target).drop_nulls().mode().min())
+                for target in targets
+            ]
+        return work.on_train(lambda frame: frame.with_columns(fills))
+
+    def write(self) -> tuple[str, ...]:
+        """What pandas has for each."""
+        targets = list(self.columns)
+        if self.how == "remove":
+            return (f"train = train.dropna(subset={targets!r}, ignore_index=True)",)
+        fill = "ffill().bfill()" if self.how == "previous" else "fillna(train[target].mode()[0])"
+        return (f"for target in {targets!r}:", f"    train[target] = train[target].{fill}")
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Fill in rather than remove; most estimators do not let anybody skip it."""
+        return tuple(
+            Violation(how, (self.model_copy(update={"how": how}),))
+            for how in ("most_frequent", "previous")
+            if how != self.how
+        )
+
+    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+        """Copies of clean rows; each lacks one of the targets, by turns."""
+        turn = pl.int_range(pl.len()) % len(self.columns)
+        return copies(clean, rng, n).with_columns(
+            pl.when(turn != position).then(pl.col(target)).alias(target)
+            for position, target in enumerate(self.columns)
+        )

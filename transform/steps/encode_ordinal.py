@@ -1,0 +1,84 @@
+"""Replace categories by their numbers.
+
+The categories are those of the training rows; any other, and a missing one, is -1.
+"""
+
+import random
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from transform.steps.phrase import Phrase
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+
+
+class EncodeOrdinal(Step):
+    """Codes from 0 in place of texts."""
+
+    kind: ClassVar[str] = "encode_ordinal"
+    stage: ClassVar[Stage] = "encode"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, replace each text of {columns:columns} by its number: the different texts "
+        "of a column in the training rows are numbered from 0 {order:choice}; a text that does not "
+        "occur there, or a missing one, becomes -1.",
+        {
+            "order": {
+                "text": "in code point order",
+                "appearance": "in the order in which they first appear",
+                "frequency": "from the most to the least frequent, equally frequent ones in code "
+                "point order",
+            }
+        },
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    order: Literal["text", "appearance", "frequency"] = "text"
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[EncodeOrdinal, ...]":
+        """One step for all text features that are left."""
+        return (cls(columns=sketch.categories),) if sketch.categories else ()
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Look each text up."""
+        codes = []
+        for column in work.present(self.columns):
+            texts = self._numbered(work.train[column].drop_nulls())
+            numbers = {text: number for number, text in enumerate(texts)}
+            looked_up = pl.col(column).replace_strict(numbers, default=-1, return_dtype=pl.Int64)
+            codes.append(looked_up)
+        return work.on_both(lambda frame: frame.with_columns(codes))
+
+    def _numbered(self, values: pl.Series) -> list[str]:
+        if self.order == "appearance":
+            return values.unique(maintain_order=True).to_list()
+        if self.order == "text":
+            return sorted(values.unique().to_list())
+        counts = values.value_counts(name="count").rows()
+        return [text for text, count in sorted(counts, key=lambda row: (-row[1], row[0]))]
+
+    def write(self) -> tuple[str, ...]:
+        """Look each text up; all others are missing until they are filled."""
+        texts = {
+            "text": "sorted(train[column].dropna().unique())",
+            "appearance": "list(train[column].dropna().unique())",
+            "frequency": "sorted(train[column].dropna().unique(),"
+            " key=lambda text: (-(train[column] == text).sum(), text))",
+        }[self.order]
+        return (
+            f"for column in {list(self.columns)!r}:",
+            f"    texts = {texts}",
+            "    codes = {text: code for code, text in enumerate(texts)}",
+            "    for frame in (train, val):",
+            "        frame[column] = frame[column].map(codes).fillna(-1)",
+        )
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Number by appearance or frequency, or lose the columns by not encoding them."""
+        wrong = [
+            Violation(f"by_{order}", (self.model_copy(update={"order": order}),))
+            for order in ("appearance", "frequency", "text")
+            if order != self.order
+        ]
+        return (*wrong, Violation("skip", ()))

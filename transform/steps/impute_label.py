@@ -1,0 +1,52 @@
+"""Fill missing categories with a stated text, a category of its own."""
+
+import random
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field
+
+from transform.steps.impute_category import ImputeCategory
+from transform.steps.impute_number import missing_columns
+from transform.steps.phrase import Phrase
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+
+_LABELS = ("missing", "unknown", "not given")
+
+
+class ImputeLabel(Step):
+    """The same text for all missing cells."""
+
+    kind: ClassVar[str] = "impute_label"
+    stage: ClassVar[Stage] = "impute"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, fill the missing texts of {columns:columns} with the text {value:text}."
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    value: str
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeLabel, ...]":
+        """All text features with missing cells, with a label that none of them has yet."""
+        columns = missing_columns(sketch, sketch.categories)
+        known = {text for column in columns for text in sketch.values(column).unique().to_list()}
+        labels = [label for label in rng.sample(_LABELS, len(_LABELS)) if label not in known]
+        return tuple(cls(columns=columns, value=label) for label in labels[:1] if columns)
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Fill both tables."""
+        filled = pl.col(work.present(self.columns)).fill_null(pl.lit(self.value))
+        return work.on_both(lambda frame: frame.with_columns(filled))
+
+    def write(self) -> tuple[str, ...]:
+        """One dictionary of fills."""
+        return (
+            f"fill = dict.fromkeys({list(self.columns)!r}, {self.value!r})",
+            "train, val = train.fillna(fill), val.fillna(fill)",
+        )
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Take the most frequent text instead, or skip it, as encoders let one."""
+        most_frequent = ImputeCategory(columns=self.columns)
+        return (Violation("most_frequent", (most_frequent,)), Violation("skip", ()))

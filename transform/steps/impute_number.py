@@ -1,0 +1,90 @@
+"""Fill missing numbers with a statistic of the training rows."""
+
+import random
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from transform.steps.phrase import Phrase
+from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace
+
+Strategy = Literal["median", "mean", "most_frequent"]
+_STRATEGIES: tuple[Strategy, ...] = ("median", "mean", "most_frequent")
+
+
+class ImputeNumber(Step):
+    """Mean, median or mode, fitted on train, filled into both tables."""
+
+    kind: ClassVar[str] = "impute_number"
+    stage: ClassVar[Stage] = "impute"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, fill the missing values of {columns:columns} with {strategy:choice} of "
+        "the same column over {source:choice}.",
+        {
+            "strategy": {
+                "mean": "the mean",
+                "median": "the median (of two middle values their mean)",
+                "most_frequent": "the most frequent value (of several the smallest)",
+            },
+            "source": SOURCES,
+        },
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    strategy: Strategy
+    source: Source = "train"
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeNumber, ...]":
+        """All numeric features with missing cells, one step a strategy, in random order."""
+        columns = missing_columns(sketch, sketch.numbers)
+        strategies = rng.sample(_STRATEGIES, len(_STRATEGIES))
+        return tuple(cls(columns=columns, strategy=s) for s in strategies if columns)
+
+    def apply(self, work: Workspace) -> Workspace:
+        """One statistic a column."""
+        columns = work.present(self.columns)
+        rows = work.fitting(self.source)
+        fills = [
+            pl.col(column).cast(pl.Float64).fill_null(_statistic(rows[column], self.strategy))
+            for column in columns
+        ]
+        return work.on_both(lambda frame: frame.with_columns(fills))
+
+    def write(self) -> tuple[str, ...]:
+        """Pandas statistics leave missing values out; modes come sorted."""
+        rows = "train[columns]" if self.source == "train" else "pd.concat([train, val])[columns]"
+        statistic = {"mean": "mean()", "median": "median()", "most_frequent": "mode().iloc[0]"}
+        return (
+            f"columns = {list(self.columns)!r}",
+            f"fill = {rows}.{statistic[self.strategy]}",
+            "train, val = train.fillna(fill), val.fillna(fill)",
+        )
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Another statistic, or one that has seen the rows to predict."""
+        others = [
+            Violation(strategy, (self.model_copy(update={"strategy": strategy}),))
+            for strategy in ("mean", "median", "most_frequent")
+            if strategy != self.strategy
+        ]
+        both = self.model_copy(update={"source": "both"})
+        return (*others, Violation("fit_on_both", (both,)))
+
+
+def missing_columns(sketch: Sketch, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those with a missing cell in train or val and with a value in train."""
+    return tuple(
+        name
+        for name in names
+        if sketch.train[name].null_count() + sketch.val[name].null_count() > 0
+        and sketch.train[name].null_count() < sketch.train.height
+    )
+
+
+def _statistic(values: pl.Series, strategy: Strategy) -> float | None:
+    known = values.drop_nulls().cast(pl.Float64)
+    if strategy == "most_frequent":
+        return known.mode().min()  # type: ignore[return-value]
+    return known.mean() if strategy == "mean" else known.median()  # type: ignore[return-value]

@@ -1,0 +1,328 @@
+"""The estimators that a task may fit, and what is known about each.
+
+A table, no code: where the class lies, arguments that converge to one answer, what it is sensitive
+to, and how often it should be drawn. Arguments whose defaults differ between scikit-learn 1.4 and
+1.9, or that decide how close a solver comes to its optimum, are always given, so that one program
+means the same in all of them. Left out on purpose: Huber and nearest-neighbour regression (not
+stable under jitter), bootstrap forests (their draws changed in 1.9), discriminants and SVMs with
+random probabilities.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from transform.proposal import Problem
+
+ScoreKind = Literal["probability", "decision", "none"]
+Arguments = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One estimator class."""
+
+    module: str
+    problem: Problem
+    arguments: tuple[Arguments, ...]
+    """Alternatives; `random_state` is added where `seed` is set."""
+    sibling: str
+    """A model with the same kind of scores that is easily taken for it."""
+    scores: ScoreKind = "none"
+    """Class scores that it gives."""
+    scaling: bool = False
+    """The scale of a column acts on the answer."""
+    seed: bool = False
+    column_order: bool = False
+    """The order of columns acts on the answer beyond rounding."""
+    row_order: bool = False
+    several_targets: bool = False
+    """Fits several targets at once, to another effect than one by one."""
+    relative: str | None = None
+    """Argument that is a share of the target's standard deviation."""
+    largest_target: float = math.inf
+    """Beyond it, or with a spread below a hundredth of it, the solver does not converge."""
+    mistake: Arguments = field(default_factory=dict)
+    """Arguments that would be wrong; only where leaving out the stated ones shows nothing."""
+    cost: float = 1.0
+    """CPU time of a fit relative to a tree."""
+    weight: float = 1.0
+    """How often to draw it: how well it shows violations, against cost and fragility."""
+
+
+MODELS: dict[str, Model] = {
+    "LogisticRegression": Model(
+        module="sklearn.linear_model",
+        problem="classification",
+        arguments=(
+            {"C": 0.5, "solver": "newton-cg", "tol": 1e-08, "max_iter": 1000},
+            {"C": 5.0, "solver": "newton-cg", "tol": 1e-08, "max_iter": 1000},
+            {
+                "C": 0.2,
+                "class_weight": "balanced",
+                "solver": "newton-cg",
+                "tol": 1e-08,
+                "max_iter": 1000,
+            },
+        ),
+        sibling="LinearDiscriminantAnalysis",
+        scores="probability",
+        scaling=True,
+        cost=3.0,
+        weight=3.0,
+    ),
+    "DecisionTreeClassifier": Model(
+        module="sklearn.tree",
+        problem="classification",
+        arguments=(
+            {"max_depth": 6, "max_features": 0.5, "min_samples_leaf": 5},
+            {"max_depth": 8, "max_features": 0.6, "min_samples_leaf": 4},
+            {"criterion": "entropy", "max_depth": 7, "max_features": 0.5, "min_samples_leaf": 4},
+        ),
+        sibling="ExtraTreesClassifier",
+        scores="probability",
+        seed=True,
+        column_order=True,
+        several_targets=True,
+        weight=4.0,
+    ),
+    "GaussianNB": Model(
+        module="sklearn.naive_bayes",
+        problem="classification",
+        arguments=({"var_smoothing": 1e-06}, {"var_smoothing": 1e-04}),
+        mistake={"var_smoothing": 0.1},
+        sibling="LinearDiscriminantAnalysis",
+        scores="probability",
+        cost=0.5,
+    ),
+    "LinearSVC": Model(
+        module="sklearn.svm",
+        problem="classification",
+        arguments=(
+            {"C": 0.1, "dual": False, "tol": 1e-08, "max_iter": 10000},
+            {"C": 1.0, "dual": False, "tol": 1e-08, "max_iter": 10000},
+        ),
+        sibling="RidgeClassifier",
+        scores="decision",
+        scaling=True,
+        cost=3.0,
+    ),
+    "MLPClassifier": Model(
+        module="sklearn.neural_network",
+        problem="classification",
+        arguments=(
+            {"hidden_layer_sizes": [16], "learning_rate_init": 0.01, "tol": 0.001, "max_iter": 500},
+            {
+                "hidden_layer_sizes": [12, 6],
+                "activation": "tanh",
+                "learning_rate_init": 0.01,
+                "tol": 0.001,
+                "max_iter": 500,
+            },
+        ),
+        sibling="LogisticRegression",
+        scores="probability",
+        scaling=True,
+        seed=True,
+        column_order=True,
+        row_order=True,
+        cost=8.0,
+        weight=1.5,
+    ),
+    "LinearDiscriminantAnalysis": Model(
+        module="sklearn.discriminant_analysis",
+        problem="classification",
+        arguments=(
+            {"solver": "lsqr", "shrinkage": 0.1},
+            {"solver": "lsqr", "shrinkage": 0.3},
+        ),
+        sibling="LogisticRegression",
+        scores="probability",
+        scaling=True,
+        weight=3.0,
+    ),
+    "RidgeClassifier": Model(
+        module="sklearn.linear_model",
+        problem="classification",
+        arguments=(
+            {"alpha": 10.0, "solver": "cholesky"},
+            {"alpha": 3.0, "class_weight": "balanced", "solver": "cholesky"},
+        ),
+        sibling="LinearSVC",
+        scores="decision",
+        scaling=True,
+        cost=0.5,
+        weight=2.0,
+    ),
+    "ExtraTreesClassifier": Model(
+        module="sklearn.ensemble",
+        problem="classification",
+        arguments=(
+            {"n_estimators": 50, "max_depth": 8, "max_features": 0.5, "min_samples_leaf": 3},
+            {"n_estimators": 30, "max_depth": 10, "max_features": 0.7, "min_samples_leaf": 5},
+        ),
+        sibling="DecisionTreeClassifier",
+        scores="probability",
+        seed=True,
+        column_order=True,
+        several_targets=True,
+        cost=15.0,
+        weight=1.5,
+    ),
+    "KNeighborsClassifier": Model(
+        module="sklearn.neighbors",
+        problem="classification",
+        arguments=(
+            {"n_neighbors": 15, "weights": "distance", "algorithm": "kd_tree"},
+            {"n_neighbors": 9, "weights": "distance", "algorithm": "kd_tree", "p": 1},
+        ),
+        sibling="LogisticRegression",
+        scores="probability",
+        scaling=True,
+        row_order=True,
+        cost=8.0,
+        weight=0.7,
+    ),
+    "HistGradientBoostingClassifier": Model(
+        module="sklearn.ensemble",
+        problem="classification",
+        arguments=(
+            {"max_iter": 40, "max_leaf_nodes": 12, "early_stopping": False},
+            {"max_iter": 60, "learning_rate": 0.05, "max_depth": 4, "early_stopping": False},
+        ),
+        sibling="ExtraTreesClassifier",
+        scores="probability",
+        column_order=True,
+        cost=30.0,
+        weight=0.3,
+    ),
+    "SVC": Model(
+        module="sklearn.svm",
+        problem="classification",
+        arguments=(
+            {"C": 2.0, "tol": 1e-06},
+            {"C": 1.0, "kernel": "poly", "degree": 2, "coef0": 1.0, "tol": 1e-06},
+        ),
+        sibling="LinearSVC",
+        scores="decision",
+        scaling=True,
+        cost=30.0,
+        weight=0.3,
+    ),
+    "LinearRegression": Model(
+        module="sklearn.linear_model",
+        problem="regression",
+        arguments=({},),
+        sibling="Ridge",
+        cost=0.5,
+        mistake={"fit_intercept": False},
+    ),
+    "DecisionTreeRegressor": Model(
+        module="sklearn.tree",
+        problem="regression",
+        arguments=(
+            {"max_depth": 6, "max_features": 0.5, "min_samples_leaf": 5},
+            {"max_depth": 8, "max_features": 0.6, "min_samples_leaf": 4},
+        ),
+        sibling="ExtraTreesRegressor",
+        seed=True,
+        column_order=True,
+        several_targets=True,
+        weight=4.0,
+    ),
+    "Ridge": Model(
+        module="sklearn.linear_model",
+        problem="regression",
+        arguments=(
+            {"alpha": 10.0, "solver": "cholesky"},
+            {"alpha": 50.0, "solver": "cholesky"},
+            {"alpha": 2.0, "solver": "cholesky"},
+        ),
+        sibling="LinearRegression",
+        scaling=True,
+        cost=0.5,
+        weight=3.0,
+    ),
+    "Lasso": Model(
+        module="sklearn.linear_model",
+        problem="regression",
+        arguments=(
+            {"alpha": 0.02, "tol": 1e-10, "max_iter": 100000},
+            {"alpha": 0.005, "tol": 1e-10, "max_iter": 100000},
+        ),
+        sibling="Ridge",
+        scaling=True,
+        relative="alpha",
+    ),
+    "MLPRegressor": Model(
+        module="sklearn.neural_network",
+        problem="regression",
+        arguments=(
+            {"hidden_layer_sizes": [16], "learning_rate_init": 0.01, "tol": 0.001, "max_iter": 500},
+            {
+                "hidden_layer_sizes": [12, 6],
+                "activation": "tanh",
+                "learning_rate_init": 0.01,
+                "tol": 0.001,
+                "max_iter": 500,
+            },
+        ),
+        sibling="Ridge",
+        scaling=True,
+        seed=True,
+        column_order=True,
+        row_order=True,
+        several_targets=True,
+        cost=8.0,
+        weight=1.5,
+        largest_target=20.0,
+    ),
+    "ElasticNet": Model(
+        module="sklearn.linear_model",
+        problem="regression",
+        arguments=(
+            {"alpha": 0.01, "l1_ratio": 0.2, "tol": 1e-10, "max_iter": 100000},
+            {"alpha": 0.05, "l1_ratio": 0.1, "tol": 1e-10, "max_iter": 100000},
+        ),
+        sibling="Ridge",
+        scaling=True,
+    ),
+    "BayesianRidge": Model(
+        module="sklearn.linear_model",
+        problem="regression",
+        arguments=({"max_iter": 1000, "tol": 1e-08},),
+        sibling="Ridge",
+        scaling=True,
+        mistake={"fit_intercept": False},
+    ),
+    "ExtraTreesRegressor": Model(
+        module="sklearn.ensemble",
+        problem="regression",
+        arguments=(
+            {"n_estimators": 50, "max_depth": 8, "max_features": 0.5, "min_samples_leaf": 3},
+            {"n_estimators": 30, "max_depth": 10, "max_features": 0.7, "min_samples_leaf": 5},
+        ),
+        sibling="DecisionTreeRegressor",
+        seed=True,
+        column_order=True,
+        several_targets=True,
+        cost=15.0,
+        weight=1.5,
+    ),
+    "HistGradientBoostingRegressor": Model(
+        module="sklearn.ensemble",
+        problem="regression",
+        arguments=(
+            {"max_iter": 40, "max_leaf_nodes": 12, "early_stopping": False},
+            {"max_iter": 60, "learning_rate": 0.05, "max_depth": 4, "early_stopping": False},
+        ),
+        sibling="ExtraTreesRegressor",
+        column_order=True,
+        cost=20.0,
+        weight=0.3,
+    ),
+}
+"""By class name. Weights and sensitivities follow a measured feasibility study."""

@@ -1,0 +1,106 @@
+"""Bring numeric columns to one scale, fitted on the training rows."""
+
+import random
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from transform.steps.models import MODELS
+from transform.steps.phrase import Phrase
+from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace
+
+Method = Literal["standard", "min_max", "robust"]
+_METHODS: tuple[Method, ...] = ("standard", "min_max", "robust")
+
+
+class Scale(Step):
+    """Shift and divide; the spread of a constant column counts as 1."""
+
+    kind: ClassVar[str] = "scale"
+    stage: ClassVar[Stage] = "scale"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, scale {columns:columns}: {method:choice}, computed for each column over "
+        "{source:choice}; where the divisor is zero, divide by 1.",
+        {
+            "method": {
+                "standard": "subtract the mean and divide by the standard deviation (of the "
+                "population: ddof 0)",
+                "min_max": "subtract the minimum and divide by the maximum less the minimum",
+                "robust": "subtract the median and divide by the 75th less the 25th percentile "
+                "(with linear interpolation)",
+            },
+            "source": SOURCES,
+        },
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    method: Method
+    source: Source = "train"
+
+    @classmethod
+    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[Scale, ...]":
+        """All features with more than two values, one step a method, in random order.
+
+        None for models that do not see scale. Standard comes first twice as often as the others.
+        """
+        columns = tuple(c for c in sketch.numbers if sketch.train[c].drop_nulls().n_unique() > 2)
+        if not MODELS[sketch.model].scaling or not columns:
+            return ()
+        methods = rng.sample((*_METHODS, "standard"), len(_METHODS) + 1)
+        return tuple(cls(columns=columns, method=method) for method in dict.fromkeys(methods))
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Numpy on the columns."""
+        rows = work.fitting(self.source)
+        fits = {
+            column: _fit(rows[column].drop_nulls().cast(pl.Float64).to_numpy(), self.method)
+            for column in work.present(self.columns)
+        }
+        return work.on_both(
+            lambda frame: frame.with_columns(_scaled(frame[c], *fit) for c, fit in fits.items())
+        )
+
+    def write(self) -> tuple[str, ...]:
+        """Pandas statistics on the columns."""
+        rows = "train[columns]" if self.source == "train" else "pd.concat([train, val])[columns]"
+        shift, spread = {
+            "standard": ("rows.mean()", "rows.std(ddof=0)"),
+            "min_max": ("rows.min()", "rows.max() - rows.min()"),
+            "robust": ("rows.median()", "rows.quantile(0.75) - rows.quantile(0.25)"),
+        }[self.method]
+        return (
+            f"columns = {list(self.columns)!r}",
+            f"rows = {rows}.astype(float)",
+            f"shift, spread = {shift}, {spread}",
+            "for frame in (train, val):",
+            "    frame[columns] = (frame[columns] - shift) / spread.replace(0, 1)",
+        )
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Skip it, scale otherwise, or with the rows to predict."""
+        wrong = [Violation("skip", ())]
+        wrong += [
+            Violation(method, (self.model_copy(update={"method": method}),))
+            for method in _METHODS
+            if method != self.method
+        ]
+        return (*wrong, Violation("fit_on_both", (self.model_copy(update={"source": "both"}),)))
+
+
+def _scaled(values: pl.Series, shift: float, spread: float) -> pl.Series:
+    """By numpy: polars multiplies by the reciprocal of a scalar, which rounds otherwise."""
+    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return pl.Series(values.name, (numbers - shift) / (spread or 1.0), nan_to_null=True)
+
+
+def _fit(values: npt.NDArray[np.float64], method: Method) -> tuple[float, float]:
+    """What to subtract, and what to divide by."""
+    if method == "standard":
+        return float(np.mean(values)), float(np.std(values))
+    if method == "min_max":
+        return float(np.min(values)), float(np.max(values) - np.min(values))
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(middle), float(high - low)
