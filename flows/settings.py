@@ -36,6 +36,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from extract.limits import ReadConfig
 from extract.noun import Noun
 from flows.lab import LabConfig
 from publish.folder import PublishConfig
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)
     """Every random choice is derived from this and a stable key."""
+    read: ReadConfig = ReadConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
     publish: PublishConfig = PublishConfig()
@@ -184,17 +186,24 @@ def resolved(settings: Settings) -> dict[str, JsonValue]:
     Without paths, the kind of source, and what this machine can carry, so that builds of the same
     data are equal wherever they ran.
     """
-    shaping = settings.model_dump(exclude={"source", "workers"})
+    shaping = settings.model_dump(
+        exclude={
+            "source": True,
+            "state": True,
+            "out": True,
+            "workers": True,
+            "read": {"timeout_s", "memory_mb"},
+        }
+    )
     values: dict[str, JsonValue] = to_jsonable_python(_without_paths(shaping))
     return values
 
 
-def _without_paths(node: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_paths(value) if isinstance(value, dict) else value
-        for name, value in node.items()
-        if not isinstance(value, Path)
-    }
+def _without_paths(node: Any) -> Any:
+    """The same with null for every path, as where none is given."""
+    if isinstance(node, dict):
+        return {name: _without_paths(value) for name, value in node.items()}
+    return None if isinstance(node, Path) else node
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -196,9 +196,11 @@ def test_what_a_release_says_is_json_without_this_machine(tmp_path: Path) -> Non
     places = {"source.mirror": "mirror", "out": "out", "state": "state"}
     named = {field: str(tmp_path / name) for field, name in places.items()}
     (tmp_path / "mirror").mkdir()
-    here = resolved(load(CONFIGS / "mirror.yaml", ["workers.count=7"], named))
+    flags = ["workers.count=7", "read.timeout_s=9", "publish.previous=/there"]
+    here = resolved(load(CONFIGS / "mirror.yaml", flags, named))
     text = json.dumps(here)
     assert str(tmp_path) not in text
+    assert "/there" not in text
     assert not {"source", "workers", "out", "state"} & set(here)
     assert here == resolved(load(BUNDLED)), "the kind of source shows"
 
