@@ -11,8 +11,8 @@ an answer can stand outside `data/answers` are looked for:
 
 The last applies to held-out truth (`-mm`, `ts-`), not to executed truth, which occurs nowhere in
 the data. A row is proof in the task's own train table and wherever all its columns are; where a
-sibling shares only some columns, it counts only when the shared features single the row out, so
-that coincidence is no finding. Paraphrased or transformed answers are not found.
+sibling shares only some columns, coincidence is told from answers by how well they identify rows.
+Paraphrased or transformed answers are not found.
 """
 
 import io
@@ -37,13 +37,19 @@ _EXECUTED: tuple[Metric, ...] = ("exact", "allclose")
 """Metrics of tasks whose truth is computed."""
 
 
+_LUCK = 3
+"""Rows drift, so that coincidences are more or fewer than in train; by less than this factor."""
+
+
 class Finding(Noun):
     """An answer in a public place."""
 
     task_id: str
     """The task whose answer it is; empty for a file that belongs to none."""
+    holder: str = ""
+    """The task whose file shows it; empty for any other file."""
     place: str
-    """The file, by its path in the release or by task and name."""
+    """The file, by its path in the release or by table and task."""
     detail: str
 
 
@@ -167,20 +173,28 @@ def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
 
 
 def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> Finding:
-    return Finding(task_id=task.task_id, place=f"{table} of {holder.task_id}", detail=detail)
+    place = f"{table} of {holder.task_id}"
+    return Finding(task_id=task.task_id, holder=holder.task_id, place=place, detail=detail)
 
 
 def _n_shown(task: _Opened, table: pl.DataFrame, own: bool) -> int:
-    """Held-out rows of a task whose features and target stand in one row of a table."""
+    """Held-out rows of a task whose features and target stand in one row of a table.
+
+    Where a sibling's table lacks some columns, only rows count that the shared features single out
+    on both sides and that the task's own train table says nothing about, and only when they are
+    more than `_LUCK` times the rows that the shared columns cannot tell apart anyway.
+    """
     shared = [name for name in task.held_out.columns if name in table.columns]
     features = [name for name in shared if name not in task.targets]
     if not features or len(features) == len(shared):
         return 0
-    rows = task.held_out
-    if not own and len(shared) < len(rows.columns):
-        rows = rows.filter(pl.struct(features).is_unique())
-        rows = _matching(rows, task.train, features, "anti")
-    return _matching(rows, table, shared, "semi").height
+    if own or len(shared) == task.held_out.width:
+        return _matching(task.held_out, table, shared, "semi").height
+    alone = pl.struct(features).is_unique()
+    rows = _matching(task.held_out.filter(alone), task.train, features, "anti")
+    found = _matching(rows, table.select(shared).unique().filter(alone), shared, "semi").height
+    alike = 1 - task.train.select(shared).n_unique() / task.train.height
+    return found if found > _LUCK * alike * task.held_out.height else 0
 
 
 def _matching(rows: pl.DataFrame, table: pl.DataFrame, on: Sequence[str], how: Any) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Planted answers are found wherever they are put; coincidence is not an answer."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,13 @@ N_TRAIN = 45
 
 
 @pytest.fixture
-def publish_with(workshop: Any, build: Any, tmp_path: Path) -> Callable[..., Path]:
-    """Publishes the build with more tasks."""
+def publish_with(
+    workshop: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Publishes the build with other tasks, without the last repair, so that findings stop it."""
+    monkeypatch.setattr("publish.folder.least_refusals", lambda found: {})
 
-    def run(*items: Any, replace: bool = False) -> Path:
+    def run(*items: Any) -> Path:
         ids = {item.task.spec.task_id for item in items}
         kept = [item for item in build.released if item.task.spec.task_id not in ids]
         out = tmp_path / "release"
@@ -89,6 +93,33 @@ def test_a_few_shared_columns_are_no_proof(workshop: Any, build: Any, publish_wi
     by_town = rows.select("row_id", "town", "price")
     by_town = by_town.with_columns(other=pl.int_range(60))
     assert find_answers(publish_with(_remake(workshop, source, "reg-if", train=by_town))) == ()
+
+
+def test_chance_hits_in_columns_that_identify_no_row_are_no_proof(
+    workshop: Any, build: Any, publish_with: Any
+) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source)
+    coarse = rows.with_columns((pl.col("area") / 40).floor(), pl.col("price") * 0 + 7)
+    mm = _remake(workshop, source, "reg-mm", train=coarse[:N_TRAIN], val=coarse[N_TRAIN:, :-1])
+    pl.DataFrame(coarse[N_TRAIN:].select("row_id", "price")).write_parquet(mm.task.truth.path)
+    digest = hashlib.sha256(mm.task.truth.path.read_bytes()).hexdigest()
+    truth = mm.task.truth.model_copy(update={"sha256": digest})
+    mm = mm.model_copy(update={"task": mm.task.model_copy(update={"truth": truth})})
+    other = coarse.drop("town", "day")
+    assert find_answers(publish_with(mm, _remake(workshop, source, "reg-if", train=other))) == ()
+
+
+def test_a_grid_that_names_every_label_at_every_instant_tells_none(
+    workshop: Any, build: Any, publish_with: Any
+) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source).with_columns(day=pl.format("2024-02-{}", pl.int_range(60)))
+    mm = _remake(workshop, source, "reg-mm", train=rows[:N_TRAIN], val=rows[N_TRAIN:].drop("price"))
+    days, prices = rows[N_TRAIN:].select("day"), rows[N_TRAIN:].select("price")
+    grid = days.join(prices, how="cross").with_row_index("row_id")
+    grid = grid.with_columns(pl.col("row_id").cast(pl.Int64), other=pl.lit(1.5))
+    assert find_answers(publish_with(mm, _remake(workshop, source, "reg-if", train=grid))) == ()
 
 
 def test_a_held_out_row_without_its_target_is_no_answer(

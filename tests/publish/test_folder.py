@@ -166,6 +166,25 @@ def test_recipes_and_rows_that_are_too_large_are_refused(
     assert [drop.reason for drop in release.refused] == ["row_too_large", "lane_withheld"]
 
 
+def test_a_task_that_shows_anothers_answer_is_withheld(
+    workshop: Any, build: Any, tmp_path: Path
+) -> None:
+    source = workshop.source("leaky", "2001-01-01")
+    good = workshop.released(source, "reg-mm")
+    train = workshop.rows(source)
+    bad = workshop.released(source, "reg-if", train=train)
+    given = {"released": [*build.released, good, bad], "sources": [*build.sources, source]}
+    release = _run(build, tmp_path / "r", **given)
+    assert [(drop.key, drop.reason) for drop in release.refused] == [
+        (bad.task.spec.task_id, "shows_answer")
+    ]
+    ids = {row["task_id"] for row in _rows(tmp_path / "r", "data/tasks/*.parquet")}
+    assert good.task.spec.task_id in ids
+    assert bad.task.spec.task_id not in ids
+    hashes = {row["sha256"] for row in _rows(tmp_path / "r", "data/files/*.parquet")}
+    assert bad.task.spec.files[0].sha256 not in hashes
+
+
 def test_owed_work_and_refused_tasks_stop_the_release(build: Any, tmp_path: Path) -> None:
     owed = REJECT.model_copy(update={"transient": True})
     with pytest.raises(PublishError, match="1 items are owed, first ann/dead"):

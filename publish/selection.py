@@ -1,0 +1,130 @@
+"""Which proven tasks ship, and on which side.
+
+Enter what validation passed with its sources; leaves a place for every task that ships and a
+refusal for every other. Refused are tasks of a lane that cannot have both train and eval, tasks
+whose licence allows no copy, tasks whose row is too large for viewers, and those that the search
+for answers found to be in another's way. It trusts the gates for everything else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from extract.dataset import Lane, RawDataset
+from extract.drop import Drop
+from publish.answers_search import Finding
+from publish.release import PublishError, Released
+from publish.split import SplitConfig, SplitEvidence, split_sources
+from publish.tasks import Placed, ground_truth
+
+_MAX_ROW_BYTES = 1_900_000
+"""Viewers cut rows of 2 MB; the rest of a row is small."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Tasks by id: those that ship, and the refusals of this room."""
+
+    placed: Sequence[Placed]
+    refused: Sequence[Drop]
+
+
+def refuse_unproven(released: Sequence[Released], rejects: Sequence[Drop]) -> None:
+    """Raise `PublishError` when a task did not pass, work is owed, or a task id occurs twice."""
+    ids = [item.task.spec.task_id for item in released]
+    unproven = sorted(i.task.spec.task_id for i in released if not i.verdict.passed)
+    owed = sorted(drop.key for drop in rejects if drop.transient)
+    if len(set(ids)) < len(ids):
+        twice = sorted({key for key in ids if ids.count(key) > 1})
+        raise PublishError(f"{len(twice)} task ids occur twice, first {twice[0]}")
+    if unproven or owed:
+        raise PublishError(
+            f"{len(unproven)} tasks did not pass and {len(owed)} items are owed, first "
+            f"{(unproven + owed)[0]}; run the same build again to try them once more"
+        )
+
+
+def select(
+    released: Sequence[Released],
+    sources: Sequence[RawDataset],
+    evidence: SplitEvidence,
+    config: SplitConfig,
+    showing: Mapping[str, Finding],
+) -> Selection:
+    """Place every task that can ship; `showing` are tasks to withhold, by id.
+
+    Raises `PublishError` when a source is missing or the open lane cannot have both sides.
+    """
+    catalogue = {source.ref: source for source in sources}
+    unknown = sorted({str(i.task.spec.source) for i in released} - set(map(str, catalogue)))
+    if unknown:
+        raise PublishError(f"tasks name sources that were not handed over: {', '.join(unknown)}")
+    fit: list[tuple[Released, RawDataset]] = []
+    refused: list[Drop] = []
+    for item in sorted(released, key=lambda item: item.task.spec.task_id):
+        source = catalogue[item.task.spec.source]
+        drop = _unfit(item, source, showing.get(item.task.spec.task_id))
+        if drop:
+            refused.append(drop)
+        else:
+            fit.append((item, source))
+    lanes: dict[Lane, set[str]] = {"open": set()}
+    for _, source in fit:
+        lanes.setdefault(source.licence.lane, set()).add(source.ref.key)
+    split = split_sources(lanes, evidence, config)
+    if "open" in split.unsplit:
+        raise PublishError(
+            "the default config `tasks` needs tasks under open licences from at least 2 unrelated "
+            f"sources, one for train and one for eval; found {len(lanes['open'])}: "
+            f"{', '.join(sorted(lanes['open'])) or 'none'}. Add sources and build again."
+        )
+    placed = []
+    for item, source in fit:
+        if source.licence.lane in split.unsplit:
+            detail = f"lane {source.licence.lane} has too few unrelated sources for train and eval"
+            refused.append(
+                _drop(item, "lane_too_small", detail, len(lanes[source.licence.lane]), 2)
+            )
+        else:
+            placed.append(Placed(item, source, split.sides[source.ref.key]))
+    return Selection(placed, sorted(refused, key=lambda drop: drop.key))
+
+
+def _unfit(item: Released, source: RawDataset, finding: Finding | None) -> Drop | None:
+    spec = item.task.spec
+    if finding:
+        detail = f"{finding.place} {finding.detail} of {finding.task_id}"
+        return _drop(item, "shows_answer", detail)
+    if source.licence.lane == "recipe-only":
+        detail = "the licence allows a recipe only, and recipes are not shipped yet"
+        return _drop(item, "lane_withheld", detail)
+    # The question stands in the row twice: as `question` and in `prompt`.
+    texts = [
+        spec.question,
+        spec.question,
+        ground_truth(item.task),
+        spec.instructions.model_dump_json(),
+    ]
+    size = sum(len(text.encode()) for text in texts)
+    if size > _MAX_ROW_BYTES:
+        return _drop(item, "row_too_large", "bytes of the task's row", size, _MAX_ROW_BYTES)
+    return None
+
+
+def _drop(
+    item: Released,
+    reason: str,
+    detail: str,
+    value: float | None = None,
+    threshold: float | None = None,
+) -> Drop:
+    spec = item.task.spec
+    return Drop(
+        key=spec.task_id,
+        source=spec.source.key,
+        room="publish",
+        reason=reason,
+        detail=detail,
+        variant=spec.instructions.variant,
+        value=value,
+        threshold=threshold,
+    )
