@@ -143,6 +143,10 @@ _SPELLINGS: dict[Lane, dict[str, tuple[str, ...]]] = {
         "Unlicense": ("Unlicense", "The Unlicense"),
         PUBLIC_DOMAIN: (
             "Public Domain",
+            "This is public domain.",
+            "This is in the public domain.",
+            "This data is public domain.",
+            "This data is in the public domain.",
             PUBLIC_DOMAIN,
             "U.S. Government Works",
             "US-Government-Works",
