@@ -141,17 +141,18 @@ def _declared_delimiter(text: str) -> tuple[str, str | None]:
 def sniff(text: str, delimiter: str | None = None) -> Dialect:
     """The dialect under which the most records have one width; a wider table wins a tie.
 
-    Other quoting than usual is tried only where the usual one leaves no table.
+    Quotes are taken for plain characters only where they leave no table.
     """
     head = text[:_SNIFF_CHARS]
     if len(head) < len(text):
         head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
     delimiters = [delimiter] if delimiter else [",", ";", "\t", "|"]
-    best, dialect = _best(head, [Dialect(d) for d in delimiters])
+    usual = [Dialect(d) for d in delimiters]
+    if '\\"' in head:
+        usual += [Dialect(d, escaped=True) for d in delimiters]
+    best, dialect = _best(head, usual)
     if '"' in head and best < (True, _REGULAR, 0):
-        others = [Dialect(d, escaped=True) for d in delimiters] if '\\"' in head else []
-        others += [Dialect(d, quoted=False) for d in delimiters]
-        better, other = _best(head, others)
+        better, other = _best(head, [Dialect(d, quoted=False) for d in delimiters])
         if better[:2] > (best[0], best[1] + _CLEARLY):
             dialect = other
     return replace(dialect, spaced=_spaced(head, dialect))
@@ -225,8 +226,9 @@ def preamble(head: list[list[str]], width: int) -> int:
         comment = record[0].startswith("#") and len(record) != width
         short = len(record) < width / 2 or (width == 2 and len(record) == 1 and n < 10)
         sparse = width >= 3 and filled[n] <= max(1, width // 3)
-        # A sparse record is a title only when a full one follows: data may be sparse as well.
-        titled = sparse and any(f >= 0.8 * width for f in filled[n + 1 : n + 20])
+        # These are titles only when a full record follows: data may be sparse as well.
+        titled = sparse or len(record) < width - 1
+        titled = titled and any(f >= 0.8 * width for f in filled[n + 1 : n + 20])
         if not (comment or short or titled):
             return n
     return 0

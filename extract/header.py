@@ -12,9 +12,9 @@ import polars as pl
 
 from extract.types import MISSING
 
-_DATUM = r"^\s*[-+(−]*\s*[$€£¥₹₺₽₩]?\s*\d[\d\s.,:/%TZeE+)−-]*$"
+_DATUM = r"^\s*[-+(−]*\s*[$€£¥₹₺₽₩]?\s*[0-9][0-9\s.,:/%TZeE+)−-]*$"
 _DATUM_PYTHON = re.compile(_DATUM)
-_DATE_LIKE = re.compile(r"\d+[-/.]\d+([-/.]\d+)?")
+_DATE_LIKE = re.compile(r"[0-9]+[-/.][0-9]+([-/.][0-9]+)?")
 _LEVELS = 3
 """At most so many rows of units or levels under a header."""
 
@@ -93,7 +93,7 @@ def _levels(body: pl.DataFrame) -> int:
         ]
         if share == 1.0 and odd:
             votes.append(odd[-1] + 1)
-    return max(set(votes), key=votes.count) if 2 * len(votes) >= max(2, body.width) else 0
+    return max(votes) if 2 * len(votes) >= max(2, body.width) else 0
 
 
 def _without_repeats(body: pl.DataFrame, first: list[str]) -> pl.DataFrame:

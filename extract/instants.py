@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import polars as pl
 
 _TIME = (
-    r"(?:[T ,]\s*(?<H>\d{1,2}):(?<M>\d{2})(?::(?<S>\d{2})(?:[.,](?<f>\d{1,9}))?)?"
-    r"\s*(?<p>[AaPp]\.?[Mm]\.?)?\s*(?<z>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
+    r"(?:[T ,]\s*(?<H>[0-9]{1,2}):(?<M>[0-9]{2})(?::(?<S>[0-9]{2})(?:[.,](?<f>[0-9]{1,9}))?)?"
+    r"\s*(?<p>[AaPp]\.?[Mm]\.?)?\s*(?<z>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?)?"
 )
-_DAY = r"(?<d>\d{1,2})(?:st|nd|rd|th)?"
+_DAY = r"(?<d>[0-9]{1,2})(?:st|nd|rd|th)?"
 _NAME = r"(?<mon>[A-Za-z]{3,9})"
 _WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
 _FULL_MONTHS = [name.lower() for name in calendar.month_name[1:]]
@@ -40,9 +40,9 @@ class Shape:
 
 def _ambiguous() -> Iterator[Shape]:
     """Day, month and year as numbers, month first and day first, the usual one before the other."""
-    a, b = r"(?<a>\d{1,2})", r"(?<b>\d{1,2})"
+    a, b = r"(?<a>[0-9]{1,2})", r"(?<b>[0-9]{1,2})"
     for mark, first in (("/", "m"), ("-", "d"), (r"\.", "d")):
-        for year, sign in ((r"(?<y>\d{4})", "%Y"), (r"(?<y2>\d{2})", "%y")):
+        for year, sign in ((r"(?<y>[0-9]{4})", "%Y"), (r"(?<y2>[0-9]{2})", "%y")):
             if (mark, sign) == (r"\.", "%y"):
                 continue
             for order in (first, "d" if first == "m" else "m"):
@@ -54,39 +54,48 @@ def _ambiguous() -> Iterator[Shape]:
 
 
 _SHAPES = (
-    Shape("%Y-%m-%d", rf"^(?<y>\d{{4}})[-/.](?<m>\d{{1,2}})[-/.](?<d>\d{{1,2}}){_TIME}$"),
+    Shape("%Y-%m-%d", rf"^(?<y>[0-9]{{4}})[-/.](?<m>[0-9]{{1,2}})[-/.](?<d>[0-9]{{1,2}}){_TIME}$"),
     Shape(
         "%Y%m%d",
-        r"^(?<y>\d{4})(?<m>\d{2})(?<d>\d{2})"
-        r"(?:[T ]?(?<H>\d{2}):?(?<M>\d{2}):?(?<S>\d{2})?(?<z>Z)?)?$",
+        r"^(?<y>[0-9]{4})(?<m>[0-9]{2})(?<d>[0-9]{2})"
+        r"(?:[T ]?(?<H>[0-9]{2}):?(?<M>[0-9]{2}):?(?<S>[0-9]{2})?(?<z>Z)?)?$",
         compact=True,
     ),
     *_ambiguous(),
-    Shape("%YM%m", r"^(?<y>\d{4})[-/ ]?[Mm](?<m>\d{1,2})$"),
-    Shape("%Y-%m", r"^(?<y>\d{4})[-/](?<m>\d{1,2})$"),
-    Shape("%m/%Y", r"^(?<m>\d{1,2})[/.-](?<y>\d{4})$"),
-    Shape("%Y%m", r"^(?<y>\d{4})(?<m>\d{2})$", needs_hint=True, compact=True),
-    Shape("%YQ%q", r"^(?<y>\d{4})[-/ ]?[Qq](?<q>[1-4])$"),
-    Shape("Q%q %Y", r"^[Qq](?<q>[1-4])[-/ ]?(?<y>\d{4})$"),
-    Shape("%G-W%V", r"^(?<y>\d{4})[-/ ]?W(?<w>\d{1,2})$"),
+    Shape("%YM%m", r"^(?<y>[0-9]{4})[-/ ]?[Mm](?<m>[0-9]{1,2})$"),
+    Shape("%Y-%m", r"^(?<y>[0-9]{4})[-/](?<m>[0-9]{1,2})$"),
+    Shape("%m/%Y", r"^(?<m>[0-9]{1,2})[/.-](?<y>[0-9]{4})$"),
+    Shape("%Y%m", r"^(?<y>[0-9]{4})(?<m>[0-9]{2})$", needs_hint=True, compact=True),
+    Shape("%YQ%q", r"^(?<y>[0-9]{4})[-/ ]?[Qq](?<q>[1-4])$"),
+    Shape("Q%q %Y", r"^[Qq](?<q>[1-4])[-/ ]?(?<y>[0-9]{4})$"),
+    Shape("%G-W%V", r"^(?<y>[0-9]{4})[-/ ]?W(?<w>[0-9]{1,2})$"),
     Shape(
         "%d %b %Y",
-        rf"^{_WEEKDAY}{_DAY}[-/ .]*{_NAME}\.?[-/ ,]*(?<y>\d{{4}}){_TIME}$",
+        rf"^{_WEEKDAY}{_DAY}[-/ .]*{_NAME}\.?[-/ ,]*(?<y>[0-9]{{4}}){_TIME}$",
     ),
-    Shape("%d-%b-%y", rf"^(?<d>\d{{1,2}})[-/ ](?<mon>[A-Za-z]{{3,9}})[-/ ](?<y2>\d{{2}}){_TIME}$"),
+    Shape(
+        "%d-%b-%y",
+        rf"^(?<d>[0-9]{{1,2}})[-/ ](?<mon>[A-Za-z]{{3,9}})[-/ ](?<y2>[0-9]{{2}}){_TIME}$",
+    ),
     Shape(
         "%b %d, %Y",
-        rf"^{_WEEKDAY}{_NAME}\.?[- ]+{_DAY}[, -]+(?<y>\d{{4}}){_TIME}$",
+        rf"^{_WEEKDAY}{_NAME}\.?[- ]+{_DAY}[, -]+(?<y>[0-9]{{4}}){_TIME}$",
     ),
-    Shape("%b %d, %y", rf"^(?<mon>[A-Za-z]{{3,9}})\.?\s+(?<d>\d{{1,2}}),\s*(?<y2>\d{{2}}){_TIME}$"),
-    Shape("%b %Y", r"^(?<mon>[A-Za-z]{3,9})\.?[-/ ,]*(?<y>\d{4})$"),
-    Shape("%b-%y", r"^(?<mon>[A-Za-z]{3,9})[-' ]+(?<y2>\d{2})$"),
-    Shape("%Y %b %d", rf"^(?<y>\d{{4}})[-/ ]*(?<mon>[A-Za-z]{{3,9}})[-/ ]*(?<d>\d{{1,2}}){_TIME}$"),
-    Shape("%Y %b", r"^(?<y>\d{4})[-/ ]*(?<mon>[A-Za-z]{3,9})$"),
+    Shape(
+        "%b %d, %y",
+        rf"^(?<mon>[A-Za-z]{{3,9}})\.?\s+(?<d>[0-9]{{1,2}}),\s*(?<y2>[0-9]{{2}}){_TIME}$",
+    ),
+    Shape("%b %Y", r"^(?<mon>[A-Za-z]{3,9})\.?[-/ ,]*(?<y>[0-9]{4})$"),
+    Shape("%b-%y", r"^(?<mon>[A-Za-z]{3,9})[-' ]+(?<y2>[0-9]{2})$"),
+    Shape(
+        "%Y %b %d",
+        rf"^(?<y>[0-9]{{4}})[-/ ]*(?<mon>[A-Za-z]{{3,9}})[-/ ]*(?<d>[0-9]{{1,2}}){_TIME}$",
+    ),
+    Shape("%Y %b", r"^(?<y>[0-9]{4})[-/ ]*(?<mon>[A-Za-z]{3,9})$"),
     Shape(
         "%a %b %d %H:%M:%S %z %Y",
-        r"^[A-Za-z]{3} (?<mon>[A-Za-z]{3}) (?<d>\d{1,2}) (?<H>\d{2}):(?<M>\d{2}):(?<S>\d{2})"
-        r"(?: (?<z>[+-]\d{4}|UTC|GMT))? (?<y>\d{4})$",
+        r"^[A-Za-z]{3} (?<mon>[A-Za-z]{3}) (?<d>[0-9]{1,2}) (?<H>[0-9]{2}):(?<M>[0-9]{2}):(?<S>[0-9]{2})"
+        r"(?: (?<z>[+-][0-9]{4}|UTC|GMT))? (?<y>[0-9]{4})$",
     ),
 )
 _HINT = re.compile(
@@ -109,7 +118,7 @@ def read_instants(texts: pl.Series, name: str) -> Instants | None:
 
     None when no format reads all of them, or when they are as likely plain numbers.
     """
-    if len(texts) == 0 or not texts.str.contains(r"\d").all():
+    if len(texts) == 0 or not texts.str.contains(r"[0-9]").all():
         return None
     found = [
         (values, shape)

@@ -66,16 +66,16 @@ _CURRENCIES = frozenset(
 )
 _MULTIPLIERS = {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
 _AFFIXED = (
-    r"^(?<open>\(?)(?<sign>[-+]?)\s*(?<prefix>[^\d\s.,()+-]{0,3}\.?)\s*(?<inner>[-+]?)"
-    r"(?<number>[\d.,](?:[\d.,'’   ]*[\d.,])?(?:[eE][-+]?\d{1,3})?)"
-    r"(?<space>\s*)(?<suffix>[^\d()]*)(?<close>\)?)$"
+    r"^(?<open>\(?)(?<sign>[-+]?)\s*(?<prefix>[^0-9\s.,()+-]{0,3}\.?)\s*(?<inner>[-+]?)"
+    r"(?<number>[0-9.,](?:[0-9.,'’ \x{a0}\x{2009}\x{202f}]*[0-9.,])?(?:[eE][-+]?[0-9]{1,3})?)"
+    r"(?<space>\s*)(?<suffix>[^0-9()]*)(?<close>\)?)$"
 )
-_PLAIN = r"^(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?$"
-_GROUPED = r"^(?:\d{1,3}(?:,\d{2,3})*,\d{3}|\d+)(?:\.\d*)?$"
-_GROUPS_ONLY = r"^(?:\d{1,3}(?:,\d{2,3})*,\d{3}|\d+)$"
-_COMMA_DECIMAL = r"^(?:\d+,\d+|\d+)$"
-_SPACED = r"^(?:\d{1,3}(?:[   '’]\d{3})+|\d+)(?:[.,]\d+)?$"
-_SPACES = r"[   '’]"
+_PLAIN = r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?$"
+_GROUPED = r"^(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?$"
+_GROUPS_ONLY = r"^(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)$"
+_COMMA_DECIMAL = r"^(?:[0-9]+,[0-9]+|[0-9]+)$"
+_SPACED = r"^(?:[0-9]{1,3}(?:[ '’\x{a0}\x{2009}\x{202f}][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?$"
+_SPACES = r"[ '’\x{a0}\x{2009}\x{202f}]"
 _ENOUGH = 10
 
 
@@ -93,7 +93,7 @@ def read_numbers(texts: pl.Series, semicolons: bool = False) -> Numbers | None:
 
     `semicolons` says that the file is delimited by them, as where commas mark decimals.
     """
-    if not texts.str.contains(r"\d").all():
+    if not texts.str.contains(r"[0-9]").all():
         return None
     plain = _plain(texts)
     if plain is not None and not _points_group(texts):
@@ -201,7 +201,7 @@ def _points_group(texts: pl.Series) -> bool:
     below a thousand are thousands.
     """
     unsigned = texts.str.strip_chars_start("+-")
-    if not unsigned.str.contains(r"^(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})$").all():
+    if not unsigned.str.contains(r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]{1,3})$").all():
         return False
     if unsigned.str.contains(r"\..*\.").any():
         return True
@@ -227,15 +227,15 @@ def _ruled(texts: pl.Series, rule: str) -> Numbers | None:
 
 def _plain(texts: pl.Series) -> Numbers | None:
     """Numbers as programming languages write them."""
-    if texts.str.contains(r"^[-+]?0\d").any():
+    if texts.str.contains(r"^[-+]?0[0-9]").any():
         return None
-    if texts.str.contains(r"^[-+]?\d+$").all():
+    if texts.str.contains(r"^[-+]?[0-9]+$").all():
         if texts.str.len_chars().max() > 18:  # type: ignore[operator]
             return None
         return Numbers(texts.str.strip_chars_start("+").cast(pl.Int64), None)
-    if not texts.str.strip_chars_start("+-").str.contains(_PLAIN).all():
+    if not texts.str.contains(_PLAIN).all():
         return None
-    if texts.str.contains(r"^[-+]?\d{1,15}\.0$").all():
+    if texts.str.contains(r"^[-+]?[0-9]{1,15}\.0$").all():
         # pandas writes whole numbers so when some are missing.
         return Numbers(texts.cast(pl.Float64).cast(pl.Int64), "whole numbers written with .0")
     values = texts.cast(pl.Float64)

@@ -31,7 +31,8 @@ from extract.store import Store
 from extract.workers import Workers
 from flows.lab import Laboratory
 from flows.progress import Progress, Summary, print_summary
-from flows.settings import Settings, open_source, resolved
+from flows.settings import Settings, resolved
+from flows.sources import open_source
 from flows.stages import design_dataset, execute_drafts, extract_dataset, validate_tasks
 from publish.folder import publish
 from publish.release import PublishError, Release, Released

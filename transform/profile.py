@@ -143,11 +143,6 @@ def profile(raw: RawDataset, config: ProfileConfig | None = None) -> Profile:
     return Profile(tables=tables)
 
 
-def quoted(name: str) -> str:
-    """A column name as an SQL identifier, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 @contextmanager
 def _duckdb(config: ProfileConfig) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in memory that fetches nothing from anywhere."""
@@ -167,24 +162,24 @@ def _table(
     connection: duckdb.DuckDBPyConnection, table: Table, config: ProfileConfig
 ) -> TableProfile:
     frame = pl.read_parquet(table.path)
-    counts = [_counts(connection, table, column) for column in table.columns]
-    # A series may not bear a name that polars reads as a pattern, such as `*`.
-    values = [frame[column.name].alias("values") for column in table.columns]
+    # Numbered names: DuckDB ignores case and polars reads some names as patterns, such as `*`.
+    numbered = pl.DataFrame({f"c{i}": frame[c.name] for i, c in enumerate(table.columns)})
+    connection.register("cells", numbered.to_arrow())
     columns = tuple(
-        _column(connection, table, column, series, count, config)
-        for column, series, count in zip(table.columns, values, counts, strict=True)
+        _column(connection, column, numbered[f"c{i}"], config)
+        for i, column in enumerate(table.columns)
     )
+    connection.unregister("cells")
     return TableProfile(
         name=table.name,
         n_rows=frame.height,
         columns=columns,
-        dependencies=_dependencies(frame, columns, config),
+        dependencies=_dependencies(numbered, columns, config),
     )
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, table: Table, column: Column) -> dict[str, Any]:
+def _counts(connection: duckdb.DuckDBPyConnection, column: Column, name: str) -> dict[str, Any]:
     """Exact counts of one column; text measures are None for other types."""
-    name = quoted(column.name)
     text = column.type == "text"
     length = f"sum(length({name}))" if text else "NULL"
     blanks = f"sum(length({name}) - length(replace({name}, ' ', '')))" if text else "NULL"
@@ -192,33 +187,29 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: Table, column: Column)
     query = (
         f"SELECT count({name}) AS n, count(DISTINCT {name}) AS n_unique, "
         f"CAST(min({name}) AS VARCHAR) AS minimum, CAST(max({name}) AS VARCHAR) AS maximum, "
-        f"{length} AS length, {blanks} AS blanks, {whole} AS whole FROM read_parquet(?)"
+        f"{length} AS length, {blanks} AS blanks, {whole} AS whole FROM cells"
     )
-    cursor = connection.execute(query, [str(table.path)])
+    cursor = connection.execute(query)
     names = [item[0] for item in cursor.description or ()]
     return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
 def _top(
-    connection: duckdb.DuckDBPyConnection, table: Table, column: Column, config: ProfileConfig
+    connection: duckdb.DuckDBPyConnection, name: str, config: ProfileConfig
 ) -> tuple[ValueCount, ...]:
-    name = quoted(column.name)
     query = (
-        f"SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n FROM read_parquet(?) "
+        f"SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n FROM cells "
         f"WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY n DESC, {name} LIMIT ?"
     )
-    rows = connection.execute(query, [str(table.path), config.top]).fetchall()
+    rows = connection.execute(query, [config.top]).fetchall()
     return tuple(ValueCount(value=value[: config.value_length], count=n) for value, n in rows)
 
 
 def _column(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    column: Column,
-    values: pl.Series,
-    found: dict[str, Any],
-    config: ProfileConfig,
+    connection: duckdb.DuckDBPyConnection, column: Column, values: pl.Series, config: ProfileConfig
 ) -> ColumnProfile:
+    """Profile of one column; `values` bears the name that it has in the query."""
+    found = _counts(connection, column, values.name)
     n = found["n"]
     is_text = column.type == "text" and n > 0
     return ColumnProfile(
@@ -229,7 +220,7 @@ def _column(
         unique_share=found["n_unique"] / n if n else 0.0,
         minimum=_cut(found["minimum"], config),
         maximum=_cut(found["maximum"], config),
-        top=_top(connection, table, column, config),
+        top=_top(connection, values.name, config),
         mean_length=int(found["length"]) / n if is_text else None,
         mean_words=1 + int(found["blanks"]) / n if is_text else None,
         integer_like=column.type in ("integer", "boolean") or bool(found["whole"]),
@@ -273,16 +264,19 @@ def words(name: str) -> tuple[str, ...]:
 def _dependencies(
     frame: pl.DataFrame, columns: tuple[ColumnProfile, ...], config: ProfileConfig
 ) -> tuple[Dependency, ...]:
-    """Pairs of which the first determines the second, on evenly spaced rows."""
+    """Pairs of which the first determines the second, on evenly spaced rows.
+
+    The columns of `frame` are numbered `c0`, `c1` and so on.
+    """
     step = max(1, -(-frame.height // config.dependency_rows))
     sample = frame.gather_every(step)
     # Where values hardly repeat, everything is determined and nothing is said.
-    able = [c for c in columns if c.n_unique >= 2 and c.unique_share <= 0.5]
-    able = sorted(able, key=lambda c: c.n_unique)[: config.dependency_columns]
-    codes = {c.name: codes_of(sample[c.name].alias("values")) for c in able}
+    able = [(c, i) for i, c in enumerate(columns) if c.n_unique >= 2 and c.unique_share <= 0.5]
+    able = sorted(able, key=lambda item: item[0].n_unique)[: config.dependency_columns]
+    codes = {c.name: codes_of(sample[f"c{i}"]) for c, i in able}
     found = []
-    for first in able:
-        for second in able:
+    for first, _ in able:
+        for second, _ in able:
             if first is second or first.n_unique < second.n_unique:
                 continue
             strength = determination(codes[first.name], codes[second.name])

@@ -47,6 +47,8 @@ def make_raw(tmp_path: Path) -> MakeRaw:
 
 def _table(folder: Path, name: str, frame: pl.DataFrame) -> Table:
     path = folder / f"{name}.parquet"
+    # By series, because some names that tests use are patterns to frames.
+    frame = pl.DataFrame([_stored(column) for column in frame])
     frame.write_parquet(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Table(
@@ -66,3 +68,9 @@ def _table(folder: Path, name: str, frame: pl.DataFrame) -> Table:
             for column in frame
         ),
     )
+
+
+def _stored(column: pl.Series) -> pl.Series:
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64)
+    return column.cast(pl.Float64) if column.dtype.is_float() else column

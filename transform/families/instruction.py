@@ -79,6 +79,7 @@ def draft_instruction(
     variant: Variant = "class-if" if is_class else "reg-if"
     task_id = identify(proposal, variant, split)
     rows = without_repeats(divide(frame, proposal, split))
+    held_out = rows.val
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if is_class:
         rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
@@ -86,7 +87,7 @@ def draft_instruction(
     if refusal is not None:
         return refusal
     rng = random.Random(derive_seed("instructions", task_id))
-    plan = _plan(rows, proposal, config, rng)
+    plan = _plan(rows, held_out, proposal, config, rng)
     if isinstance(plan, Reason):
         return _refuse(plan, proposal, task_id, variant)
     # Cleaning took rows as well: duplicates, for example.
@@ -102,18 +103,24 @@ def draft_instruction(
 
 
 def _plan(
-    rows: Rows, proposal: Proposal, config: InstructionConfig, rng: random.Random
+    rows: Rows,
+    held_out: pl.DataFrame,
+    proposal: Proposal,
+    config: InstructionConfig,
+    rng: random.Random,
 ) -> _Plan | Reason:
     """Let every kind of step choose itself, cleaning first, then preparing and fitting."""
     train, val = (_typed(side) for side in (rows.train, rows.val))
     train, val = _hide_cells(train, val, proposal.targets, config, rng)
+    # An emptied cell can turn a training row into one that is held out in a sibling task.
+    train = train.join(_typed(held_out), on=held_out.columns, how="anti", nulls_equal=True)
     sketch = _sketch(train, val, proposal)
-    cleaning, sketch = _choose(sketch, config, rng, cleaning=True)
+    cleaning, sketch = _choose_cleaning(sketch, config, rng)
     settled = _settle(cleaning, sketch)
     if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
         return Reason.NO_DIRT
     for model in _models(proposal, rng)[: config.models_tried]:
-        preparing, _ = _choose(replace(settled, model=model), config, rng, cleaning=False)
+        preparing = _choose_preparing(replace(settled, model=model), rng)
         steps = (*cleaning, *preparing)
         if len(steps) >= config.min_steps and isinstance(steps[-1], FitPredict):
             return _Plan(steps, settled.train, settled.val)
@@ -184,20 +191,36 @@ def _sketch(train: pl.DataFrame, val: pl.DataFrame, proposal: Proposal) -> Sketc
     return blank.after(Workspace(train, val, proposal.targets))
 
 
-def _choose(
-    sketch: Sketch, config: InstructionConfig, rng: random.Random, *, cleaning: bool
-) -> tuple[tuple[Step, ...], Sketch]:
-    """Steps of all kinds that can act, each on the tables that those before it leave."""
+def _choose_cleaning(
+    sketch: Sketch, config: InstructionConfig, rng: random.Random
+) -> tuple[tuple[CleaningStep, ...], Sketch]:
+    """Cleaning rules in the order of their stages.
+
+    Kinds take turns in random order, so that none takes all the columns that rules may not share.
+    """
+    kinds = [kind for kind in step_classes() if issubclass(kind, CleaningStep)]
+    chosen: list[CleaningStep] = []
+    for _ in range(config.max_rules_of_kind):
+        for kind in rng.sample(kinds, len(kinds)):
+            step = next((step for step in kind.choose(sketch, rng) if step not in chosen), None)
+            if step is not None:
+                work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
+                chosen.append(step)
+                sketch = sketch.after(work, step)
+    return tuple(sorted(chosen, key=lambda step: kinds.index(type(step)))), sketch
+
+
+def _choose_preparing(sketch: Sketch, rng: random.Random) -> tuple[Step, ...]:
+    """One step of each kind that can act, each on the tables that those before it leave."""
     chosen: list[Step] = []
     for kind in step_classes():
-        if kind.stage == "join" or issubclass(kind, CleaningStep) != cleaning:
+        if kind.stage == "join" or issubclass(kind, CleaningStep):
             continue
-        most = config.max_rules_of_kind if cleaning else 1
-        for step in kind.choose(sketch, rng)[:most]:
+        for step in kind.choose(sketch, rng)[:1]:
             work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
             chosen.append(step)
             sketch = sketch.after(work, step)
-    return tuple(chosen), sketch
+    return tuple(chosen)
 
 
 def _settle(cleaning: tuple[CleaningStep, ...], sketch: Sketch) -> Sketch | None:

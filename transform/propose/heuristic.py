@@ -78,6 +78,7 @@ class _Bench:
 
     raw: RawDataset
     chosen: Chosen
+    profile: TableProfile
     judged: Mapping[str, Judged]
     panel: Panel | str
     time: str | None
@@ -87,6 +88,11 @@ class _Bench:
     @property
     def frame(self) -> pl.DataFrame:
         return self.chosen.frame
+
+    @property
+    def is_events(self) -> bool:
+        """Whether rows are gathered into cells rather than being cells."""
+        return isinstance(self.panel, Panel) and self.panel.axis.resample
 
     @property
     def usable(self) -> tuple[str, ...]:
@@ -128,7 +134,7 @@ class HeuristicProposer:
         bench, series = self._bench(raw, chosen, profile)
         ahead = self._known_ahead(bench)
         series = tuple(target for target in series if target.name not in ahead)
-        if isinstance(bench.panel, Panel) and bench.panel.axis.resample:
+        if bench.is_events and not ahead:
             # Amounts add up to a series; other events are there to be predicted one by one first.
             sums = [t.name for t in series if aggregation(bench.judged[t.name]) == "sum"]
             predictions = self._predictions(bench, sums[:1], frozenset(ahead))
@@ -160,7 +166,7 @@ class HeuristicProposer:
             able = [name for name in (*times, years) if name and self._divides(raw, chosen, name)]
             time = able[0] if able else None
         group = None if time else find_group(frame, profile, config.groups)
-        return _Bench(raw, chosen, judged, panel, time, group), series
+        return _Bench(raw, chosen, profile, judged, panel, time, group), series
 
     def _divides(self, raw: RawDataset, chosen: Chosen, column: str) -> bool:
         """Whether the table can be split at an instant of the column."""
@@ -212,8 +218,9 @@ class HeuristicProposer:
             groups = encode(bench.frame, [bench.group], config.signal.rows, key).codes[:, 0]
         order = _order(bench, matrix.rows.tolist())
         test = held_out(matrix, order, groups, key, config.signal)
-        fixed = frozenset(ahead | self._calendar(bench))
-        look = Look(matrix, bench.judged, test, _title(bench), fixed, config)
+        fixed = ahead | self._calendar(bench) | self._constant_in_series(bench)
+        series = frozenset(bench.panel.entities if isinstance(bench.panel, Panel) else ())
+        look = Look(matrix, bench.judged, test, _title(bench), fixed, series, config)
         plans = choose_plans(look, forecast)
         found = [self._prediction(bench, (plan,), plan.features) for plan in plans]
         several = plan_several(look, plans) if self.config.several_targets else ()
@@ -238,6 +245,14 @@ class HeuristicProposer:
         times = [name for name, column in bench.judged.items() if column.role == "time"]
         frame, plain = bench.frame, [name for name in bench.usable if name not in times]
         return frozenset(n for n in plain if any(is_calendar(frame[n], frame[t]) for t in times))
+
+    def _constant_in_series(self, bench: _Bench) -> frozenset[str]:
+        """Columns that describe a series: with its past, nothing is left to predict."""
+        if not isinstance(bench.panel, Panel):
+            return frozenset()
+        entities = bench.panel.entities
+        found = bench.profile.dependencies
+        return frozenset(d.dependent for d in found if d.determinant in entities) - {*entities}
 
     def _prediction(self, bench: _Bench, plans: Sequence[Plan], names: Sequence[str]) -> Proposal:
         metric = "macro-F1" if plans[0].kind == "classification" else "R²"

@@ -20,7 +20,7 @@ from transform.propose.identities import IdentityConfig, copies, identities
 from transform.propose.matrix import Matrix
 from transform.propose.roles import Judged
 from transform.propose.signal import Signal, SignalConfig, alone, look
-from transform.propose.vocabulary import PLACE, TARGET, mentions
+from transform.propose.vocabulary import LIKELY, PLACE, TARGET, mentions
 
 Kind = Literal["classification", "regression"]
 
@@ -28,7 +28,7 @@ Kind = Literal["classification", "regression"]
 class TargetsConfig(Noun):
     """What a target worth predicting looks like."""
 
-    targets: int = Field(default=4, ge=0)
+    targets: int = Field(default=5, ge=0)
     """Single targets per table at most."""
     per_kind: int = Field(default=3, ge=0)
     """Of these, classifications and regressions at most each."""
@@ -86,6 +86,8 @@ class Look:
     """What the dataset calls itself; a column that occurs in it is a likelier target."""
     no_targets: frozenset[str]
     """Columns that may only be features: parts of the date, covariates known ahead."""
+    entities: frozenset[str]
+    """Columns that name series: possible targets, but poor ones."""
     config: TargetsConfig
 
 
@@ -98,14 +100,24 @@ def choose_plans(table: Look, fixed: Sequence[str]) -> tuple[Plan, ...]:
     config = table.config
     banned = frozenset(fixed).union(*(copies_of(table, name) for name in fixed))
     first = (_plan(table, name, banned) for name in _candidates(table))
-    ranked = sorted((p for p in first if p), key=lambda p: -round(_worth(table, p), 6))
     chosen: tuple[Plan, ...] = ()
-    for candidate in ranked:
+    for candidate in _ranked(table, [plan for plan in first if plan]):
         kinds = [plan.kind for plan in chosen]
         if len(chosen) >= config.targets or kinds.count(candidate.kind) >= config.per_kind:
             continue
-        chosen = _together(table, (*chosen, candidate), banned) or chosen
+        same = copies_of(table, candidate.target)
+        if not any(plan.target in same for plan in chosen):
+            chosen = _together(table, (*chosen, candidate), banned) or chosen
     return chosen
+
+
+def _ranked(table: Look, plans: list[Plan]) -> list[Plan]:
+    """The best of each kind, then the second best of each, and so on."""
+    plans = sorted(plans, key=lambda plan: -round(_worth(table, plan), 6))
+    seen = {
+        plan.target: [p.kind for p in plans[:i]].count(plan.kind) for i, plan in enumerate(plans)
+    }
+    return sorted(plans, key=lambda plan: seen[plan.target])
 
 
 def plan_several(table: Look, plans: Sequence[Plan]) -> tuple[Plan, ...]:
@@ -166,12 +178,15 @@ def prior(judged: Mapping[str, Judged], name: str, title: str) -> int:
     """How much its name, its place and the dataset's title speak for a target, 0 to 4."""
     own = {word for word in words(name) if len(word) >= 4}
     last = list(judged)[-1] == name
-    return 2 * mentions(name, TARGET) + bool(own & set(words(title))) + last
+    named = 2 if mentions(name, TARGET) else int(mentions(name, LIKELY))
+    return named + bool(own & set(words(title))) + last
 
 
 def _worth(table: Look, plan: Plan) -> float:
     """Skill beyond the half makes no better target; what the source means by one does."""
-    return 0.2 * prior(table.judged, plan.target, table.title) + min(plan.skill, 0.5)
+    likely = prior(table.judged, plan.target, table.title)
+    is_entity = plan.target in table.entities
+    return 0.2 * likely + min(plan.skill, 0.5) - 0.5 * is_entity
 
 
 # --- plans -----------------------------------------------------------------------------------

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
+from transform.profile import codes_of
 from transform.proposal import Frequency, TimeAxis
+from transform.propose.matrix import Ints
 from transform.propose.roles import Judged, is_pattern
 from transform.propose.vocabulary import YEAR, mentions
 from transform.size import SizeConfig
@@ -272,34 +275,27 @@ def _fills(grid: pl.Series, frequency: Frequency, config: TimeAxisConfig) -> boo
 def is_calendar(values: pl.Series, when: pl.Series) -> bool:
     """Whether a field of the calendar decides the values: weekday, month, `is_weekend`, season.
 
-    A field says something only where each of its values occurs at three instants or more.
+    A field says something only where each of its values occurs at three instants or more, and the
+    week only where years repeat it: a promotion may fill a week.
     """
-    when = instants(when)
-    fields = pl.DataFrame({"v": values, "t": when}).drop_nulls()
-    date = pl.col("t").dt
-    parts = {
-        "year": date.year(),
-        "quarter": date.quarter(),
-        "month": date.month(),
-        "year and month": date.strftime("%Y-%m"),
-        "week": date.week(),
-        "day": date.day(),
-        "weekday": date.weekday(),
-        "hour": date.hour(),
-        "minute": date.minute(),
-    }
-    table = fields.unique().with_columns(e.alias(name) for name, e in parts.items())
-    n_instants = table["t"].n_unique()
+    table = pl.DataFrame({"v": values, "t": instants(when)}).drop_nulls().unique()
     if table["v"].n_unique() < 2:
         return False
-    return any(_decides(table, part, n_instants) for part in parts)
+    date, distinct = table["t"].dt, table["t"].unique()
+    parts = [date.year(), date.quarter(), date.month(), date.day(), date.weekday(), date.hour()]
+    weeks = distinct.dt.truncate("1w").n_unique()
+    if weeks >= 2 * distinct.dt.week().n_unique():
+        parts.append(date.week())
+    codes = codes_of(table["v"])
+    return any(_decides(codes, part.to_numpy(), len(distinct)) for part in parts)
 
 
-def _decides(table: pl.DataFrame, part: str, n_instants: int) -> bool:
-    groups = table[part].n_unique()
-    if groups < 2 or n_instants < 3 * groups or table["v"].n_unique() > groups:
+def _decides(codes: Ints, part: Ints, n_instants: int) -> bool:
+    groups = len(np.unique(part))
+    if groups < 2 or n_instants < 3 * groups or codes.max() > groups:
         return False
-    return table.select(part, "v").n_unique() == groups
+    # Dense codes start at 1.
+    return len(np.unique(part.astype(np.int64) * (groups + 1) + codes)) == groups
 
 
 def year_column(

@@ -72,11 +72,15 @@ AVERAGED = PRICED | lexicon(
 )
 
 TARGET = lexicon(
-    "target label labels class outcome y status result response churn churned default fraud fraude",
-    "survived diagnosis disease price sales revenue income salary score grade rating quality",
-    "demand yield consumption approved placed attrition category species type risk severity",
-    "success precio preço preis prix prezzo fiyat salario salaire gehalt maaş alvo objetivo ziel",
+    "target label labels class outcome y result response churn churned default fraud fraude",
+    "survived diagnosis disease price salary approved placed attrition risk severity success yield",
+    "precio preço preis prix prezzo fiyat salario salaire gehalt maaş alvo objetivo ziel",
 )
+LIKELY = lexicon(
+    "status score grade rating quality demand consumption category species type level sales",
+    "revenue income amount duration rate",
+)
+"""Weaker than `TARGET`."""
 
 
 def mentions(name: str, lexicon: frozenset[str]) -> bool:

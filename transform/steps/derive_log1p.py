@@ -44,7 +44,7 @@ class DeriveLog1p(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Numpy on the cells that are not missing."""
-        if not work.present((self.column,)):
+        if not work.numeric((self.column,)):
             return work
         name = self.column if self.into == "replace" else f"log1p_{self.column}"
         return work.on_both(lambda frame: frame.with_columns(_log1p(frame[self.column], name)))

@@ -46,7 +46,7 @@ class DeriveRatio(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Divide in both tables."""
-        if len(work.present((self.numerator, self.denominator))) < 2:
+        if len(work.numeric((self.numerator, self.denominator))) < 2:
             return work
         above, below = pl.col(self.numerator), pl.col(self.denominator)
         ratio = pl.when(below != 0).then(above / below).alias(self.name)

@@ -26,7 +26,6 @@ class DropDuplicates(RowRule):
             "compare": {"all": "", "features": " and the targets"},
             "keep": {
                 "lowest": "only the one with the lowest `row_id` stays",
-                "highest": "only the one with the highest `row_id` stays",
                 "none": "none stays",
             },
         },
@@ -34,7 +33,7 @@ class DropDuplicates(RowRule):
 
     compare: Literal["all", "features"] = "all"
     """`features` leaves the targets out of the comparison."""
-    keep: Literal["lowest", "highest", "none"] = "lowest"
+    keep: Literal["lowest", "none"] = "lowest"
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[DropDuplicates, ...]":
@@ -45,28 +44,24 @@ class DropDuplicates(RowRule):
         """Remove the rows; the others keep their order."""
         left_out = {ID_COLUMN, *(work.targets if self.compare == "features" else ())}
         compared = [name for name in work.train.columns if name not in left_out]
-        kept: dict[str, Literal["first", "last", "none"]]
-        kept = {"lowest": "first", "highest": "last", "none": "none"}
-        return work.on_train(
-            lambda frame: frame.unique(compared, keep=kept[self.keep], maintain_order=True)
-        )
+        keep: Literal["first", "none"] = "first" if self.keep == "lowest" else "none"
+        return work.on_train(lambda frame: frame.unique(compared, keep=keep, maintain_order=True))
 
     def write(self) -> tuple[str, ...]:
         """Pandas also takes missing for equal to missing."""
         without = '["row_id"]' if self.compare == "all" else '["row_id", *targets]'
-        keep = {"lowest": '"first"', "highest": '"last"', "none": "False"}[self.keep]
+        keep = '"first"' if self.keep == "lowest" else "False"
         return (
             f"repeated = train.drop(columns={without}).duplicated(keep={keep})",
             "train = train[~repeated].reset_index(drop=True)",
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, lose the originals too, leave the targets out, or keep the later copy."""
+        """Skip it, lose the originals too, or leave the targets out."""
         return (
             Violation("skip", ()),
             Violation("lose_originals", (self.model_copy(update={"keep": "none"}),)),
             Violation("ignore_targets", (self.model_copy(update={"compare": "features"}),)),
-            Violation("keep_last", (self.model_copy(update={"keep": "highest"}),)),
         )
 
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:

@@ -1,8 +1,10 @@
 """Fit one estimator on the training rows and predict the others: the last step of a task."""
 
 import importlib
+import math
 import random
 from dataclasses import replace
+from keyword import iskeyword
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -24,9 +26,7 @@ _MAX_CLASSES = 20
 _MAX_NAME = 60
 """Classes and letters of a label up to which score columns are asked for."""
 _MAX_SEED = 1000
-_PRECISION = frozenset(
-    ("random_state", "solver", "tol", "max_iter", "dual", "algorithm", "early_stopping")
-)
+_PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
 
 Matrix = npt.NDArray[np.float64]
@@ -74,7 +74,7 @@ class FitPredict(Step):
             raise ValueError(f"estimator {self.module}.{self.estimator} is not in the table")
         if self.scores not in ("none", MODELS[self.estimator].scores):
             raise ValueError(f"{self.estimator} does not give scores of kind {self.scores}")
-        if not all(name.isidentifier() for name in self.arguments):
+        if not all(name.isidentifier() and not iskeyword(name) for name in self.arguments):
             raise ValueError(f"argument names must be identifiers, found {list(self.arguments)}")
         return self
 
@@ -227,16 +227,27 @@ def _is_fit(sketch: Sketch) -> bool:
     matrices = [_matrix(frame, names) for frame in (sketch.train, sketch.val)]
     if not all(np.isfinite(matrix).all() for matrix in matrices):
         return False
-    if any(sketch.train[target].n_unique() < 2 for target in sketch.targets):
+    suits = _has_classes if sketch.problem == "classification" else _has_numbers
+    if not suits(sketch):
         return False
-    if sketch.problem == "regression":
-        limit = MODELS[sketch.model].largest_target
-        known = sketch.train.select(pl.col(sketch.targets).cast(pl.Float64)).to_numpy()
-        if np.abs(known).max() > limit or (
-            limit < np.inf and known.std(axis=0).min() < limit / 100
-        ):
-            return False
     return sketch.model != "LinearRegression" or _is_well_conditioned(matrices[0])
+
+
+def _has_classes(sketch: Sketch) -> bool:
+    """Two classes at least, and two rows of each: some estimators need them."""
+    counts = [sketch.train[target].value_counts(name="n")["n"] for target in sketch.targets]
+    return all(len(count) > 1 and min(count.to_list()) > 1 for count in counts)
+
+
+def _has_numbers(sketch: Sketch) -> bool:
+    """Targets that vary, of a size for which the model converges."""
+    limit = MODELS[sketch.model].largest_target
+    for target in sketch.targets:
+        numbers = sketch.train[target].cast(pl.Float64).to_numpy()
+        least = 0.0 if math.isinf(limit) else limit / 100
+        if np.ptp(numbers) == 0 or np.abs(numbers).max() > limit or np.std(numbers) < least:
+            return False
+    return True
 
 
 def _is_well_conditioned(matrix: Matrix) -> bool:

@@ -35,7 +35,7 @@ class ImputeConstant(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Fill both tables."""
-        columns = work.present(self.columns)
+        columns = work.numeric(self.columns)
         filled = pl.col(columns).cast(pl.Float64).fill_null(self.value)
         return work.on_both(lambda frame: frame.with_columns(filled))
 

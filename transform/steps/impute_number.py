@@ -44,7 +44,7 @@ class ImputeNumber(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """One statistic a column."""
-        columns = work.present(self.columns)
+        columns = work.numeric(self.columns)
         rows = work.fitting(self.source)
         fills = [
             pl.col(column).cast(pl.Float64).fill_null(_statistic(rows[column], self.strategy))

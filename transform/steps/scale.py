@@ -57,7 +57,7 @@ class Scale(Step):
         rows = work.fitting(self.source)
         fits = {
             column: _fit(rows[column].drop_nulls().cast(pl.Float64).to_numpy(), self.method)
-            for column in work.present(self.columns)
+            for column in work.numeric(self.columns)
         }
         return work.on_both(
             lambda frame: frame.with_columns(_scaled(frame[c], *fit) for c, fit in fits.items())

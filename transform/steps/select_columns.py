@@ -32,20 +32,19 @@ class SelectColumns(Step):
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[SelectColumns, ...]":
         """Random selections of the numbers and categories, in random order where it matters.
 
-        Columns that a cleaning rule restores are never left out, or the rule could not be seen;
-        instants are, because no estimator takes them.
+        Columns on which an earlier step has worked are never left out, or it could not be seen;
+        instants are, because no estimator takes them. Empty when there is nothing to state.
         """
         names = [*sketch.numbers, *sketch.categories]
         shuffled = MODELS[sketch.model].column_order
         found: dict[tuple[str, ...], SelectColumns] = {}
         for _ in range(_CHOICES if names else 0):
-            free = [name for name in names if name not in sketch.taken]
-            most = min(len(free), len(names) - _MIN_COLUMNS, int(_MAX_LEFT_OUT * len(names)))
-            left_out = rng.sample(free, rng.randint(min(1, most), most)) if most > 0 else []
-            kept = [name for name in sketch.train.columns if name in set(names) - set(left_out)]
+            left_out = _left_out(sketch, names, rng)
+            kept = [n for n in sketch.train.columns if n in names and n not in left_out]
             if shuffled:
                 rng.shuffle(kept)
-            found.setdefault(tuple(kept), cls(columns=tuple(kept)))
+            if shuffled or left_out or sketch.times:
+                found.setdefault(tuple(kept), cls(columns=tuple(kept)))
         return tuple(found.values())
 
     def apply(self, work: Workspace) -> Workspace:
@@ -74,3 +73,10 @@ class SelectColumns(Step):
                 )
             ]
         return tuple(wrong)
+
+
+def _left_out(sketch: Sketch, names: list[str], rng: random.Random) -> list[str]:
+    """At least one feature if any is free, at most a third."""
+    free = [name for name in names if name not in sketch.taken]
+    most = min(len(free), len(names) - _MIN_COLUMNS, int(_MAX_LEFT_OUT * len(names)))
+    return rng.sample(free, rng.randint(1, most)) if most > 0 else []

@@ -77,6 +77,10 @@ class Workspace:
         """
         return [name for name in columns if name in self.train.columns]
 
+    def numeric(self, columns: Iterable[str]) -> list[str]:
+        """Those of the columns that are present and hold numbers."""
+        return [name for name in self.present(columns) if self.train.schema[name].is_numeric()]
+
     def fitting(self, source: Source) -> pl.DataFrame:
         """The rows, features only, on which a step is fitted."""
         train = self.train.select(self.features)
@@ -109,17 +113,18 @@ class Sketch:
     model: str
     """Name of the estimator that the task will fit; see `models.py`."""
     taken: frozenset[str] = field(default_factory=frozenset)
-    """Columns that another cleaning rule uses: dirt of one rule must not hide behind another's."""
+    """Columns that earlier steps rule or make: dirt of one cleaning rule must not hide behind
+    another's, and a column on which a step has worked must reach the model."""
     rows_taken: int = 0
 
     def after(self, work: Workspace, step: "Step | None" = None) -> "Sketch":
-        """The sketch of the tables in `work`, with the columns that cleaning `step` rules taken.
+        """The sketch of the tables in `work`, with the columns that `step` rules or makes taken.
 
         Feature types are read off the frames: text is a category, an instant a time, all else a
         number.
         """
         schema = {name: work.train.schema[name] for name in work.features}
-        ruled = step.ruled if isinstance(step, CleaningStep) else frozenset()
+        taken = step.ruled | (schema.keys() - set(self.train.columns)) if step else frozenset()
         return replace(
             self,
             train=work.train,
@@ -127,7 +132,7 @@ class Sketch:
             numbers=tuple(n for n, t in schema.items() if t.is_numeric()),
             categories=tuple(n for n, t in schema.items() if t == pl.String),
             times=tuple(n for n, t in schema.items() if t.is_temporal()),
-            taken=self.taken | ruled,
+            taken=self.taken | taken,
         )
 
     def values(self, column: str) -> pl.Series:
@@ -176,6 +181,12 @@ class Step(Noun):
         """Numeric columns that the training file holds as text until this step has run."""
         return ()
 
+    @property
+    def ruled(self) -> frozenset[str]:
+        """Columns whose cells the step looks at or changes."""
+        fields = self.model_dump()
+        return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
+
     @classmethod
     @abstractmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[Self, ...]":
@@ -202,12 +213,6 @@ class CleaningStep(Step):
 
     dirt: ClassVar[str]
     """Name of the dirt in the release's `dirt` column."""
-
-    @property
-    def ruled(self) -> frozenset[str]:
-        """Columns whose cells the rule looks at; dirt of other rules must keep away from them."""
-        fields = self.model_dump()
-        return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
 
 
 def copies(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:

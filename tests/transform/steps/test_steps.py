@@ -89,7 +89,7 @@ def test_reads_back_hostile_names_and_values(cls: type[Step], data: st.DataObjec
     if cls is FitPredict:
         name = data.draw(st.sampled_from(sorted(MODELS)))
         values = NUMBERS | st.booleans() | st.none() | st.text(alphabet="abc_") | st.integers()
-        arguments = st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values)
+        arguments = st.dictionaries(st.from_regex(r"[a-z]{2,6}_[a-z]{2,6}", fullmatch=True), values)
         step: Step = FitPredict(
             estimator=name,
             module=MODELS[name].module,
