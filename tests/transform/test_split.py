@@ -203,9 +203,7 @@ def test_boolean_and_float_labels_are_strata() -> None:
 
 def test_seed_and_table_decide_the_draw() -> None:
     frame = table(1_000)
-    keys = {
-        done(split_rows(frame, [proposal()], SplitConfig(seed=seed))).key for seed in range(3)
-    }
+    keys = {done(split_rows(frame, [proposal()], SplitConfig(seed=seed))).key for seed in range(3)}
     assert len(keys) == 3
     assert done(split_rows(frame, [proposal()])).key in keys
 

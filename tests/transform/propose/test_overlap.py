@@ -1,0 +1,67 @@
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from extract.dataset import RawDataset
+from transform.propose.overlap import OverlapConfig, distinct_tables
+
+MakeRaw = Callable[..., RawDataset]
+
+
+def rows(n: int, seed: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "day": [f"2020-01-{i % 28 + 1:02d}" for i in range(n)],
+            "a": rng.normal(size=n),
+            "b": rng.integers(0, 10_000, n),
+        }
+    )
+
+
+def chosen(raw: RawDataset) -> dict[str, set[str]]:
+    return {c.table.name: set(c.instead_of) for c in distinct_tables(raw.tables, OverlapConfig())}
+
+
+def test_a_file_per_city_beside_the_combined_file(make_raw: MakeRaw) -> None:
+    rome, oslo = rows(300, 1), rows(200, 2)
+    both = pl.concat(
+        [rome.with_columns(city=pl.lit("Rome")), oslo.with_columns(city=pl.lit("Oslo"))]
+    )
+    assert chosen(make_raw(rome=rome, all=both, oslo=oslo)) == {"all": {"rome", "oslo"}}
+
+
+def test_a_part_that_overlaps_a_little(make_raw: MakeRaw) -> None:
+    test = pl.concat([rows(180, 3), rows(300, 1).head(20)])
+    assert chosen(make_raw(train=rows(300, 1), test=test)) == {"train": {"test"}}
+
+
+def test_numbers_written_otherwise_and_renamed_columns(make_raw: MakeRaw) -> None:
+    twin = rows(300, 1).head(250).with_columns(pl.col("b").cast(pl.Float64))
+    assert chosen(make_raw(one=rows(300, 1), two=twin)) == {"one": {"two"}}
+    renamed = twin.rename({"a": "alpha", "b": "beta", "day": "date"})
+    assert chosen(make_raw(one=rows(300, 1), two=renamed)) == {"one": {"two"}}
+
+
+def test_tables_of_one_layout_with_other_rows_stay(make_raw: MakeRaw) -> None:
+    assert chosen(make_raw(a=rows(300, 1), b=rows(200, 2))) == {"a": set(), "b": set()}
+
+
+def test_a_shared_key_is_no_shared_row(make_raw: MakeRaw) -> None:
+    users = pl.DataFrame({"user": list(range(200)), "age": [i % 50 for i in range(200)]})
+    orders = pl.DataFrame(
+        {"user": [i % 200 for i in range(900)], "total": [i * 3.7 for i in range(900)]}
+    )
+    assert chosen(make_raw(users=users, orders=orders)) == {"orders": set(), "users": set()}
+
+
+def test_coarse_rows_prove_nothing_unless_the_layout_is_one(make_raw: MakeRaw) -> None:
+    coarse = pl.DataFrame({"sex": ["f", "m"] * 100, "smoker": ["y", "n", "n", "n"] * 50})
+    wide = coarse.with_columns(bmi=pl.Series(np.random.default_rng(0).normal(size=200)))
+    assert set(chosen(make_raw(a=coarse, b=wide))) == {"a", "b"}
+    assert len(chosen(make_raw(a=coarse, b=coarse.head(100)))) == 1
+
+
+def test_empty_tables(make_raw: MakeRaw) -> None:
+    assert set(chosen(make_raw(a=rows(10, 1), b=rows(10, 1).head(0)))) == {"a", "b"}

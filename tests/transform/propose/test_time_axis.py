@@ -1,0 +1,193 @@
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from extract.dataset import RawDataset
+from transform.profile import profile
+from transform.propose.roles import Judged, RoleConfig, judge
+from transform.propose.time_axis import (
+    Panel,
+    TimeAxisConfig,
+    find_panel,
+    is_calendar,
+    time_columns,
+    year_column,
+)
+from transform.size import SizeConfig
+
+MakeRaw = Callable[..., RawDataset]
+RNG = np.random.default_rng(3)
+CONFIG, SIZE = TimeAxisConfig(), SizeConfig()
+
+
+def judged(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, Judged]:
+    return judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
+
+
+def panel(make_raw: MakeRaw, frame: pl.DataFrame) -> Panel | str:
+    return find_panel(frame, judged(make_raw, frame), CONFIG, SIZE)
+
+
+def found(make_raw: MakeRaw, frame: pl.DataFrame) -> Panel:
+    result = panel(make_raw, frame)
+    assert isinstance(result, Panel), result
+    return result
+
+
+def steps(start: datetime, step: str, n: int) -> list[datetime]:
+    end = start + timedelta(days=n * 370)
+    return pl.datetime_range(start, end, step, eager=True).head(n).to_list()
+
+
+@pytest.mark.parametrize(
+    ("step", "frequency"),
+    [
+        ("1m", "1min"),
+        ("5m", "5min"),
+        ("15m", "15min"),
+        ("30m", "30min"),
+        ("1h", "1h"),
+        ("1d", "1d"),
+        ("1w", "1w"),
+        ("1mo", "1mo"),
+        ("1q", "1q"),
+    ],
+)
+def test_single_series(make_raw: MakeRaw, step: str, frequency: str) -> None:
+    when = steps(datetime(1960, 1, 31) if step == "1d" else datetime(1960, 1, 1), step, 300)
+    frame = pl.DataFrame({"t": when, "y": RNG.normal(size=300)}).sample(
+        fraction=1, shuffle=True, seed=1
+    )
+    result = found(make_raw, frame)
+    assert (result.axis.frequency, result.axis.resample, result.entities) == (frequency, False, ())
+
+
+def test_working_days_are_a_daily_grid(make_raw: MakeRaw) -> None:
+    all_days = [date(2020, 1, 1) + timedelta(days=i) for i in range(600)]
+    frame = pl.DataFrame({"d": [d for d in all_days if d.weekday() < 5]})
+    frame = frame.with_columns(y=pl.Series(RNG.normal(size=frame.height)))
+    result = found(make_raw, frame)
+    assert (result.axis.frequency, result.axis.resample) == ("1d", False)
+
+
+def crossed(n: int, **entities: list[Any]) -> pl.DataFrame:
+    frame = pl.DataFrame({"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(n)]})
+    for name, values in entities.items():
+        frame = frame.join(pl.DataFrame({name: values}), how="cross")
+    return frame.with_columns(
+        y=pl.Series(RNG.normal(size=frame.height)),
+        status=pl.Series([f"s{v}" for v in RNG.integers(0, 6, frame.height)]),
+    )
+
+
+def test_entities_are_the_fewest_that_name_the_rows(make_raw: MakeRaw) -> None:
+    one = found(make_raw, crossed(300, store=list(range(1, 6))))
+    assert one.entities == ("store",)
+    assert one.n_series == 5
+    three = crossed(250, country=["a", "b"], sex=["f", "m"], age=["x", "y", "z"])
+    assert set(found(make_raw, three).entities) == {"country", "sex", "age"}
+    coded = crossed(300, state=["AL", "AK", "AZ"]).with_columns(
+        name=pl.col("state").replace_strict({"AL": "Alabama", "AK": "Alaska", "AZ": "Arizona"})
+    )
+    assert found(make_raw, coded).entities == ("state",)
+
+
+def test_a_count_is_no_entity(make_raw: MakeRaw) -> None:
+    n = 400
+    frame = pl.DataFrame(
+        {
+            "d": [date(2020, 1, 1) + timedelta(days=i) for i in range(n)],
+            "n_states": [min(56, i // 5) for i in range(n)],
+            "cases": RNG.normal(size=n),
+        }
+    )
+    assert found(make_raw, frame).entities == ()
+
+
+def test_one_long_series_among_short_ones_is_no_panel(make_raw: MakeRaw) -> None:
+    long = pl.DataFrame(
+        {"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(400)], "who": ["a"] * 400}
+    )
+    short = pl.DataFrame(
+        {"d": [date(2020, 1, 1) + timedelta(days=i % 30) for i in range(300)]}
+    ).with_columns(who=pl.Series([f"b{i // 30}" for i in range(300)]))
+    frame = pl.concat([long, short]).with_columns(y=pl.Series(RNG.normal(size=700)))
+    result = panel(make_raw, frame)
+    assert isinstance(result, str) or "who" not in result.entities or result.n_series >= 2
+
+
+def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
+    n = 3_000
+    when = [datetime(2022, 1, 1) + timedelta(seconds=int(s)) for s in RNG.integers(0, 3e7, n)]
+    frame = pl.DataFrame(
+        {
+            "sold_at": when,
+            "card": RNG.choice(["yes", "no"], n),
+            "shop": RNG.choice(["north", "south", "west"], n, p=[0.4, 0.3, 0.3]),
+            "amount": RNG.gamma(2, 10, n),
+        }
+    )
+    result = found(make_raw, frame)
+    assert (result.axis.frequency, result.axis.resample) == ("1d", True)
+    assert result.entities == ("shop",)
+    sparse = found(make_raw, frame.head(600).drop("shop"))
+    assert sparse.axis.resample
+    assert sparse.entities == ()
+
+
+def test_too_short_and_without_times(make_raw: MakeRaw) -> None:
+    short = pl.DataFrame({"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(200)]})
+    assert "216" in str(panel(make_raw, short.with_columns(y=pl.lit(1.0))))
+    assert isinstance(panel(make_raw, pl.DataFrame({"y": RNG.normal(size=300)})), str)
+
+
+def test_what_begins_stands_before_what_ends(make_raw: MakeRaw) -> None:
+    start = [date(2020, 1, 1) + timedelta(days=i) for i in range(300)]
+    frame = pl.DataFrame({"closed": [d + timedelta(days=9) for d in start], "opened": start})
+    frame = frame.with_columns(rare=pl.when(pl.int_range(pl.len()) < 200).then("opened"))
+    assert time_columns(frame, judged(make_raw, frame), 0.05) == ["opened", "closed"]
+
+
+def test_years_name_a_panel_but_not_cars(make_raw: MakeRaw) -> None:
+    rows = [(c, y) for c in range(20) for y in range(1990, 2020)]
+    frame = pl.DataFrame(rows, schema={"c": pl.Int64, "Year": pl.Int64}, orient="row")
+    frame = frame.with_columns(
+        country=pl.format("country {}", "c"), y=pl.Series(RNG.normal(size=600))
+    ).drop("c")
+    assert year_column(frame, judged(make_raw, frame), CONFIG) == "Year"
+    cars = pl.DataFrame(
+        {
+            "make": RNG.choice(["a", "b", "c"], 600),
+            "make_year": RNG.integers(2000, 2020, 600),
+            "price": RNG.normal(size=600),
+        }
+    )
+    assert year_column(cars, judged(make_raw, cars), CONFIG) is None
+
+
+@pytest.mark.parametrize("part", ["month", "weekday", "weekend", "year", "season"])
+def test_calendar_columns(part: str) -> None:
+    when = pl.Series([date(2018, 1, 1) + timedelta(days=i // 3) for i in range(3_000)])
+    values = {
+        "month": when.dt.month(),
+        "weekday": when.dt.strftime("%A"),
+        "weekend": when.dt.weekday() >= 6,
+        "year": when.dt.year(),
+        "season": when.dt.month() // 3,
+    }[part]
+    assert is_calendar(values, when)
+
+
+def test_holidays_and_measurements_are_no_calendar() -> None:
+    when = pl.Series([date(2018, 1, 1) + timedelta(days=i) for i in range(1_000)])
+    holidays = RNG.choice(1_000, 30, replace=False).tolist()
+    assert not is_calendar(pl.Series([i in holidays for i in range(1_000)]), when)
+    assert not is_calendar(pl.Series(RNG.normal(size=1_000)), when)
+    # A promotion that fills weeks: one year of data cannot tell it from the week's number.
+    promotion = pl.Series([i // 7 % 5 == 0 for i in range(360)])
+    assert not is_calendar(promotion, when.head(360))
+    assert not is_calendar(pl.Series([1] * 1_000), when)

@@ -1,0 +1,261 @@
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from extract.dataset import RawDataset
+from extract.drop import Drop
+from extract.limits import ReadConfig
+from extract.mirror import MirrorSource
+from extract.read import read_dataset
+from extract.store import Store
+from extract.workers import Workers
+from transform.profile import profile
+from transform.proposal import Proposal
+from transform.propose.feasible import shortage
+from transform.propose.heuristic import HeuristicConfig, HeuristicProposer
+from transform.propose.proposer import Proposer
+from transform.split import Split, SplitConfig, split_rows
+
+MakeRaw = Callable[..., RawDataset]
+CONFIG = HeuristicConfig()
+PROPOSER: Proposer = HeuristicProposer(CONFIG)
+RNG = np.random.default_rng(11)
+
+
+def proposals(raw: RawDataset) -> tuple[Proposal, ...]:
+    found = PROPOSER.propose(raw, profile(raw))
+    assert not isinstance(found, Drop), found.detail
+    return found
+
+
+def check(raw: RawDataset, found: tuple[Proposal, ...]) -> None:
+    """What every answer of every proposer must promise."""
+    for table in {proposal.table for proposal in found}:
+        mine = [proposal for proposal in found if proposal.table == table]
+        frame = pl.read_parquet(next(t.path for t in raw.tables if t.name == table))
+        split = split_rows(frame, mine, CONFIG.split)
+        assert isinstance(split, Split), split
+        targets = {name for proposal in mine for name in proposal.targets}
+        identities = [(p.problem, p.targets, p.entities) for p in mine]
+        assert len(set(identities)) == len(identities)
+        for proposal in mine:
+            names = [feature.name for feature in proposal.features]
+            assert names == [name for name in frame.columns if name in names]
+            assert not set(names) & set(proposal.targets)
+            held = names if proposal.time is None else list(proposal.known_ahead)
+            assert not set(held) & targets, "a target is shipped with held-out rows"
+            assert set(proposal.known_ahead) <= set(names)
+            assert shortage(frame, proposal, split, CONFIG.split.size) is None
+            assert proposal.reasons
+            assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
+
+
+def people(n: int = 900) -> dict[str, Any]:
+    age, hours = RNG.integers(18, 80, n), RNG.gamma(4, 10, n).round(1)
+    town = RNG.choice(["Oslo", "Rome", "Lima"], n)
+    wage = age * 1.5 + hours * 2 + 30 * (town == "Oslo") + RNG.normal(scale=25, size=n)
+    sport = np.where(age + RNG.normal(scale=12, size=n) > 45, "walks", "runs")
+    return {"age": age, "hours": hours, "town": town, "wage": wage.round(2), "sport": sport}
+
+
+def feature_names(proposal: Proposal) -> set[str]:
+    return {feature.name for feature in proposal.features}
+
+
+def test_a_plain_table(make_raw: MakeRaw) -> None:
+    raw = make_raw(title="What people earn: wage", t=pl.DataFrame(people()))
+    found = proposals(raw)
+    check(raw, found)
+    assert {"classification", "regression"} == {proposal.problem for proposal in found}
+    assert found[0].targets == ("wage",)
+    types = {f.name: f.type for p in found for f in p.features}
+    assert types["town"] == "category"
+    assert types["hours"] == "number"
+    assert {p.proposer for p in found} == {"heuristic-1"}
+
+
+def test_useless_and_telling_columns_are_left_out(make_raw: MakeRaw) -> None:
+    base = people()
+    n = len(base["age"])
+    frame = pl.DataFrame(
+        {
+            "id": range(n),
+            "full name": [f"Ann {i}" for i in range(n)],
+            "mail": [f"a{i}@example.org" for i in range(n)],
+            "note": [f"some words about person {i} and more" for i in range(n)],
+            "planet": ["earth"] * n,
+            **base,
+            "wage_eur": base["wage"] * 0.9 + 3,
+            "bonus": (bonus := RNG.gamma(2, 30, n).round(2)),
+            "wage_total": base["wage"] + bonus,
+            "sport_code": (base["sport"] == "runs").astype(int),
+        }
+    )
+    raw = make_raw(title="wage", t=frame)
+    found = proposals(raw)
+    check(raw, found)
+    useless = {"id", "full name", "mail", "note", "planet"}
+    assert not any((feature_names(p) | set(p.targets)) & useless for p in found)
+    wage = next(p for p in found if p.targets[0] in ("wage", "wage_eur"))
+    assert not feature_names(wage) & {"wage", "wage_eur"}
+    assert not {"wage_total", "bonus"} <= feature_names(wage)
+    for proposal in found:
+        if proposal.targets[0] in ("sport", "sport_code"):
+            assert not feature_names(proposal) & {"sport", "sport_code"}
+    assert any("mail" in reason for reason in found[0].reasons)
+
+
+def test_what_decides_a_class_alone_is_left_out(make_raw: MakeRaw) -> None:
+    base = people()
+    grade = np.digitize(base["wage"], np.quantile(base["wage"], [0.3, 0.6]))
+    frame = pl.DataFrame({"points": base["wage"], "age": base["age"], "hours": base["hours"]})
+    raw = make_raw(title="Grades", t=frame.with_columns(grade=pl.Series(grade)))
+    found = proposals(raw)
+    check(raw, found)
+    for proposal in found:
+        if proposal.targets == ("grade",):
+            assert "points" not in feature_names(proposal)
+
+
+def test_noise_and_small_tables_drop(make_raw: MakeRaw) -> None:
+    noise = pl.DataFrame({f"x{i}": RNG.normal(size=500) for i in range(5)})
+    small = pl.DataFrame(people(150))
+    for raw in (make_raw(noise=noise), make_raw(small=small), make_raw()):
+        found = PROPOSER.propose(raw, profile(raw))
+        assert isinstance(found, Drop)
+        assert found.reason == "no_proposal"
+        assert found.detail
+
+
+def test_families_are_kept_together(make_raw: MakeRaw) -> None:
+    n = 900
+    unit = np.sort(RNG.integers(0, 200, n))
+    father, mother = RNG.normal(70, 3, 200).round(1), RNG.normal(64, 3, 200).round(1)
+    sex = RNG.integers(0, 2, n)
+    height = father[unit] * 0.4 + mother[unit] * 0.4 + 5 * sex + RNG.normal(scale=1, size=n) + 12
+    frame = pl.DataFrame(
+        {
+            "family": [f"f{u:03d}" for u in unit],
+            "father": father[unit],
+            "mother": mother[unit],
+            "sex": sex,
+            "height": height.round(1),
+        }
+    )
+    raw = make_raw(title="height", t=frame)
+    found = proposals(raw)
+    check(raw, found)
+    assert {p.group_column for p in found} == {"family"}
+    assert not any("family" in feature_names(p) for p in found)
+
+
+def stores(n: int = 400) -> pl.DataFrame:
+    days = [date(2021, 1, 1) + timedelta(days=i) for i in range(n)]
+    frame = pl.DataFrame({"date": days}).join(pl.DataFrame({"store": [1, 2, 3]}), how="cross")
+    promo = RNG.integers(0, 2, frame.height)
+    weekday = frame["date"].dt.weekday().to_numpy()
+    sales = 50 + 20 * promo + 5 * weekday + 9 * frame["store"].to_numpy()
+    return frame.with_columns(
+        weekday=pl.Series(weekday),
+        promo=pl.Series(promo),
+        sales=pl.Series((sales + RNG.normal(scale=6, size=frame.height)).round(2)),
+    )
+
+
+def test_a_panel_with_covariates(make_raw: MakeRaw) -> None:
+    raw = make_raw(t=stores())
+    found = proposals(raw)
+    check(raw, found)
+    forecast = next(p for p in found if p.problem == "forecasting")
+    assert forecast.targets == ("sales",)
+    assert forecast.entities == ("store",)
+    assert forecast.known_ahead == ("promo",)
+    assert forecast.time is not None
+    assert (forecast.time.frequency, forecast.time.resample) == ("1d", False)
+    predictions = [p for p in found if p.problem != "forecasting"]
+    assert predictions
+    assert {p.split_column for p in predictions} == {"date"}
+    assert not any({"promo", "weekday"} & set(p.targets) for p in predictions)
+
+
+def test_transactions_become_a_daily_sum(make_raw: MakeRaw) -> None:
+    n = 3_000
+    seconds = np.sort(RNG.integers(0, 300 * 86_400, n))
+    frame = pl.DataFrame(
+        {
+            "receipt": [f"R-{i:05d}" for i in range(n)],
+            "sold_at": [datetime(2022, 1, 1) + timedelta(seconds=int(s)) for s in seconds],
+            "amount": RNG.gamma(2, 10, n).round(2),
+        }
+    )
+    raw = make_raw(t=frame)
+    (forecast,) = proposals(raw)
+    check(raw, (forecast,))
+    assert forecast.time is not None
+    assert forecast.time.resample
+    assert dict(forecast.aggregations)["amount"] == "sum"
+    assert not forecast.features
+
+
+def test_files_that_share_rows_serve_once(make_raw: MakeRaw) -> None:
+    both = pl.DataFrame(people(1_200))
+    other = pl.DataFrame(people(700)).rename({"wage": "pay"})
+    raw = make_raw(all=both, part=both.head(500), other=other)
+    found = proposals(raw)
+    check(raw, found)
+    assert {p.table for p in found} == {"all", "other"}
+    assert any("part" in reason for p in found if p.table == "all" for reason in p.reasons)
+
+
+def test_hostile_names(make_raw: MakeRaw) -> None:
+    names = ['a"b', "'; DROP TABLE t; --", "🦆", "wage, `per` hour", "*"]
+    frame = pl.DataFrame(people())
+    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    raw = make_raw(t=frame)
+    found = proposals(raw)
+    check(raw, found)
+    assert not any("*" in feature_names(p) | set(p.targets) for p in found)
+
+
+def test_same_data_same_proposals(make_raw: MakeRaw) -> None:
+    raw = make_raw(t=stores(), u=pl.DataFrame(people()))
+    first = proposals(raw)
+    assert proposals(raw) == first
+    again = HeuristicProposer(HeuristicConfig(split=SplitConfig(seed=1)))
+    assert again.propose(raw, profile(raw)) == first
+
+
+def test_knobs_bound_the_number(make_raw: MakeRaw) -> None:
+    raw = make_raw(t=stores(), u=pl.DataFrame(people()))
+    config = CONFIG.model_copy(update={"forecasts": 0, "tables": 1, "several_targets": False})
+    found = HeuristicProposer(config).propose(raw, profile(raw))
+    assert not isinstance(found, Drop)
+    assert {p.table for p in found} == {"t"}
+    assert Counter(p.problem for p in found)["forecasting"] == 0
+    assert all(len(p.targets) == 1 for p in found)
+
+
+@pytest.mark.slow
+def test_yield_on_real_datasets(mirror: Path, tmp_path: Path) -> None:
+    source, store = MirrorSource(mirror), Store(tmp_path)
+    with Workers(2) as workers:
+        raws = [read_dataset(source, ref, store, workers, ReadConfig()) for ref in source.refs()]
+    counts: Counter[str] = Counter()
+    for raw in raws:
+        found = PROPOSER.propose(raw, profile(raw)) if isinstance(raw, RawDataset) else raw
+        if isinstance(found, Drop):
+            continue
+        assert isinstance(raw, RawDataset)
+        check(raw, found)
+        counts["sources"] += 1
+        counts["tabular"] += sum(p.problem != "forecasting" for p in found)
+        counts["forecasting"] += sum(p.problem == "forecasting" for p in found)
+        counts["known ahead"] += sum(bool(p.known_ahead) for p in found)
+    wanted = {"sources": 28, "tabular": 45, "forecasting": 14, "known ahead": 3}
+    assert all(counts[what] >= least for what, least in wanted.items()), counts
