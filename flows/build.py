@@ -1,6 +1,7 @@
 """The whole walk: sources to datasets to drafts to tasks to verdicts to a release.
 
-    refs --extract--> datasets --design--> drafts --execute--> tasks --validate--> released --publish--> folder
+    refs --extract--> datasets --design--> drafts --execute--> tasks --validate--> released
+         --publish--> folder
 
 A Prefect flow with one task for each dataset and stage. What a stage hands over for a dataset is
 remembered in STATE under the hash of all that it depends on, so a build that was killed continues
@@ -17,16 +18,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
-from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
 from flows.lab import Laboratory
@@ -40,19 +40,21 @@ from transform.task import Draft, Task
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
 _Item = TypeVar("_Item", Draft, Task)
+# Threads only wait: the work is done by worker processes.
+_THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
 @dataclass
 class Walk:
     """What came of a build so far; filled stage by stage."""
 
-    refs: tuple[DatasetRef, ...] = ()
-    raws: list[RawDataset] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
-    tasks: list[Task] = field(default_factory=list)
-    released: list[Released] = field(default_factory=list)
-    drops: list[Drop] = field(default_factory=list)
+    refs: Sequence[DatasetRef] = ()
+    raws: Sequence[RawDataset] = ()
+    drafts: Sequence[Draft] = ()
+    tasks: Sequence[Task] = ()
+    released: Sequence[Released] = ()
     release: Release | None = None
+    drops: list[Drop] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -77,60 +79,35 @@ def build(settings: Settings) -> int:
     return EXIT_DONE
 
 
-@flow(
-    name="build-split", task_runner=ThreadPoolTaskRunner(max_workers=4), validate_parameters=False
-)
+@flow(name="build-split", task_runner=_THREADS, validate_parameters=False)
 def build_split(settings: Settings) -> Walk:
     """Walk all datasets of the source through the rooms."""
-    walk = Walk()
-    store = Store(settings.state)
-    processes = settings.workers.processes
+    walk, store = Walk(), Store(settings.state)
     source = open_source(settings)
+    processes = settings.workers.processes
     walk.refs = source.refs()
 
     with Workers(processes, memory_mb=settings.read.memory_mb) as workers:
-        _extract(walk, source, store, workers, settings)
+        tools = (source, store, workers, settings)
+        walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
     with Workers(processes) as workers:
-        _design(walk, store, workers, settings)
+        walk.drafts = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
     with Laboratory(settings.workers.lab) as lab:
-        _execute(walk, store, lab, settings)
-        _validate(walk, store, lab, settings)
+        drafts = _by_source(walk.drafts)
+        walk.tasks = _each(walk, "execute", execute_drafts, drafts, store, lab, settings)
+        tasks = _by_source(walk.tasks)
+        walk.released = _each(walk, "validate", validate_tasks, tasks, store, lab, settings)
     if not walk.owed:
-        with _clock(walk, "publish"):
-            walk.release = publish(
-                walk.released,
-                walk.raws,
-                walk.drops,
-                settings.publish,
-                resolved(settings),
-                settings.out,
-            )
-            walk.drops += walk.release.refused
+        _publish(walk, settings)
     return walk
 
 
-def _extract(
-    walk: Walk, source: Source, store: Store, workers: Workers, settings: Settings
-) -> None:
-    results = _each(walk, "extract", extract_dataset, walk.refs, source, store, workers, settings)
-    _sort_into(walk.raws, walk.drops, results)
-
-
-def _design(walk: Walk, store: Store, workers: Workers, settings: Settings) -> None:
-    results = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
-    _sort_into(walk.drafts, walk.drops, results)
-
-
-def _execute(walk: Walk, store: Store, lab: Laboratory, settings: Settings) -> None:
-    by_source = _by_source(walk.drafts)
-    results = _each(walk, "execute", execute_drafts, by_source, store, lab, settings)
-    _sort_into(walk.tasks, walk.drops, results)
-
-
-def _validate(walk: Walk, store: Store, lab: Laboratory, settings: Settings) -> None:
-    by_source = _by_source(walk.tasks)
-    results = _each(walk, "validate", validate_tasks, by_source, store, lab, settings)
-    _sort_into(walk.released, walk.drops, results)
+def _publish(walk: Walk, settings: Settings) -> None:
+    with _clock(walk, "publish"):
+        shown = resolved(settings)
+        parts = (walk.released, walk.raws, walk.drops)
+        walk.release = publish(*parts, settings.publish, shown, settings.out)
+        walk.drops += walk.release.refused
 
 
 # --- running a stage --------------------------------------------------------------------------
@@ -138,16 +115,25 @@ def _validate(walk: Walk, store: Store, lab: Laboratory, settings: Settings) -> 
 
 def _each(
     walk: Walk, stage: str, unit: Callable[..., Any], items: Sequence[Any], *tools: object
-) -> Iterator[Any]:
-    """`unit(item, *tools)` for each item as a Prefect task; nouns and drops in the order of items."""
-    run = task(unit, name=stage, cache_policy=NO_CACHE, persist_result=False)
+) -> list[Any]:
+    """`unit(item, *tools)` for each item as a Prefect task of its own.
+
+    Nouns come back in the order of the items, whichever finished first; drops go to the walk.
+    """
+    run = task(name=stage, cache_policy=NO_CACHE, persist_result=False)(unit)
     with _clock(walk, stage), Progress(stage, len(items)) as progress:
-        futures = [run.submit(item, *tools) for item in items]
-        for done in as_completed(futures):
-            progress.advance(done.task_run_id.hex[:8])
-        results = [future.result() for future in futures]
-    for result in results:
-        yield from result
+        futures = {run.submit(item, *tools): item for item in items}
+        for done in as_completed(list(futures)):
+            progress.advance(_name(futures[done]))
+        found = [result for future in futures for result in future.result()]
+    walk.drops += [item for item in found if isinstance(item, Drop)]
+    return [item for item in found if not isinstance(item, Drop)]
+
+
+def _name(item: Any) -> str:
+    """The dataset that an item of any stage belongs to."""
+    first = item[0].spec.source if isinstance(item, tuple) else getattr(item, "ref", item)
+    return str(first)
 
 
 @contextmanager
@@ -155,11 +141,6 @@ def _clock(walk: Walk, stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     walk.seconds[stage] = time.monotonic() - start
-
-
-def _sort_into(nouns: list[Any], drops: list[Drop], results: Iterator[Any]) -> None:
-    for result in results:
-        (drops if isinstance(result, Drop) else nouns).append(result)
 
 
 def _by_source(items: Sequence[_Item]) -> list[tuple[_Item, ...]]:

@@ -30,7 +30,6 @@ from validate.controls import answer_of, controls_json, run_controls
 from validate.judge import judge
 from validate.verdict import Check, Verdict
 
-
 _T = TypeVar("_T")
 
 

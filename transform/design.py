@@ -1,8 +1,8 @@
 """The walk of one dataset through the transform room: profile, propose, split, lay out.
 
-What enters is a dataset, what leaves are drafts and the reasons why there are not more. One split of
-the rows of a table serves every draft made from it, so that nothing held out in one is given away
-by another. Nothing is executed here.
+What enters is a dataset, what leaves are drafts and the reasons why there are not more. One split
+of the rows of a table serves every draft made from it, so that nothing held out in one is given
+away by another. Nothing is executed here.
 """
 
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ import polars as pl
 from transform.task import Grading, Instructions
 
 ATOL_SHARE = 1e-8
-"""Absolute tolerance as a share of a column's spread: of the target in train, of a score in truth."""
+"""Absolute tolerance as a share of the spread: of the target in train, of a score in truth."""
 
 
 def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:

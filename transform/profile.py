@@ -11,9 +11,8 @@ are complete (few-valued columns come first) or hold outside the sampled rows.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -21,6 +20,11 @@ from pydantic import Field
 
 from extract.dataset import Column, ColumnType, RawDataset, Table
 from extract.noun import Noun
+
+if TYPE_CHECKING:
+    # Imported where it is used: a process that only hands work to others need not load it, and
+    # those that do complain of its leaks when they end.
+    from duckdb import DuckDBPyConnection
 
 Pattern = Literal["url", "email", "uuid", "hash", "ip", "phone", "card"]
 
@@ -144,13 +148,15 @@ def profile(raw: RawDataset, config: ProfileConfig | None = None) -> Profile:
 
 
 @contextmanager
-def _duckdb(config: ProfileConfig) -> Iterator[duckdb.DuckDBPyConnection]:
+def _duckdb(config: ProfileConfig) -> "Iterator[DuckDBPyConnection]":
     """A connection in memory that fetches nothing from anywhere."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "threads": config.threads,
     }
+    import duckdb
+
     connection = duckdb.connect(":memory:", config=options)
     try:
         yield connection
@@ -159,7 +165,7 @@ def _duckdb(config: ProfileConfig) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _table(
-    connection: duckdb.DuckDBPyConnection, table: Table, config: ProfileConfig
+    connection: "DuckDBPyConnection", table: Table, config: ProfileConfig
 ) -> TableProfile:
     frame = pl.read_parquet(table.path)
     # Numbered names: DuckDB ignores case and polars reads some names as patterns, such as `*`.
@@ -178,7 +184,7 @@ def _table(
     )
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, column: Column, name: str) -> dict[str, Any]:
+def _counts(connection: "DuckDBPyConnection", column: Column, name: str) -> dict[str, Any]:
     """Exact counts of one column; text measures are None for other types."""
     text = column.type == "text"
     length = f"sum(length({name}))" if text else "NULL"
@@ -195,7 +201,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, column: Column, name: str) ->
 
 
 def _top(
-    connection: duckdb.DuckDBPyConnection, name: str, config: ProfileConfig
+    connection: "DuckDBPyConnection", name: str, config: ProfileConfig
 ) -> tuple[ValueCount, ...]:
     query = (
         f"SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n FROM cells "
@@ -206,7 +212,7 @@ def _top(
 
 
 def _column(
-    connection: duckdb.DuckDBPyConnection, column: Column, values: pl.Series, config: ProfileConfig
+    connection: "DuckDBPyConnection", column: Column, values: pl.Series, config: ProfileConfig
 ) -> ColumnProfile:
     """Profile of one column; `values` bears the name that it has in the query."""
     found = _counts(connection, column, values.name)

@@ -1,10 +1,9 @@
-"""Runs reference programs without paying for an interpreter: a fork of a process that has already
-imported numpy, pandas and scikit-learn.
+"""Runs reference programs in a fork, so that none pays for an interpreter and its imports.
 
-Called inside a long-lived worker that never imports polars (a forked child of a process that used
-polars hangs). The child sees a folder that holds copies of the public files alone, has its own
-process group, bounded memory and time, and leaves `prediction.csv`. It is no sandbox: it runs only
-programs that this project wrote.
+Called inside a long-lived worker that has imported numpy, pandas and scikit-learn but never polars
+(a forked child of a process that used polars hangs). The child sees a folder that holds copies of
+the public files alone, has its own process group, bounded memory and time, and leaves
+`prediction.csv`. It is no sandbox: it runs only programs that this project wrote.
 """
 
 import os

@@ -65,8 +65,8 @@ _TWO_FILES = Phrase(
 )
 _ONE_DATABASE = Phrase(
     "Files: the SQLite database `data.sqlite` holds the training table in {train:columns} and the "
-    "table to predict in {val:columns}; parts of one table hold different columns of the same rows, "
-    "told by `row_id`; `metadata.md` describes them."
+    "table to predict in {val:columns}; parts of one table hold different columns of the same "
+    "rows, told by `row_id`; `metadata.md` describes them."
 )
 _COLUMNS = Phrase(
     "The training table has the id column {id:column}, unique in each table, and these columns: "

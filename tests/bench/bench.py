@@ -84,7 +84,10 @@ def compare(release: Path) -> None:
                     env=_one_thread(),
                     capture_output=True,
                 )
-        equal = sum(_same(release, task["task_id"], folder) for task, folder in zip(tasks, folders))
+        equal = sum(
+            _same(release, task["task_id"], folder)
+            for task, folder in zip(tasks, folders, strict=True)
+        )
     ratio = fresh[0] / warm[0]
     print(f"{len(tasks)} instruction tasks, {equal} with equal predictions")
     print(f"warm workers      {len(tasks) / warm[0]:6.2f} tasks per CPU second")

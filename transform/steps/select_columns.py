@@ -57,7 +57,8 @@ class SelectColumns(Step):
         """Plain selection."""
         return (
             f"features = {list(self.columns)!r}",
-            'train, val = train[["row_id", *features, *targets]], val[["row_id", *features]]',
+            'train = train[["row_id", *features, *targets]].copy()',
+            'val = val[["row_id", *features]].copy()',
         )
 
     def violations(self) -> tuple[Violation, ...]:

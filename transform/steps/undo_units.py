@@ -56,7 +56,7 @@ class UndoUnits(CellRule):
         value = f"train[{self.column!r}]"
         return (
             f"slipped = {value} > {self.threshold!r}",
-            f"{value} = {value}.mask(slipped, {value} / {self.factor!r})",
+            f"{value} = np.where(slipped, {value} / {self.factor!r}, {value})",
         )
 
     def violations(self) -> tuple[Violation, ...]:

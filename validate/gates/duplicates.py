@@ -28,7 +28,7 @@ class Duplicates(Gate):
         train, val = load_tables(task.spec.instructions, task.public)
         solved = val.join(pl.read_parquet(task.truth.path), on=ID_COLUMN)
         shared = [name for name in solved.columns if name in train.columns and name != ID_COLUMN]
-        known = train.select(shared).unique().cast(solved.select(shared).schema)  # type: ignore[arg-type]
+        known = train.select(shared).unique().cast(solved.select(shared).schema)
         found = solved.join(known, on=shared, how="semi", nulls_equal=True).height
         result = self.passed if found <= self.limit else self.refused
         return result(found, self.limit, f"{found} of {solved.height} val rows are in train")

@@ -1,8 +1,9 @@
 """Somebody who has only the text and the public files reaches truth by doing what it says.
 
-The literal solver reads the prose into instructions, writes the program from those alone and runs it
-in a fork of its own, in a folder that holds nothing but the public files. The program shares no code
-with the workers that computed truth, so each proves the other; it is also the shipped solution.
+The literal solver reads the prose into instructions, writes the program from those alone and runs
+it in a process of its own, in a folder that holds nothing but the public files. The program shares
+no code with the workers that computed truth, so each proves the other; it is also the shipped
+solution.
 """
 
 from typing import ClassVar
