@@ -48,7 +48,7 @@ def test_room_is_what_a_past_season_misses(make_raw: MakeRaw) -> None:
     noisy = SEASON + 3 * RNG.normal(size=N)
     room = targets(make_raw, pl.DataFrame({"day": DAYS, "exact": exact, "noisy": noisy}))
     assert room["noisy"] > 0.1
-    assert list(room)[0] == "noisy"
+    assert next(iter(room)) == "noisy"
 
 
 def test_what_is_constant_in_each_series_is_left_out(make_raw: MakeRaw) -> None:
