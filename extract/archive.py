@@ -40,7 +40,7 @@ def unpack(path: Path, name: str, folder: Path, limits: ReadConfig) -> list[tupl
         target = folder / "0"
         with _SINGLE[suffix](path) as stream:
             purse.copy(stream, target)
-        return [(name[: -len(suffix)], target)]
+        return [(PurePosixPath(name).name[: -len(suffix)], target)]
     except (*_BROKEN, lzma.LZMAError) as error:
         raise UnreadableError("broken_file", f"{suffix[1:]}: {error}") from error
 

@@ -22,6 +22,8 @@ import polars as pl
 
 from extract.limits import ReadConfig, UnreadableError, check_height, check_width
 
+_NONE = "\x1f"
+"""A delimiter that does not occur: every line is one cell."""
 _SNIFF_CHARS = 1 << 18
 _SNIFF_RECORDS = 500
 _HEAD_RECORDS = 60
@@ -36,7 +38,11 @@ _BOMS = (
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _REGULAR = 0.9
+"""Share of records of one width from which the usual quoting is not doubted."""
 _CLEARLY = 0.05
+"""By how much another quoting must be better."""
+_DELIMITED = 0.4
+"""Share of lines with a delimiter from which those without are titles and notes."""
 _LONG_ROWS = 0.05
 """Share of rows longer than the rest from which the table is taken to be as wide as they are."""
 
@@ -155,6 +161,9 @@ def sniff(text: str, delimiter: str | None = None) -> Dialect:
         better, other = _best(head, [Dialect(d, quoted=False) for d in delimiters])
         if better[:2] > (best[0], best[1] + _CLEARLY):
             dialect = other
+            best = better
+    if not best[0]:
+        return Dialect(_NONE)
     return replace(dialect, spaced=_spaced(head, dialect))
 
 
@@ -171,14 +180,16 @@ def _agreement(head: str, dialect: Dialect) -> tuple[bool, float, int]:
         return False, 0, 0
     if not widths:
         return False, 0, 0
-    # In a file without trouble the last record of the cut head is the only odd one.
-    width, count = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))
-    if width < 2:
-        return False, 0, width
-    share = count / len(widths)
-    if abs(widths[0] - width) > 1 and share == max(widths.count(w) for w in widths):
-        share *= 0.9
-    return share > 0.3, round(share, 2), width
+    width = _usual(Counter(widths))
+    return width > 1, round(widths.count(width) / len(widths), 2), width
+
+
+def _usual(widths: Counter[int]) -> int:
+    """The most common width; lines without a delimiter count only where they are the most."""
+    delimited = Counter({width: n for width, n in widths.items() if width > 1})
+    if delimited.total() > _DELIMITED * widths.total():
+        widths = delimited
+    return max(widths, key=lambda width: (widths[width], width))
 
 
 def _spaced(head: str, dialect: Dialect) -> bool:
@@ -211,9 +222,9 @@ def _measure(records: Iterable[list[str]], limits: ReadConfig) -> tuple[int, int
     check_height(n_rows - _HEAD_RECORDS, limits)
     if not widths:
         raise UnreadableError("empty", "expected rows, found none")
-    width = max(widths, key=lambda w: (widths[w], w))
+    width = _usual(widths)
     longer = [w for w in widths if w > width]
-    if sum(widths[w] for w in longer) > _LONG_ROWS * n_rows:
+    if width > 1 and sum(widths[w] for w in longer) > _LONG_ROWS * n_rows:
         width = max(longer)
     check_width(width, limits)
     return width, n_rows, widths[width]

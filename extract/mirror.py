@@ -110,7 +110,7 @@ def _version(folder: Path) -> int:
 def _metadata(folder: Path) -> dict[str, Any]:
     """The metadata, whatever wrapping it has; empty when only the list record is there."""
     found = _record(folder, METADATA)
-    if not found and not (folder / LIST_RECORD).is_file():
+    if not any((folder / name).exists() for name in (METADATA, LIST_RECORD)):
         raise _BadMetadataError(f"expected {METADATA} or {LIST_RECORD}, found neither")
     info = found.get("info", found)
     if not isinstance(info, dict):
