@@ -243,10 +243,11 @@ class Answer:
             return "number"
         if column in rules.targets and rules.metric in ("allclose", "clipped_r2"):
             return "number"
+        stored = self.truth.schema.field(column).type
         if column in rules.targets and rules.label_type == "integer":
             return "integer"
-        stored = self.truth.schema.field(column).type
-        if column == rules.id_column and pa.types.is_integer(stored):
+        # Also one target of several, where the others are text.
+        if pa.types.is_integer(stored):
             return "integer"
         return "instant" if pa.types.is_temporal(stored) else "text"
 
