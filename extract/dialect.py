@@ -22,8 +22,6 @@ import polars as pl
 
 from extract.limits import ReadConfig, UnreadableError, check_height, check_width
 
-_NONE = "\x1f"
-"""A delimiter that does not occur: every line is one cell."""
 _SNIFF_CHARS = 1 << 18
 _SNIFF_RECORDS = 500
 _HEAD_RECORDS = 60
@@ -69,6 +67,11 @@ class Dialect:
             skipinitialspace=self.spaced,
         )
         return (record for record in reader if record)
+
+
+# A delimiter that does not occur, so that every line is one cell; and any number of spaces.
+_NONE = "\x1f"
+_BY_SPACES = Dialect(" ", spaced=True)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def read_delimited(text: str, limits: ReadConfig) -> Rectangle:
     csv.field_size_limit(_FIELD_CHARS)
     text, delimiter = _declared_delimiter(text)
     dialect = sniff(text, delimiter)
+    if dialect == _BY_SPACES:
+        text = "\n".join(line.strip() for line in text.splitlines())
     try:
         return _rectangle(text, dialect, limits)
     except csv.Error as error:
@@ -163,8 +168,17 @@ def sniff(text: str, delimiter: str | None = None) -> Dialect:
             dialect = other
             best = better
     if not best[0]:
-        return Dialect(_NONE)
+        return _BY_SPACES if _is_aligned(head) else Dialect(_NONE)
     return replace(dialect, spaced=_spaced(head, dialect))
+
+
+def _is_aligned(head: str) -> bool:
+    """True when runs of spaces delimit cells: lines agree, and most cells are numbers."""
+    _, share, width = _agreement(head, _BY_SPACES)
+    records = islice(_BY_SPACES.records(head), _SNIFF_RECORDS)
+    cells = [cell for record in records for cell in record if cell]
+    digits = sum(cell[-1].isdigit() for cell in cells)
+    return width > 1 and share >= 0.98 and digits > len(cells) / 2
 
 
 def _best(head: str, dialects: list[Dialect]) -> tuple[tuple[bool, float, int], Dialect]:

@@ -94,6 +94,13 @@ def test_declared_delimiter_and_spaces_after_commas() -> None:
     assert table("a, b\n1, x\n2, y\n") == (["a", "b"], [("1", "x"), ("2", "y")])
 
 
+def test_columns_of_spaces() -> None:
+    lines = "".join(f'  {n}.5   {n * 7}\t 3   "car {n}" \n' for n in range(20)).replace("\t", " ")
+    headers, body = table(lines)
+    assert len(headers) == 4
+    assert body[2] == ("2.5", "14", "3", "car 2")
+
+
 def test_ragged_rows() -> None:
     text = "a,b,c\n" + "1,2,3\n" * 30 + "1\n1,2\n1,2,3,,\n1,2,3,4\n" + "1,2,3\n" * 30
     rectangle = read_delimited(text, LIMITS)
