@@ -8,6 +8,7 @@ understood; `read` refuses what it does not know.
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from transform.steps import registry
@@ -142,18 +143,23 @@ def _say_grid(grid: Grid) -> Iterator[str]:
 
 
 def read(text: str) -> Instructions:
-    """The instructions that `say` turns into this text.
+    """The instructions that `say` turns into exactly this text.
 
-    Raises `ValueError` naming the first line that no clause or step says, or the clause that is
-    missing.
+    Raises `ValueError` naming the first line that no clause or step says, the clause that is
+    missing, or the first line that is not where or what `say` has it.
     """
     found: dict[str, Any] = {"steps": []}
     for line in text.split("\n"):
         _read_line(line, found)
     try:
-        return _assemble(found)
+        told = _assemble(found)
     except KeyError as missing:
         raise ValueError(f"the text has no clause for {missing}") from missing
+    # A line that holds no parameter, or one that stands twice, would else be lost in silence.
+    for expected, line in zip_longest(_lines(told), text.split("\n")):
+        if expected != line:
+            raise ValueError(f"expected the line {expected!r}, found {line!r}")
+    return told
 
 
 def _read_line(line: str, found: dict[str, Any]) -> None:

@@ -55,7 +55,10 @@ def _say_argument(pair: tuple[str, object]) -> str:
 
 def _read_argument(text: str) -> tuple[str, object]:
     name, _, value = text[1:-1].partition("=")
-    return name, ast.literal_eval(value)
+    try:
+        return name, ast.literal_eval(value)
+    except SyntaxError as error:
+        raise ValueError(f"no value of an argument: {value!r}") from error
 
 
 def _read_number(text: str) -> int | float:

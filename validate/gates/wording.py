@@ -24,8 +24,6 @@ class Wording(Gate):
         differing = _differing(told, understood)
         if differing:
             return self.refused(value=len(differing), threshold=0, evidence=", ".join(differing))
-        if wording.say(understood) != task.spec.question:
-            return self.refused(evidence="the text holds more than one reading of a line")
         return self.passed(value=0, threshold=0)
 
 
