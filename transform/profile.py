@@ -45,6 +45,8 @@ class ProfileConfig(Noun):
 
     top: int = Field(default=25, ge=1)
     """Frequent values kept per column."""
+    top_in_table: int = Field(default=5_000, ge=1)
+    """The same over all columns of a wide table, though at least 3 per column."""
     value_length: int = Field(default=80, ge=8)
     """Characters kept of a value."""
     pattern_values: int = Field(default=500, ge=1)
@@ -164,18 +166,15 @@ def _duckdb(config: ProfileConfig) -> "Iterator[DuckDBPyConnection]":
         connection.close()
 
 
-def _table(
-    connection: "DuckDBPyConnection", table: Table, config: ProfileConfig
-) -> TableProfile:
+def _table(connection: "DuckDBPyConnection", table: Table, config: ProfileConfig) -> TableProfile:
     frame = pl.read_parquet(table.path)
-    # Numbered names: DuckDB ignores case and polars reads some names as patterns, such as `*`.
+    # Numbered names: polars reads some names as patterns, such as `*`.
     numbered = pl.DataFrame({f"c{i}": frame[c.name] for i, c in enumerate(table.columns)})
-    connection.register("cells", numbered.to_arrow())
+    top = min(config.top, max(3, config.top_in_table // max(1, numbered.width)))
     columns = tuple(
-        _column(connection, column, numbered[f"c{i}"], config)
-        for i, column in enumerate(table.columns)
+        _column(connection, column, values, top, config)
+        for column, values in zip(table.columns, numbered, strict=True)
     )
-    connection.unregister("cells")
     return TableProfile(
         name=table.name,
         n_rows=frame.height,
@@ -184,16 +183,16 @@ def _table(
     )
 
 
-def _counts(connection: "DuckDBPyConnection", column: Column, name: str) -> dict[str, Any]:
-    """Exact counts of one column; text measures are None for other types."""
+def _counts(connection: "DuckDBPyConnection", column: Column) -> dict[str, Any]:
+    """Exact counts of the column `v` of `cells`; text measures are None for other types."""
     text = column.type == "text"
-    length = f"sum(length({name}))" if text else "NULL"
-    blanks = f"sum(length({name}) - length(replace({name}, ' ', '')))" if text else "NULL"
-    whole = f"bool_and({name} = floor({name}))" if column.type == "number" else "NULL"
+    length = "sum(length(v))" if text else "NULL"
+    blanks = "sum(length(v) - length(replace(v, ' ', '')))" if text else "NULL"
+    whole = "bool_and(v = floor(v))" if column.type == "number" else "NULL"
     query = (
-        f"SELECT count({name}) AS n, count(DISTINCT {name}) AS n_unique, "
-        f"CAST(min({name}) AS VARCHAR) AS minimum, CAST(max({name}) AS VARCHAR) AS maximum, "
-        f"{length} AS length, {blanks} AS blanks, {whole} AS whole FROM cells"
+        "SELECT count(v) AS n, count(DISTINCT v) AS n_unique, CAST(min(v) AS VARCHAR) AS minimum, "
+        f"CAST(max(v) AS VARCHAR) AS maximum, {length} AS length, {blanks} AS blanks, "
+        f"{whole} AS whole FROM cells"
     )
     cursor = connection.execute(query)
     names = [item[0] for item in cursor.description or ()]
@@ -201,21 +200,26 @@ def _counts(connection: "DuckDBPyConnection", column: Column, name: str) -> dict
 
 
 def _top(
-    connection: "DuckDBPyConnection", name: str, config: ProfileConfig
+    connection: "DuckDBPyConnection", top: int, config: ProfileConfig
 ) -> tuple[ValueCount, ...]:
     query = (
-        f"SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n FROM cells "
-        f"WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY n DESC, {name} LIMIT ?"
+        "SELECT CAST(v AS VARCHAR) AS value, count(*) AS n FROM cells WHERE v IS NOT NULL "
+        "GROUP BY v ORDER BY n DESC, v LIMIT ?"
     )
-    rows = connection.execute(query, [config.top]).fetchall()
+    rows = connection.execute(query, [top]).fetchall()
     return tuple(ValueCount(value=value[: config.value_length], count=n) for value, n in rows)
 
 
 def _column(
-    connection: "DuckDBPyConnection", column: Column, values: pl.Series, config: ProfileConfig
+    connection: "DuckDBPyConnection",
+    column: Column,
+    values: pl.Series,
+    top: int,
+    config: ProfileConfig,
 ) -> ColumnProfile:
-    """Profile of one column; `values` bears the name that it has in the query."""
-    found = _counts(connection, column, values.name)
+    # One column at a time, by position: no name of the source ever reaches a query.
+    connection.register("cells", values.to_frame("v").to_arrow())
+    found = _counts(connection, column)
     n = found["n"]
     is_text = column.type == "text" and n > 0
     return ColumnProfile(
@@ -226,7 +230,7 @@ def _column(
         unique_share=found["n_unique"] / n if n else 0.0,
         minimum=_cut(found["minimum"], config),
         maximum=_cut(found["maximum"], config),
-        top=_top(connection, values.name, config),
+        top=_top(connection, top, config),
         mean_length=int(found["length"]) / n if is_text else None,
         mean_words=1 + int(found["blanks"]) / n if is_text else None,
         integer_like=column.type in ("integer", "boolean") or bool(found["whole"]),

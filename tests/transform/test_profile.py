@@ -104,6 +104,12 @@ def test_values_and_lists_are_bounded(make_raw: MakeRaw) -> None:
     assert len(found.maximum or "") == config.value_length
 
 
+def test_wide_tables_keep_fewer_values(make_raw: MakeRaw) -> None:
+    frame = pl.DataFrame({f"c{k}": list(range(40)) for k in range(30)})
+    found = profile(make_raw(t=frame), ProfileConfig(top_in_table=300)).table("t")
+    assert {len(column.top) for column in found.columns} == {10}
+
+
 def test_dependencies_point_from_finer_to_coarser(make_raw: MakeRaw) -> None:
     town = [i % 20 for i in range(400)]
     frame = pl.DataFrame({"country": [t % 4 for t in town], "town": town, "noise": range(400)})

@@ -20,7 +20,7 @@ from transform.propose.identities import correlation
 from transform.propose.matrix import Floats
 from transform.propose.roles import Judged
 from transform.propose.time_axis import Panel, is_calendar
-from transform.propose.vocabulary import AVERAGED, PLACE, SUMMED, mentions
+from transform.propose.vocabulary import AVERAGED, PLACE, SUMMED, is_code, mentions
 from transform.size import SizeConfig
 from transform.split import cells, instants
 
@@ -95,6 +95,7 @@ def _may_be_target(frame: pl.DataFrame, column: Judged, panel: Panel, config: Se
         and profile.top_share <= config.max_top_share
         and profile.missing_share <= config.max_missing
         and not mentions(profile.name, PLACE)
+        and not (profile.integer_like and is_code(profile.name))
         and not is_calendar(frame[profile.name], frame[panel.axis.column])
     )
 

@@ -20,7 +20,7 @@ from transform.propose.identities import IdentityConfig, copies, identities
 from transform.propose.matrix import Matrix
 from transform.propose.roles import Judged
 from transform.propose.signal import Signal, SignalConfig, alone, look
-from transform.propose.vocabulary import LIKELY, PLACE, TARGET, mentions
+from transform.propose.vocabulary import LIKELY, PLACE, TARGET, is_code, mentions
 
 Kind = Literal["classification", "regression"]
 
@@ -156,7 +156,12 @@ def kind_of(column: Judged, config: TargetsConfig) -> Kind | None:
         frequent = sum(item.count >= config.min_class_rows for item in profile.top)
         return "classification" if frequent >= 2 and _few(column, config) else None
     varied = profile.n_unique > config.max_number_classes and profile.top_share <= 0.7
-    return "regression" if varied and not mentions(profile.name, PLACE) else None
+    measured = not mentions(profile.name, PLACE) and not _is_code(column)
+    return "regression" if varied and measured else None
+
+
+def _is_code(column: Judged) -> bool:
+    return column.column.integer_like and is_code(column.column.name)
 
 
 def _few(column: Judged, config: TargetsConfig) -> bool:

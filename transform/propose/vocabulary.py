@@ -24,6 +24,13 @@ IDENTIFIER = lexicon(
 COUNTED = lexicon("no nr num number index key code rank row")
 """Words of `IDENTIFIER` that only name something at the end: `S.No`, not `no_of_owners`."""
 
+NOMINAL = lexicon(
+    "shop store branch region city customer product item sku category zip zipcode postal postcode",
+    "department dept warehouse plant site route vehicle station district county state country",
+    "seller vendor supplier merchant terminal loja tienda sucursal magasin filiale laden mağaza",
+)
+"""Whole numbers under such a name are codes when it stands last."""
+
 PERSON_NAME = lexicon("name names nome nombre nom fullname firstname lastname surname isim имя")
 PERSON = lexicon(
     "user customer client patient employee student person contact vorname nachname prenom prénom",
@@ -81,6 +88,11 @@ LIKELY = lexicon(
     "revenue income amount duration rate",
 )
 """Weaker than `TARGET`."""
+
+
+def is_code(name: str) -> bool:
+    """Whether whole numbers of that name tell things apart rather than count them."""
+    return bool(NOMINAL & set(words(name)[-1:]))
 
 
 def mentions(name: str, lexicon: frozenset[str]) -> bool:

@@ -36,6 +36,7 @@ def test_what_is_not_worth_forecasting(make_raw: MakeRaw) -> None:
             "running total": np.cumsum(RNG.gamma(2, 3, N)),
             "month": [day.month for day in DAYS],
             "flag": RNG.integers(0, 2, N),
+            "store": RNG.integers(1, 40, N),
             "latitude": RNG.normal(size=N),
             "mostly zero": np.where(RNG.random(N) < 0.95, 0, RNG.normal(size=N)),
         }
