@@ -9,7 +9,8 @@ import polars as pl
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
 
-_MIN_DISTINCT = 5
+_MIN_DISTINCT = 40
+"""Fewer values are counts of something, codes or parts of a date, whose ratio says little."""
 _MAX_COLUMNS = 6
 """Columns tried; pairs grow with the square."""
 _MAX_CHOICES = 6

@@ -1,7 +1,6 @@
 """Fit one estimator on the training rows and predict the others: the last step of a task."""
 
 import importlib
-import math
 import random
 from dataclasses import replace
 from keyword import iskeyword
@@ -241,11 +240,10 @@ def _has_classes(sketch: Sketch) -> bool:
 
 def _has_numbers(sketch: Sketch) -> bool:
     """Targets that vary, of a size for which the model converges."""
-    limit = MODELS[sketch.model].largest_target
+    least, most = MODELS[sketch.model].target_bounds
     for target in sketch.targets:
         numbers = sketch.train[target].cast(pl.Float64).to_numpy()
-        least = 0.0 if math.isinf(limit) else limit / 100
-        if np.ptp(numbers) == 0 or np.abs(numbers).max() > limit or np.std(numbers) < least:
+        if np.ptp(numbers) == 0 or np.std(numbers) < least or np.abs(numbers).max() > most:
             return False
     return True
 

@@ -43,8 +43,8 @@ class Model:
     """Fits several targets at once, to another effect than one by one."""
     relative: str | None = None
     """Argument that is a share of the target's standard deviation."""
-    largest_target: float = math.inf
-    """Beyond it, or with a spread below a hundredth of it, the solver does not converge."""
+    target_bounds: tuple[float, float] = (0.0, math.inf)
+    """Least standard deviation and largest size of a target for which the solver converges."""
     mistake: Arguments = field(default_factory=dict)
     """Arguments that would be wrong; only where leaving out the stated ones shows nothing."""
     cost: float = 1.0
@@ -109,6 +109,7 @@ MODELS: dict[str, Model] = {
         scores="decision",
         scaling=True,
         cost=3.0,
+        weight=0.6,
     ),
     "MLPClassifier": Model(
         module="sklearn.neural_network",
@@ -248,6 +249,7 @@ MODELS: dict[str, Model] = {
         sibling="Ridge",
         scaling=True,
         relative="alpha",
+        target_bounds=(0.0, 1e9),
     ),
     "MLPRegressor": Model(
         module="sklearn.neural_network",
@@ -275,7 +277,7 @@ MODELS: dict[str, Model] = {
         several_targets=True,
         cost=8.0,
         weight=1.5,
-        largest_target=20.0,
+        target_bounds=(0.2, 20.0),
     ),
     "ElasticNet": Model(
         module="sklearn.linear_model",
@@ -286,6 +288,7 @@ MODELS: dict[str, Model] = {
         ),
         sibling="Ridge",
         scaling=True,
+        target_bounds=(0.0, 1e9),
     ),
     "BayesianRidge": Model(
         module="sklearn.linear_model",

@@ -16,7 +16,7 @@ from transform.steps.models import MODELS
 from transform.steps.registry import step_classes
 from transform.steps.step import CleaningStep, Sketch, Step, Workspace
 
-SEEDS = range(5)
+SEEDS = range(3)
 CLASSES = pytest.mark.parametrize("cls", step_classes(), ids=lambda cls: cls.kind)
 BEFORE_FIT = pytest.mark.parametrize(
     "cls",
