@@ -1,0 +1,328 @@
+"""Instruction tasks end to end: the text and the public files lead to truth, and nowhere else."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from extract.drop import Drop
+from extract.workers import Workers
+from transform import wording
+from transform.execute import cleaned, execute, load_tables
+from transform.noise import NoiseConfig
+from transform.program import write_program
+from transform.render import shipped
+from transform.rows import divide
+from transform.size import SizeConfig
+from transform.split import Split
+from transform.steps import registry
+from transform.steps.fit_predict import FitPredict
+from transform.steps.step import CleaningStep
+from transform.task import Draft, Task
+from transform.warm import PRELOAD, run_program
+from validate.controls import answer_of, run_controls
+from validate.score import score
+
+ROOT = Path(__file__).parents[2]
+SHAPES = (
+    "numbers",
+    "categories",
+    "dates",
+    "several_targets",
+    "integer_labels",
+    "text_labels",
+    "several_labels",
+    "many_missing",
+    "wide",
+    "hostile_names",
+)
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+MakeTask = Callable[[str], tuple[Any, Task]]
+
+
+@pytest.fixture(scope="module")
+def make_task(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> MakeTask:
+    """A case and its executed task, made once for each shape."""
+    made: dict[str, tuple[Any, Task]] = {}
+
+    def make(shape: str) -> tuple[Any, Task]:
+        if shape not in made:
+            case = make_case(shape)
+            draft = case.draft(tmp_path_factory.mktemp(shape))
+            assert isinstance(draft, Draft), draft
+            truth = execute(draft, draft.private / "truth.parquet")
+            made[shape] = case, Task(spec=draft.spec, folder=draft.folder, truth=truth)
+        return made[shape]
+
+    return make
+
+
+@every_shape
+def test_truth_wins_and_rubbish_loses(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    assert score(answer_of(task), pl.read_parquet(task.truth.path)).score == 1.0
+    assert [result for result in run_controls(answer_of(task)) if not result.passed] == []
+
+
+@every_shape
+def test_the_text_is_complete(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    told = wording.read(task.spec.question)
+    assert told == task.spec.instructions
+    assert write_program(told) == task.truth.program
+
+
+@every_shape
+def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    expected = pl.read_parquet(task.private / "clean.parquet")
+    found = cleaned(task.spec.instructions, task.public)
+    assert found.columns == expected.columns
+    # A column that lost a cell to dirt ships as numbers; 1 and 1.0 are one value.
+    assert found.cast(expected.schema).equals(expected)
+    assert expected.height >= 200
+
+
+@every_shape
+def test_the_task_is_as_long_and_as_dirty_as_it_should_be(make_task: MakeTask, shape: str) -> None:
+    case, task = make_task(shape)
+    steps = [registry.resolve(spec) for spec in task.spec.instructions.steps]
+    assert len(steps) >= 8
+    assert [step for step in steps if isinstance(step, FitPredict)] == steps[-1:]
+    cleaning = [step for step in steps if isinstance(step, CleaningStep)]
+    assert task.spec.dirt == tuple(sorted({step.dirt for step in cleaning}))
+    assert len(task.spec.dirt) >= 3
+    assert len(set(map(str, steps))) == len(steps)
+    stages = [step.stage for step in steps]
+    classes = [cls.stage for cls in registry.step_classes()]
+    assert stages == sorted(stages, key=classes.index)
+    assert task.spec.instructions.targets == case.proposal.targets
+
+
+@every_shape
+def test_the_rows_to_predict_hold_no_target(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    train, val = load_tables(task.spec.instructions, task.public)
+    targets = task.spec.instructions.targets
+    assert val.columns == [name for name in train.columns if name not in targets]
+    ids = [*train["row_id"], *val["row_id"]]
+    assert sorted(ids) == list(range(len(ids)))
+    truth = pl.read_parquet(task.truth.path)
+    assert truth["row_id"].equals(val["row_id"])
+    assert truth.columns[1 : 1 + len(targets)] == list(targets)
+    assert sum(truth.null_count().row(0)) == 0
+    names = {file.name for file in task.spec.files}
+    assert {path.name for path in task.public.iterdir()} == names
+
+
+@every_shape
+def test_no_training_row_is_a_held_out_row(make_task: MakeTask, shape: str) -> None:
+    case, task = make_task(shape)
+    train, _ = load_tables(task.spec.instructions, task.public)
+    held_out = shipped(divide(case.frame, case.proposal, case.split).val)
+    for table in (train, pl.read_parquet(task.private / "clean.parquet")):
+        known = _as_text(shipped(table).select(held_out.columns))
+        assert _as_text(held_out).join(known, on=held_out.columns, nulls_equal=True).is_empty()
+
+
+def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Cells by value, whatever type a column has come to: 1 and 1.0 are one, dates are instants."""
+    return frame.select(
+        column.cast(pl.Float64).cast(pl.String)
+        if column.dtype.is_numeric()
+        else column.str.replace("T00:00:00$", "")
+        for column in frame
+    )
+
+
+@every_shape
+def test_grading_fits_the_answer(make_task: MakeTask, shape: str) -> None:
+    case, task = make_task(shape)
+    grading, told = task.truth.grading, task.spec.instructions
+    is_class = case.proposal.problem == "classification"
+    assert told.variant == ("class-if" if is_class else "reg-if")
+    assert grading.metric == told.metric == ("exact" if is_class else "allclose")
+    assert grading.scores == told.scores
+    assert set(grading.atol) == set(told.scores if is_class else told.targets)
+    labels = {str(label) for name in told.targets for label in case.frame[name]}
+    assert set(grading.classes) == (labels if is_class else set())
+
+
+def test_all_formats_occur_among_the_shapes(make_task: MakeTask) -> None:
+    """The tests above say nothing about a format that no shape has drawn."""
+    found = {make_task(shape)[1].spec.instructions.data.format for shape in SHAPES}
+    assert found == {"csv", "parquet", "sqlite"}
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+def refused(result: Draft | Drop) -> tuple[str, str | None]:
+    assert isinstance(result, Drop), "expected a refusal"
+    assert "table 'made up'" in result.detail
+    return result.reason, result.variant
+
+
+def test_a_tiny_table_is_refused(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("numbers", n=400)
+    small = case.frame.head(150)
+    sides = pl.Series([i % 3 == 0 for i in range(150)])
+    tiny = replace(case, frame=small, split=Split("random", None, sides, "by hand"))
+    assert refused(tiny.draft(tmp_path)) == ("too_small", "reg-if")
+    drop = case.draft(tmp_path, SizeConfig(min_train_rows=301))
+    assert refused(drop) == ("too_small", "reg-if")
+    assert (drop.value, drop.threshold) == (300, 301)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_cleaning_takes_count_as_well(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("categories", n=400)
+    copied = case.frame.with_columns(
+        pl.when(pl.int_range(400) % 2 == 0).then(pl.all()).otherwise(pl.all().first())
+    )
+    sides = pl.Series([i >= 280 for i in range(400)])
+    repeated = replace(case, frame=copied, split=Split("random", None, sides, "by hand"))
+    drop = repeated.draft(tmp_path, SizeConfig(min_val_rows=30))
+    assert refused(drop) == ("too_small", "reg-if")
+    assert drop.value < 150
+
+
+def test_too_little_dirt_or_too_few_steps_are_refused(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("text_labels")
+    assert refused(case.draft(tmp_path, min_steps=60)) == ("no_steps", "class-if")
+    many = NoiseConfig(min_kinds=9)
+    assert refused(case.draft(tmp_path, noise=many)) == ("no_dirt", "class-if")
+    constant = case.frame.with_columns(pl.lit(1.5).alias(f"n{i}") for i in range(5))
+    constant = constant.with_columns(kind=pl.lit("red"), place=pl.lit("north"))
+    flat = replace(case, frame=constant)
+    assert isinstance(flat.draft(tmp_path), Drop)
+
+
+def test_features_without_a_value_are_refused(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("numbers")
+    empty = case.frame.with_columns(pl.lit(None, pl.Float64).alias(f"n{i}") for i in range(5))
+    assert refused(replace(case, frame=empty).draft(tmp_path)) == ("no_feature", "reg-if")
+
+
+# --- processes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@every_shape
+def test_the_program_alone_reaches_truth_in_a_fresh_interpreter(
+    make_task: MakeTask, shape: str, tmp_path: Path
+) -> None:
+    _, task = make_task(shape)
+    assert task.truth.program is not None
+    folder = tmp_path / "solver"
+    shutil.copytree(task.public, folder)
+    (folder / "solution.py").write_text(task.truth.program, encoding="utf-8")
+    # No other module, no environment: the public files are all there is. A warning is an error.
+    command = [sys.executable, "-I", "-W", "error", "solution.py"]
+    done = subprocess.run(
+        command, cwd=folder, env={}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = score(answer_of(task, 0.1), folder / "prediction.csv")
+    assert (result.score, result.reason) == (1.0, "ok")
+    added = {path.name for path in folder.iterdir()} - {file.name for file in task.spec.files}
+    assert added == {"solution.py", "prediction.csv"}
+
+
+@pytest.mark.slow
+def test_many_tables_lead_from_the_text_to_truth(make_case: Any, tmp_path: Path) -> None:
+    """Other seeds draw other steps, models and formats."""
+    kinds, wrong = set(), []
+    with Workers(1) as reference, Workers(1, preload=PRELOAD) as programs:
+        for seed in range(1, 5):
+            for shape in SHAPES:
+                draft = make_case(shape, n=500, seed=seed).draft(tmp_path)
+                assert isinstance(draft, Draft), draft
+                answer = tmp_path / "truth.parquet"
+                truth = reference.run(execute, draft, answer, timeout_s=120)
+                task = Task(spec=draft.spec, folder=draft.folder, truth=truth)
+                program = write_program(wording.read(draft.spec.question))
+                limits = (60.0, 2000)
+                place = (draft.public, tmp_path / "solver")
+                found = programs.run(run_program, program, *place, *limits, timeout_s=120)
+                if score(answer_of(task, 0.1), found).score != 1.0:
+                    wrong.append((shape, seed))
+                kinds |= {step.kind for step in draft.spec.instructions.steps}
+    assert wrong == []
+    assert kinds >= {cls.kind for cls in registry.step_classes()} - {"impute_label"}
+
+
+CHILD = """
+import json, hashlib, sys
+from pathlib import Path
+import polars as pl
+from extract.dataset import RawDataset
+from extract.workers import Workers
+from transform.execute import execute
+from transform.families.instruction import InstructionConfig, draft_instruction
+from transform.proposal import Proposal
+from transform.size import SizeConfig
+from transform.split import split_rows
+
+here = Path(sys.argv[1])
+found = {}
+with Workers(1) as workers:
+    for place in sorted(here.parent.glob("case-*")):
+        frame = pl.read_parquet(place / "frame.parquet")
+        raw = RawDataset.model_validate_json((place / "raw.json").read_text())
+        proposal = Proposal.model_validate_json((place / "proposal.json").read_text())
+        split = split_rows(frame, [proposal])
+        parts = (raw, frame, proposal, split, InstructionConfig(), SizeConfig())
+        draft = draft_instruction(*parts, here)
+        truth = workers.run(execute, draft, draft.private / "truth.parquet", timeout_s=120)
+        found[place.name] = [draft.spec.task_key, truth.sha256, truth.program]
+        found[place.name].append(truth.grading.model_dump_json())
+for path in sorted(here.rglob("*")):
+    if path.is_file():
+        name = path.relative_to(here).as_posix()
+        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bytes(make_case: Any, tmp_path: Path) -> None:
+    for shape in ("several_targets", "integer_labels", "text_labels", "dates", "wide"):
+        case, place = make_case(shape), tmp_path / f"case-{shape}"
+        place.mkdir()
+        case.frame.write_parquet(place / "frame.parquet")
+        (place / "raw.json").write_text(case.raw.model_dump_json())
+        (place / "proposal.json").write_text(case.proposal.model_dump_json())
+    first = _run_child(tmp_path / "one", hash_seed="1", threads="1")
+    other = _run_child(tmp_path / "two", hash_seed="4242", threads="4")
+    assert len(first) >= 5 * (1 + 4)
+    assert first == other
+
+
+def _run_child(folder: Path, hash_seed: str, threads: str) -> dict[str, Any]:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, threads), "PYTHONHASHSEED": hash_seed}
+    folder.mkdir()
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
