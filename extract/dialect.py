@@ -58,8 +58,10 @@ class Dialect:
 
     def records(self, text: str) -> Iterator[list[str]]:
         """All records, without empty lines."""
+        # A StringIO would hold four bytes for each character.
+        lines = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "replace")), "utf-8", newline="")
         reader = csv.reader(
-            io.StringIO(text, newline=""),
+            lines,
             delimiter=self.delimiter,
             quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
             doublequote=not self.escaped,

@@ -115,7 +115,7 @@ class Instants:
 
 
 def read_instants(texts: pl.Series, name: str) -> Instants | None:
-    """Instants for trimmed, distinct, non-empty texts in source order, or None.
+    """Instants for trimmed, non-empty texts in source order, or None.
 
     None when no format reads all of them, or when they are as likely plain numbers.
     """

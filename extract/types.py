@@ -52,6 +52,10 @@ MISSING = (
 )
 """Texts, in lower case, that mean a missing value beside numbers, dates and truth values."""
 
+_HEAD_ROWS = 10_000
+_REPEATS = 0.5
+"""Share of different values among the first rows below which each value is read once."""
+
 
 @dataclass(frozen=True)
 class TypedColumn:
@@ -66,20 +70,31 @@ class TypedColumn:
 def type_column(cells: pl.Series, name: str, semicolons: bool = False) -> TypedColumn:
     """The typed form of a String column; `name` is its header, which may speak of time."""
     trimmed = cells.str.strip_chars()
-    distinct = trimmed.unique(maintain_order=True).drop_nulls()
-    real = distinct.filter(~distinct.str.to_lowercase().is_in(MISSING))
-    typed = _typed(real, name, semicolons) if len(real) else None
+    kept = ~trimmed.str.to_lowercase().is_in(MISSING).fill_null(True)
+    real = trimmed.filter(kept)
+    if len(real) == 0:
+        return TypedColumn(_text(cells), "text")
+    # Most columns repeat their values: then each is read once and looked up.
+    repeats = real.head(_HEAD_ROWS).n_unique() < _REPEATS * min(_HEAD_ROWS, len(real))
+    distinct = real.unique(maintain_order=True) if repeats else real
+    typed = _typed(distinct, name, semicolons)
     if typed is None:
         return TypedColumn(_text(cells), "text")
-    meaning = pl.DataFrame({"text": real, "value": typed.values})
-    joined = pl.DataFrame({"text": trimmed}).join(
+    values = _looked_up(real, distinct, typed.values) if repeats else typed.values
+    rows = pl.select(pl.when(kept).then(kept.cum_sum().cast(pl.Int64) - 1)).to_series()
+    return TypedColumn(values.gather(rows).alias(cells.name), typed.type, typed.rule)
+
+
+def _looked_up(texts: pl.Series, distinct: pl.Series, values: pl.Series) -> pl.Series:
+    meaning = pl.DataFrame({"text": distinct, "value": values})
+    found = pl.DataFrame({"text": texts}).join(
         meaning, on="text", how="left", maintain_order="left"
     )
-    return TypedColumn(joined["value"].alias(cells.name), typed.type, typed.rule)
+    return found["value"]
 
 
 def _typed(real: pl.Series, name: str, semicolons: bool) -> TypedColumn | None:
-    """The meaning of distinct, trimmed texts in source order; None when they are words."""
+    """The meaning of trimmed texts in source order; None when they are words."""
     lower = real.str.to_lowercase()
     if lower.is_in(["true", "false"]).all():
         return TypedColumn(lower == "true", "boolean")
