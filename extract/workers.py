@@ -133,6 +133,14 @@ def run_patiently(workers: Workers, function: Callable[..., T], *args: Any, time
         return workers.run_alone(function, *args, timeout_s=PATIENCE * timeout_s)
 
 
+def die_with_parent(parent: int) -> None:
+    """Have the system kill this process when the thread of process `parent` that made it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class _Slot:
     """One worker process at a time, replaced whenever it is lost."""
 
@@ -206,10 +214,7 @@ def _pickled_error(error: BaseException) -> bytes:
 
 def _initialise(parent: int, memory_mb: int | None, preload: tuple[str, ...]) -> None:
     """Tie the life of this process to its parent's, limit its memory, import what it will need."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in preload:
         importlib.import_module(name)

@@ -1,0 +1,28 @@
+"""Ends Prefect's temporary server with the build that started it, however the build ends.
+
+Prefect stops its server at a regular exit; a build that is killed by force would leave it running.
+uvicorn, which runs that server, lets us name the function that makes its event loop (`quiet.py`
+does), so our code runs inside it: a thread asks whether the build is still the parent, and ends the
+process when it is not. Nothing here touches a server that a user runs.
+"""
+
+import asyncio
+import os
+import threading
+import time
+
+PARENT = "BUILD_SPLIT_PID"
+"""Environment variable with the process id of the build."""
+_POLL_S = 0.5
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The usual event loop, in a process that from now on ends with its parent."""
+    threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
+    return asyncio.new_event_loop()
+
+
+def _outlive_nobody(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os._exit(0)
