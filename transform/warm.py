@@ -2,8 +2,8 @@
 
 Called inside a long-lived worker that has imported numpy, pandas and scikit-learn but never polars
 (a forked child of a process that used polars hangs). The child sees a folder that holds copies of
-the public files alone, has its own process group, bounded memory and time, and leaves
-`prediction.csv`. It is no sandbox: it runs only programs that this project wrote.
+the public files alone, has its own process group, bounded memory, time and size of files, and
+leaves `prediction.csv`. It is no sandbox: it runs only programs that this project wrote.
 """
 
 import os
@@ -13,7 +13,10 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
+
+from extract.workers import die_with_parent
 
 PRELOAD = (
     "numpy",
@@ -32,6 +35,10 @@ PRELOAD = (
 """Modules to import in the worker before the first fork."""
 
 _POLL_S = 0.002
+_FILE_BYTES = 256 * 2**20
+"""Largest file that a program may write, its output included."""
+_ENDING_BYTES = 2000
+"""Output that is quoted when a program fails."""
 
 
 class ProgramFailed(Exception):
@@ -47,14 +54,15 @@ def run_program(program: str, public: Path, folder: Path, timeout_s: float, memo
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(public, folder)
     log = folder.parent / f"{folder.name}.log"
+    worker = os.getpid()
     child = os.fork()
     if child == 0:
+        die_with_parent(worker)
         _run_in_child(program, folder, log, memory_mb, 2 * int(timeout_s) + 1)
     status = _wait(child, timeout_s)
     answer = folder / "prediction.csv"
     if status != 0 or not answer.is_file():
-        ending = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-        raise ProgramFailed(f"status {status}, answer {answer.is_file()}: {ending}")
+        raise ProgramFailed(f"status {status}, answer {answer.is_file()}: {_ending(log)}")
     return answer
 
 
@@ -65,8 +73,9 @@ def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int, cpu_s: 
         os.setsid()
         limit = memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        # Ends the child also when the worker that waits for it has died.
+        # Where the system does not end a child with its worker, this does.
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
         os.chdir(folder)
         sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(sink, 1)
@@ -82,13 +91,26 @@ def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int, cpu_s: 
 
 
 def _wait(child: int, timeout_s: float) -> int:
-    """Exit status of the child; kills its whole group and raises when the time is up."""
+    """Exit status of the child; raises when the time is up. Either way its group is killed."""
     deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(_POLL_S)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise TimeoutError(f"the program ran for more than {timeout_s} s")
+    ended = None
+    while ended is None and time.monotonic() < deadline:
+        # Left unreaped, so that its number still names the group and nothing else.
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        time.sleep(0 if ended else _POLL_S)
+    # A child that has only just begun may not lead a group yet.
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if ended is None:
+        raise TimeoutError(f"the program ran for more than {timeout_s} s")
+    return os.waitstatus_to_exitcode(status)
+
+
+def _ending(log: Path) -> str:
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _ENDING_BYTES))
+        return file.read().decode(errors="replace")
