@@ -36,8 +36,8 @@ check: $(STAMP) ## format, lint, strict types; prints the sizes of functions and
 	@$(BIN)/mypy
 	@$(BIN)/python tests/sizes.py $(ROOMS)
 
-bench: $(STAMP) ## time the builds and the workers
-	@$(BIN)/python tests/bench/bench.py
+bench: $(STAMP) ## time the builds and the workers; takes MIRROR=
+	@$(BIN)/python tests/bench/bench.py $${MIRROR:+--mirror "$$MIRROR"}
 
 golden: $(STAMP) ## rewrite tests/golden and print the difference
 	@$(BIN)/python -m pytest -q --rewrite-golden

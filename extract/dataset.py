@@ -49,7 +49,7 @@ class Column(Noun):
     """One typed column of a stored table."""
 
     name: str
-    """Name as shipped: no back quote, no control character, unique in its table, at most 80 characters."""
+    """As shipped: no back quote, no control character, unique, at most 80 characters."""
     source_name: str
     """Header as it stands in the source file."""
     type: ColumnType

@@ -15,7 +15,7 @@ Room = Literal["extract", "transform", "validate", "publish"]
 
 
 class Reason(StrEnum):
-    """Why something was refused before a gate saw it; a gate refuses under its own name."""
+    """Why a room refuses; a gate refuses under its own name. The README explains each."""
 
     BAD_METADATA = "bad_metadata"
     LICENCE_UNKNOWN = "licence_unknown"
@@ -26,8 +26,11 @@ class Reason(StrEnum):
     NO_FEATURE = "no_feature"
     NO_DIRT = "no_dirt"
     NO_STEPS = "no_steps"
-    NO_COVARIATE = "no_covariate"
     NO_FIT = "no_fit"
+    SHOWS_ANSWER = "shows_answer"
+    LANE_TOO_SMALL = "lane_too_small"
+    LANE_WITHHELD = "lane_withheld"
+    ROW_TOO_LARGE = "row_too_large"
     WORKER_DIED = "worker_died"
     TIMEOUT = "timeout"
     CRASHED = "crashed"

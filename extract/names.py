@@ -2,7 +2,7 @@
 
 A shipped column name stands between back quotes in prose, in SQL and in Python source; so it holds
 none, and no control or invisible character, and is unique in its table. Letters, signs and case
-stay as they are.
+stay as they are, but for names that polars takes for a pattern of names.
 """
 
 import unicodedata
@@ -25,6 +25,8 @@ def column_names(headers: Iterable[str]) -> list[str]:
         name = clean(header.replace("`", "'"), _COLUMN_CHARS) or f"column_{number}"
         if name.casefold() == _RESERVED:
             name = f"source_{_RESERVED}"
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            name = f"column {name}"[:_COLUMN_CHARS]
         names.append(unique(name, taken, _COLUMN_CHARS))
     return names
 

@@ -46,12 +46,12 @@ def design_dataset(
     raw: RawDataset, store: Store, workers: Workers, settings: Settings
 ) -> tuple[Draft | Drop, ...]:
     """All drafts of a dataset, laid out in STATE."""
-    key = _key(("extract", "transform"), raw, settings.design, settings.gates)
     limits = settings.gates.size.limits
+    key = _key(("extract", "transform"), raw, settings.design, limits, settings.seed)
 
     def compute() -> tuple[Draft | Drop, ...]:
         folder = store.root / "drafts" / key[:16]
-        arguments = (raw, settings.design, limits, folder)
+        arguments = (raw, settings.design, limits, settings.seed, folder)
         return run_patiently(
             workers, design, *arguments, timeout_s=settings.workers.design_timeout_s
         )
@@ -181,9 +181,10 @@ def _fault(source: str, room: Room, reason: Reason, error: Exception, *, transie
     )
 
 
-def _key(rooms: tuple[str, ...], *parts: BaseModel) -> str:
+def _key(rooms: tuple[str, ...], *parts: BaseModel | int) -> str:
     """Hash of the code of the rooms and of everything that goes in."""
-    texts = [_code(rooms), *(part.model_dump_json() for part in parts)]
+    inputs = (part.model_dump_json() if isinstance(part, BaseModel) else part for part in parts)
+    texts = [_code(rooms), *inputs]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from extract.dataset import Lane, RawDataset
-from extract.drop import Drop
+from extract.drop import Drop, Reason
 from publish.answers_search import Finding
 from publish.release import PublishError, Released
 from publish.split import SplitConfig, SplitEvidence, split_sources
@@ -82,7 +82,7 @@ def select(
         if source.licence.lane in split.unsplit:
             detail = f"lane {source.licence.lane} has too few unrelated sources for train and eval"
             refused.append(
-                _drop(item, "lane_too_small", detail, len(lanes[source.licence.lane]), 2)
+                _drop(item, Reason.LANE_TOO_SMALL, detail, len(lanes[source.licence.lane]), 2)
             )
         else:
             placed.append(Placed(item, source, split.sides[source.ref.key]))
@@ -93,10 +93,10 @@ def _unfit(item: Released, source: RawDataset, finding: Finding | None) -> Drop 
     spec = item.task.spec
     if finding:
         detail = f"{finding.place} {finding.detail} of {finding.task_id}"
-        return _drop(item, "shows_answer", detail)
+        return _drop(item, Reason.SHOWS_ANSWER, detail)
     if source.licence.lane == "recipe-only":
         detail = "the licence allows a recipe only, and recipes are not shipped yet"
-        return _drop(item, "lane_withheld", detail)
+        return _drop(item, Reason.LANE_WITHHELD, detail)
     # The question stands in the row twice: as `question` and in `prompt`.
     texts = [
         spec.question,
@@ -106,13 +106,13 @@ def _unfit(item: Released, source: RawDataset, finding: Finding | None) -> Drop 
     ]
     size = sum(len(text.encode()) for text in texts)
     if size > _MAX_ROW_BYTES:
-        return _drop(item, "row_too_large", "bytes of the task's row", size, _MAX_ROW_BYTES)
+        return _drop(item, Reason.ROW_TOO_LARGE, "bytes of the task's row", size, _MAX_ROW_BYTES)
     return None
 
 
 def _drop(
     item: Released,
-    reason: str,
+    reason: Reason,
     detail: str,
     value: float | None = None,
     threshold: float | None = None,

@@ -20,7 +20,7 @@ from transform.profile import profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicConfig, HeuristicProposer
 from transform.size import SizeConfig
-from transform.split import Split, SplitConfig, split_rows
+from transform.split import Split, SplitConfig, Splitting, split_rows
 from transform.task import Draft
 
 
@@ -35,17 +35,18 @@ class DesignConfig(Noun):
 
 
 def design(
-    raw: RawDataset, config: DesignConfig, size: SizeConfig, folder: Path
+    raw: RawDataset, config: DesignConfig, size: SizeConfig, seed: int, folder: Path
 ) -> tuple[Draft | Drop, ...]:
     """Drafts of all variants of all proposals, in the order of tables and proposals."""
-    proposals = HeuristicProposer(config.propose).propose(raw, profile(raw))
+    splitting = Splitting(config=config.split, size=size, seed=seed)
+    proposals = HeuristicProposer(config.propose, splitting).propose(raw, profile(raw))
     if isinstance(proposals, Drop):
         return (proposals,)
     drafts: list[Draft | Drop] = []
     for table in raw.tables:
         mine = tuple(p for p in proposals if p.table == table.name)
         if mine:
-            drafts += _design_table(raw, table, mine, config, size, folder)
+            drafts += _design_table(raw, table, mine, config, splitting, folder)
     return tuple(drafts)
 
 
@@ -54,16 +55,16 @@ def _design_table(
     table: Table,
     proposals: tuple[Proposal, ...],
     config: DesignConfig,
-    size: SizeConfig,
+    splitting: Splitting,
     folder: Path,
 ) -> Iterator[Draft | Drop]:
     frame = pl.read_parquet(table.path)
-    split = split_rows(frame, proposals, config.split)
+    split = split_rows(frame, proposals, splitting)
     if isinstance(split, Drop):
         yield split
         return
     for proposal in proposals:
-        yield from _variants(raw, frame, proposal, split, config, size, folder)
+        yield from _variants(raw, frame, proposal, split, config, splitting.size, folder)
 
 
 def _variants(

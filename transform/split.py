@@ -55,8 +55,18 @@ class SplitConfig(Noun):
     """By time: where no cutoff holds out less than this, the table cannot be split by time."""
     attempts: int = Field(default=32, ge=1)
     """Seeded shuffles tried until every class has its rows on the held-out side."""
-    seed: int = 0
+
+
+class Splitting(Noun):
+    """Everything that decides a split but the data."""
+
+    config: SplitConfig = SplitConfig()
     size: SizeConfig = SizeConfig()
+    """What both sides must hold, where the table allows it."""
+    seed: int = 0
+
+
+_PLAIN = Splitting()
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
 
 
 def split_rows(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig | None = None
+    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
 ) -> Split | Drop:
     """Split the rows of one table for all its proposals.
 
@@ -104,13 +114,12 @@ def split_rows(
     group column, otherwise the table is dropped.
     """
     assert proposals, "a split needs a proposal"
-    config = config or SplitConfig()
     problem = _disagreement(proposals)
     if problem:
         return _drop(proposals, Reason.NO_PROPOSAL, problem)
     if _time_columns(proposals):
-        return _by_time(frame, proposals, config)
-    return _by_unit(frame, proposals, config)
+        return _by_time(frame, proposals, how)
+    return _by_unit(frame, proposals, how)
 
 
 def _disagreement(proposals: Sequence[Proposal]) -> str:
@@ -158,7 +167,7 @@ def _drop(
 
 
 def _by_time(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig
+    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
 ) -> Split | Drop:
     """Cut at the grid instant nearest to the wanted share of rows that leaves both sides enough."""
     (column,) = _time_columns(proposals)
@@ -167,27 +176,29 @@ def _by_time(
     grid = cells(when, axis.frequency) if axis and axis.resample else when
     counts = grid.drop_nulls().value_counts(name="n").sort(grid.name)
     before = np.concatenate([[0], counts["n"].to_numpy().cumsum()])
-    cut = _cut(before, proposals, config)
+    cut = _cut(before, proposals, how)
     if cut is None:
         detail = f"no instant of {column!r} leaves enough before and after it"
         return _drop(proposals, Reason.TOO_SMALL, detail, float(before[-1]))
     cutoff: datetime = counts[grid.name][cut]
-    return Split("time", cutoff, when >= cutoff, f"time {column} >= {cutoff.isoformat()}")
+    return Split(
+        "time", cutoff, when >= cutoff, f"time {column} >= {cutoff.isoformat()} seed {how.seed}"
+    )
 
 
 def _cut(
-    before: npt.NDArray[np.int64], proposals: Sequence[Proposal], config: SplitConfig
+    before: npt.NDArray[np.int64], proposals: Sequence[Proposal], how: Splitting
 ) -> int | None:
     """Index of the first held-out instant; `before[i]` counts the rows before instant `i`.
 
     Tabular tasks count rows, forecasts count instants. Where no cut serves both, rows win.
     """
-    size, n_rows, n_grid = config.size, int(before[-1]), len(before) - 1
+    size, n_rows, n_grid = how.size, int(before[-1]), len(before) - 1
     index, after = np.arange(n_grid), n_rows - before[:-1]
     tabular = (
         (before[:-1] >= size.min_train_rows)
         & (after >= size.min_val_rows)
-        & (after <= config.largest_share * n_rows)
+        & (after <= how.config.largest_share * n_rows)
     )
     forecasts = [proposal.time for proposal in proposals if proposal.time]
     # The first and the last cell of gathered events hold only a part.
@@ -202,7 +213,7 @@ def _cut(
     allowed = next((np.flatnonzero(fit) for fit in fits if fit.any()), None)
     if allowed is None:
         return None
-    share = config.held_out_share if others else 1 / (1 + size.history_factor)
+    share = how.config.held_out_share if others else 1 / (1 + size.history_factor)
     return int(allowed[np.abs(after[allowed] - share * n_rows).argmin()])
 
 
@@ -210,23 +221,23 @@ def _cut(
 
 
 def _by_unit(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], config: SplitConfig
+    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
 ) -> Split | Drop:
     """Hold out whole units: groups, or rows that are equal in the columns of a proposal."""
     group = proposals[0].group_column
-    quota = max(round(config.held_out_share * frame.height), config.size.min_val_rows)
-    if frame.height - quota < config.size.min_train_rows:
-        needed = config.size.min_train_rows + config.size.min_val_rows
+    quota = max(round(how.config.held_out_share * frame.height), how.size.min_val_rows)
+    if frame.height - quota < how.size.min_train_rows:
+        needed = how.size.min_train_rows + how.size.min_val_rows
         return _drop(proposals, Reason.TOO_SMALL, "too few rows", frame.height, needed)
     units = _units(frame, proposals, group)
     labels = [frame[name] for name in _class_targets(proposals)]
-    held_out = _best_draw(units, labels, quota, _seed(proposals[0], config), config)
+    held_out = _best_draw(units, labels, quota, _seed(proposals[0], how), how)
     found = int(held_out.sum())
-    if found < config.size.min_val_rows:
+    if found < how.size.min_val_rows:
         detail = "units that may not be split are so large that too few rows can be held out"
-        return _drop(proposals, Reason.TOO_SMALL, detail, found, config.size.min_val_rows)
+        return _drop(proposals, Reason.TOO_SMALL, detail, found, how.size.min_val_rows)
     kind: Literal["group", "random"] = "group" if group else "random"
-    description = f"{kind} {group} seed {config.seed}" if group else f"{kind} seed {config.seed}"
+    description = f"{kind} {group} seed {how.seed}" if group else f"{kind} seed {how.seed}"
     return Split(kind, None, pl.Series("held_out", held_out), description)
 
 
@@ -235,8 +246,8 @@ def _class_targets(proposals: Sequence[Proposal]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _seed(proposal: Proposal, config: SplitConfig) -> int:
-    text = f"split {proposal.dataset.key} {proposal.table} {config.seed}"
+def _seed(proposal: Proposal, how: Splitting) -> int:
+    text = f"split {proposal.dataset.key} {proposal.table} {how.seed}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
@@ -280,19 +291,19 @@ def _best_draw(
     labels: Sequence[pl.Series],
     quota: int,
     seed: int,
-    config: SplitConfig,
+    how: Splitting,
 ) -> npt.NDArray[np.bool_]:
     """The first of some seeded draws in which every class has its rows, else the best one."""
     codes = [
         label.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
         for label in labels
     ]
-    spare = min(quota // 10, len(units) - quota - config.size.min_train_rows)
+    spare = min(quota // 10, len(units) - quota - how.size.min_train_rows)
     best: tuple[int, npt.NDArray[np.bool_]] | None = None
-    for attempt in range(config.attempts if codes else 1):
+    for attempt in range(how.config.attempts if codes else 1):
         rng = np.random.default_rng([seed, attempt])
         drawn = _draw(units, codes[0] if codes else None, quota, spare, rng)
-        missing = sum(_short_classes(code, drawn, config.size.min_class_rows) for code in codes)
+        missing = sum(_short_classes(code, drawn, how.size.min_class_rows) for code in codes)
         if best is None or missing < best[0]:
             best = missing, drawn
         if best[0] == 0:

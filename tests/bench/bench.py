@@ -84,10 +84,7 @@ def compare(release: Path) -> None:
                     env=_one_thread(),
                     capture_output=True,
                 )
-        equal = sum(
-            _same(release, task["task_id"], folder)
-            for task, folder in zip(tasks, folders, strict=True)
-        )
+        equal = sum(_is_truth(release, folder) for folder in folders)
     ratio = fresh[0] / warm[0]
     print(f"{len(tasks)} instruction tasks, {equal} with equal predictions")
     print(f"warm workers      {len(tasks) / warm[0]:6.2f} tasks per CPU second")
@@ -137,11 +134,11 @@ def _solutions(release: Path) -> dict[str, str]:
     return {row["task_id"]: row["solution"] for row in rows}
 
 
-def _same(release: Path, task_id: str, folder: Path) -> bool:
+def _is_truth(release: Path, folder: Path) -> bool:
     """Both the worker's answer and the program's score 1 against the shipped truth."""
-    (answer,) = score.load_answers(release, [task_id])
-    results = [score.score(answer, folder / name) for name in ("prediction.csv", "warm.parquet")]
-    return all(result.score == 1.0 for result in results)
+    (answer,) = score.load_answers(release, [folder.name])
+    predictions = [folder / "prediction.csv", folder / "warm.parquet"]
+    return all(score.score(answer, prediction).score == 1.0 for prediction in predictions)
 
 
 def _run_warm(folders: list[str]) -> None:

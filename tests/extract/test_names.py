@@ -38,3 +38,7 @@ def test_tables() -> None:
     taken: set[str] = set()
     names = [table_name(text, taken) for text in ("a", "a", "../../etc/passwd", "", "\x00")]
     assert names == ["a", "a_2", ".. .. etc passwd", "table", "table_2"]
+
+
+def test_names_that_frames_take_for_patterns_are_changed() -> None:
+    assert column_names(["*", "^a.*$", "^a", "a$"]) == ["column *", "column ^a.*$", "^a", "a$"]

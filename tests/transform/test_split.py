@@ -16,9 +16,9 @@ from extract.dataset import DatasetRef
 from extract.drop import Drop
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
 from transform.size import SizeConfig
-from transform.split import Split, SplitConfig, cells, instants, split_rows
+from transform.split import Split, Splitting, cells, instants, split_rows
 
-SMALL = SplitConfig(size=SizeConfig(min_train_rows=20, min_val_rows=10))
+SMALL = Splitting(size=SizeConfig(min_train_rows=20, min_val_rows=10))
 ROOT = Path(__file__).parents[2]
 
 
@@ -203,7 +203,7 @@ def test_boolean_and_float_labels_are_strata() -> None:
 
 def test_seed_and_table_decide_the_draw() -> None:
     frame = table(1_000)
-    keys = {done(split_rows(frame, [proposal()], SplitConfig(seed=seed))).key for seed in range(3)}
+    keys = {done(split_rows(frame, [proposal()], Splitting(seed=seed))).key for seed in range(3)}
     assert len(keys) == 3
     assert done(split_rows(frame, [proposal()])).key in keys
 

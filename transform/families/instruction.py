@@ -8,6 +8,7 @@ really depends on is for validation to find out.
 
 import random
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -211,15 +212,21 @@ def _choose_cleaning(
 
 
 def _choose_preparing(sketch: Sketch, rng: random.Random) -> tuple[Step, ...]:
-    """One step of each kind that can act, each on the tables that those before it leave."""
+    """One step of each kind that can act, each on the tables that those before it leave.
+
+    Kinds of one stage come in random order, because the first may leave the others nothing to do.
+    """
+    kinds = [kind for kind in step_classes() if not issubclass(kind, CleaningStep)]
     chosen: list[Step] = []
-    for kind in step_classes():
-        if kind.stage == "join" or issubclass(kind, CleaningStep):
+    for stage, alternatives in groupby(kinds, key=lambda kind: kind.stage):
+        if stage == "join":
             continue
-        for step in kind.choose(sketch, rng)[:1]:
-            work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
-            chosen.append(step)
-            sketch = sketch.after(work, step)
+        same_stage = list(alternatives)
+        for kind in rng.sample(same_stage, len(same_stage)):
+            for step in kind.choose(sketch, rng)[:1]:
+                work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
+                chosen.append(step)
+                sketch = sketch.after(work, step)
     return tuple(chosen)
 
 

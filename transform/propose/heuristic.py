@@ -7,7 +7,7 @@ Not guaranteed: that a proposal makes sense to a person, or passes the gates.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -43,7 +43,7 @@ from transform.propose.time_axis import (
     time_columns,
     year_column,
 )
-from transform.split import SplitConfig, instants, split_rows
+from transform.split import Splitting, instants, split_rows
 
 _TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "time": "time"}
 _LEFT_OUT = 12
@@ -69,7 +69,6 @@ class HeuristicConfig(Noun):
     time_axis: TimeAxisConfig = TimeAxisConfig()
     series: SeriesConfig = SeriesConfig()
     targets: TargetsConfig = TargetsConfig()
-    split: SplitConfig = SplitConfig()
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ class _Bench:
 class HeuristicProposer:
     """Proposes by rules."""
 
-    config: HeuristicConfig
+    config: HeuristicConfig = field(default_factory=HeuristicConfig)
+    splitting: Splitting = field(default_factory=Splitting)
     name: ClassVar[str] = "heuristic-1"
 
     def propose(self, raw: RawDataset, profile: Profile) -> tuple[Proposal, ...] | Drop:
@@ -155,10 +155,10 @@ class HeuristicProposer:
         """What is known about a table, and what may be forecast in it."""
         config, frame = self.config, chosen.frame
         judged = judge(profile, config.roles)
-        panel = find_panel(frame, judged, config.time_axis, config.split.size)
+        panel = find_panel(frame, judged, config.time_axis, self.splitting.size)
         series: tuple[SeriesTarget, ...] = ()
         if isinstance(panel, Panel):
-            series = series_targets(frame, judged, panel, config.series, config.split.size)
+            series = series_targets(frame, judged, panel, config.series, self.splitting.size)
         time = panel.axis.column if isinstance(panel, Panel) and series else None
         if time is None:
             times = time_columns(frame, judged, config.time_axis.max_missing)
@@ -180,17 +180,17 @@ class HeuristicProposer:
             reasons=(),
             proposer=self.name,
         )
-        return not isinstance(split_rows(chosen.frame, [probe], self.config.split), Drop)
+        return not isinstance(split_rows(chosen.frame, [probe], self.splitting), Drop)
 
     def _served(
         self, frame: pl.DataFrame, proposals: list[Proposal], refused: list[str]
     ) -> tuple[tuple[Proposal, ...], list[str]]:
         """Proposals that have enough on both sides of the split that they themselves define."""
         while proposals:
-            split = split_rows(frame, proposals, self.config.split)
+            split = split_rows(frame, proposals, self.splitting)
             if isinstance(split, Drop):
                 return (), [*refused, split.detail.partition(": ")[2]]
-            short = [shortage(frame, p, split, self.config.split.size) for p in proposals]
+            short = [shortage(frame, p, split, self.splitting.size) for p in proposals]
             refused += [
                 f"{p.problem} of {', '.join(p.targets)}: {why}"
                 for p, why in zip(proposals, short, strict=True)

@@ -63,8 +63,6 @@ def judge(table: TableProfile, config: RoleConfig) -> dict[str, Judged]:
 
 
 def _role(column: ColumnProfile, n_rows: int, config: RoleConfig) -> tuple[Role, str]:
-    if is_pattern(column.name):
-        return "text", "its name means several columns to polars"
     if column.n_unique <= 1 or column.top_share >= config.constant_share:
         return "constant", "it is constant or nearly so"
     if column.missing_share > config.sparse_share:
@@ -78,11 +76,6 @@ def _role(column: ColumnProfile, n_rows: int, config: RoleConfig) -> tuple[Role,
     if _is_number_identifier(column, n_rows):
         return "identifier", "its values number the rows or name them"
     return "number", "it holds numbers"
-
-
-def is_pattern(name: str) -> bool:
-    """Whether polars takes a column name for a pattern, wherever a name is asked for."""
-    return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
 def _is_personal(column: ColumnProfile) -> bool:

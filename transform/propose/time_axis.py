@@ -19,7 +19,7 @@ from extract.noun import Noun
 from transform.profile import codes_of
 from transform.proposal import Frequency, TimeAxis
 from transform.propose.matrix import Ints
-from transform.propose.roles import Judged, is_pattern
+from transform.propose.roles import Judged
 from transform.propose.vocabulary import YEAR, mentions
 from transform.size import SizeConfig
 from transform.split import cells, instants
@@ -129,7 +129,7 @@ def _entity_columns(
     for name, found in judged.items():
         profile = found.column
         kind = profile.type in ("text", "boolean", "integer")
-        telling = found.role in ("category", "text", "number") and not is_pattern(name)
+        telling = found.role in ("category", "text", "number")
         complete = profile.missing_share <= 0.01
         few = 2 <= profile.n_unique <= min(config.max_entities, rows.height / 24)
         if kind and telling and complete and few and not is_calendar(rows[name], rows[column]):

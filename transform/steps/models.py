@@ -59,7 +59,7 @@ MODELS: dict[str, Model] = {
         problem="classification",
         arguments=(
             {"C": 0.5, "solver": "newton-cg", "tol": 1e-08, "max_iter": 1000},
-            {"C": 5.0, "solver": "newton-cg", "tol": 1e-08, "max_iter": 1000},
+            {"C": 0.1, "solver": "newton-cg", "tol": 1e-08, "max_iter": 1000},
             {
                 "C": 0.2,
                 "class_weight": "balanced",
@@ -197,7 +197,7 @@ MODELS: dict[str, Model] = {
         problem="classification",
         arguments=(
             {"C": 2.0, "tol": 1e-06},
-            {"C": 1.0, "kernel": "poly", "degree": 2, "coef0": 1.0, "tol": 1e-06},
+            {"C": 5.0, "gamma": 0.02, "tol": 1e-06},
         ),
         sibling="LinearSVC",
         scores="decision",

@@ -44,7 +44,6 @@ COLUMNS: list[tuple[str, str, list[Any]]] = [
     ("number", "views", (RNG.integers(0, 10**9, N)).tolist()),
     ("number", "price", RNG.normal(size=N).tolist()),
     ("time", "day", [date(2020, 1, 1) + timedelta(days=i) for i in range(N)]),
-    ("text", "^p.*$", [i % 3 for i in range(N)]),
 ]
 
 
