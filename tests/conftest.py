@@ -2,10 +2,26 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
+from extract.dataset import RawDataset
+from extract.limits import ReadConfig
+from extract.mirror import MirrorSource
+from extract.read import read_dataset
+from extract.store import Store
+from extract.workers import Workers
+from tests.building import Built, build
+from tests.small_mirror import write_small_mirror
+from transform.design import DesignConfig, design
+from transform.execute import execute
+from transform.size import SizeConfig
+from transform.task import Draft, Task
+
+# Their assertions explain themselves as those of tests do.
+pytest.register_assert_rewrite("tests.proofs")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -65,3 +81,47 @@ def mirror() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real datasets at {path}; OPENDARE_MIRROR names a directory of them")
     return path
+
+
+@pytest.fixture(scope="session")
+def small_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Invented datasets in Kaggle's layout; see `small_mirror.py`. Copy it before changing it."""
+    return write_small_mirror(tmp_path_factory.mktemp("mirror") / "datasets")
+
+
+@pytest.fixture(scope="session")
+def small_build(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The release of the small mirror, built once by `opendare build`; nobody writes into it."""
+    return build(small_mirror, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="session")
+def raws(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, RawDataset]:
+    """Three of the small datasets as extraction hands them over, by `owner/slug`."""
+    source, store = MirrorSource(small_mirror), Store(tmp_path_factory.mktemp("store"))
+    found = {}
+    with Workers(1) as workers:
+        for ref in source.refs():
+            if ref.key in ("ann/churn", "ann/rents", "bob/shops"):
+                found[ref.key] = read_dataset(source, ref, store, workers, ReadConfig())
+    return {key: raw for key, raw in found.items() if isinstance(raw, RawDataset)}
+
+
+@pytest.fixture(scope="session")
+def tasks(
+    raws: Mapping[str, RawDataset], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Task]:
+    """One proven task of each variant. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tasks")
+    made = [
+        draft
+        for raw in raws.values()
+        for draft in design(raw, DesignConfig(), SizeConfig(), 0, folder)
+        if isinstance(draft, Draft)
+    ]
+    return {draft.spec.instructions.variant: _task(draft) for draft in reversed(made)}
+
+
+def _task(draft: Draft) -> Task:
+    truth = draft.truth or execute(draft, draft.private / "truth.parquet")
+    return Task(spec=draft.spec, folder=draft.folder, truth=truth)

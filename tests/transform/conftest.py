@@ -34,9 +34,18 @@ _TYPES: dict[type[pl.DataType], ColumnType] = {
 @pytest.fixture
 def make_raw(tmp_path: Path) -> MakeRaw:
     """`make_raw(title="", **frames)`: a dataset with one stored table for each frame."""
+    return _maker(tmp_path)
 
+
+@pytest.fixture(scope="module")
+def make_module_raw(tmp_path_factory: pytest.TempPathFactory) -> MakeRaw:
+    """As `make_raw`, for what the tests of a module share."""
+    return _maker(tmp_path_factory.mktemp("raw"))
+
+
+def _maker(folder: Path) -> MakeRaw:
     def make(title: str = "A dataset", **frames: pl.DataFrame) -> RawDataset:
-        tables = tuple(_table(tmp_path, name, frame) for name, frame in frames.items())
+        tables = tuple(_table(folder, name, frame) for name, frame in frames.items())
         return RawDataset(
             ref=DatasetRef(owner="owner", slug="slug"),
             title=title,
