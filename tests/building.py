@@ -1,0 +1,72 @@
+"""Runs `opendare build` as a user does, in a process of its own, and looks at what it leaves."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MIRROR_CONFIG = ROOT / "configs" / "mirror.yaml"
+OPENDARE = Path(sys.executable).with_name("opendare")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build that ended."""
+
+    mirror: Path
+    out: Path
+    state: Path
+    code: int
+    printed: str
+    complained: str
+
+
+def arguments(mirror: Path, place: Path, *more: str) -> list[str]:
+    """Of `opendare`, to build from `mirror` into `place/release` with the state `place/state`."""
+    folders = ["--mirror", str(mirror), "--out", str(place / "release")]
+    return [
+        *("build", "--config", str(MIRROR_CONFIG), *folders),
+        *("--state", str(place / "state"), *more),
+    ]
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Little more than the path, so that nobody's settings shape a test."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, **(changes or {})}
+
+
+def build(
+    mirror: Path,
+    place: Path,
+    *more: str,
+    changes: Mapping[str, str] | None = None,
+    program: str | None = None,
+) -> Built:
+    """Run a build to its end; `program` stands in for the console script."""
+    command = [str(OPENDARE)] if program is None else [sys.executable, "-c", program]
+    done = subprocess.run(
+        [*command, *arguments(mirror, place, *more)],
+        cwd=place,
+        env=environment(changes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    return Built(
+        mirror, place / "release", place / "state", done.returncode, done.stdout, done.stderr
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder, by its path in it."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,100 @@
+"""The judge: order, first refusal, and what a gate that fails to answer becomes."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from extract.workers import WorkerDied, WorkerTimeout
+from transform.task import Task
+from validate.gate import Gate, Lab
+from validate.judge import judge
+from validate.verdict import Check, Verdict
+
+NO_LAB = cast(Lab, None)
+
+
+class Scripted(Gate):
+    """Answers, or raises, as its maker says."""
+
+    name: ClassVar[str] = "scripted"
+    order: ClassVar[int] = 1
+    title: str
+    outcome: Any = "valid"
+    variants: tuple[str, ...] = ()
+
+    def applies_to(self, task: Task) -> bool:
+        return not self.variants or task.spec.instructions.variant in self.variants
+
+    def check(self, task: Task, lab: Lab) -> Check:
+        assert lab is NO_LAB
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return Check(name=self.title, verdict=self.outcome)
+
+
+def tried(task: Task, *outcomes: Any) -> Verdict:
+    return judge(
+        task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)], NO_LAB
+    )
+
+
+@pytest.fixture(scope="module")
+def task(tasks: Mapping[str, Task]) -> Task:
+    return tasks["reg-mm"]
+
+
+def test_all_gates_in_order(task: Task) -> None:
+    verdict = tried(task, "valid", "valid", "valid")
+    assert [check.name for check in verdict.checks] == ["gate_0", "gate_1", "gate_2"]
+    assert verdict.task_id == task.spec.task_id
+    assert verdict.passed
+    assert verdict.refusal is None
+
+
+@pytest.mark.parametrize(
+    "outcome", ["invalid", "error", "timeout", ValueError("no"), TimeoutError()]
+)
+def test_nothing_runs_after_the_first_that_is_not_valid(task: Task, outcome: Any) -> None:
+    verdict = tried(task, "valid", outcome, AssertionError("never asked"))
+    assert len(verdict.checks) == 2
+    assert not verdict.passed
+    assert verdict.refusal == verdict.checks[1]
+
+
+@pytest.mark.parametrize(
+    ("raised", "outcome"),
+    [
+        (ValueError("unreadable"), "error"),
+        (AssertionError("our own mistake"), "error"),
+        (MemoryError(), "error"),
+        (WorkerDied("the worker ended"), "error"),
+        (TimeoutError("after 60 s"), "timeout"),
+        (WorkerTimeout("after 60 s"), "timeout"),
+    ],
+)
+def test_a_gate_that_raises_has_said_nothing(task: Task, raised: Exception, outcome: str) -> None:
+    (check,) = tried(task, raised).checks
+    assert (check.name, check.verdict) == ("scripted", outcome)
+    assert check.evidence == f"{type(raised).__name__}: {raised}"
+
+
+def test_evidence_of_an_error_is_bounded(task: Task) -> None:
+    (check,) = tried(task, ValueError("x" * 10_000)).checks
+    assert len(check.evidence) == 2000
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(3)])
+def test_who_stops_the_build_is_heard(task: Task, stop: BaseException) -> None:
+    with pytest.raises(type(stop)):
+        tried(task, stop)
+
+
+def test_a_gate_that_does_not_apply_is_not_asked(task: Task) -> None:
+    deaf = Scripted(title="deaf", outcome=ValueError("asked"), variants=("class-if",))
+    verdict = judge(task, [deaf, Scripted(title="last")], NO_LAB)
+    assert [check.name for check in verdict.checks] == ["last"]
+
+
+def test_no_gate_no_objection(task: Task) -> None:
+    assert judge(task, [], NO_LAB).checks == ()
