@@ -49,7 +49,7 @@ _HEARTBEAT_S = 1.0
 _starter = ThreadPoolExecutor(1, thread_name_prefix="worker-starter")
 
 
-class WorkerTimeout(Exception):
+class WorkerTimeout(TimeoutError):
     """A call took longer than its limit; its worker was killed and is replaced."""
 
 
