@@ -49,7 +49,11 @@ class InstructionConfig(Noun):
     missing_share: float = Field(default=0.06, ge=0, lt=0.5)
     """Cells emptied in a few features, half of them extreme values, so that imputing matters."""
     missing_columns: int = Field(default=4, ge=0)
-    """Features in which cells are emptied."""
+    """Features in which cells are emptied; never more than a third, other rules need columns."""
+    attempts: int = Field(default=3, ge=1)
+    """Draws of all steps until one set can act on the table."""
+    largest_share: float = Field(default=0.95, gt=0, le=1)
+    """Estimators that answer nearly always the same, in more than this share, are passed over."""
     noise: NoiseConfig = NoiseConfig()
 
 
@@ -87,20 +91,31 @@ def draft_instruction(
     refusal = shortage(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    rng = random.Random(derive_seed("instructions", task_id))
-    plan = _plan(rows, held_out, proposal, config, rng)
+    plan = _first_plan(rows, held_out, proposal, config, task_id)
     if isinstance(plan, Reason):
         return _refuse(plan, proposal, task_id, variant)
     # Cleaning took rows as well: duplicates, for example.
     refusal = shortage(Rows(plan.train, plan.val), proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    return lay_out(
-        raw, proposal, _layout(plan, rows, proposal, task_id, variant, config, rng), folder
-    )
+    layout = _layout(plan, rows, proposal, task_id, variant, config)
+    return lay_out(raw, proposal, layout, folder)
 
 
 # --- planning ---------------------------------------------------------------------------------
+
+
+def _first_plan(
+    rows: Rows, held_out: pl.DataFrame, proposal: Proposal, config: InstructionConfig, task_id: str
+) -> _Plan | Reason:
+    """The first of some draws that works, or why the last one does not."""
+    plan: _Plan | Reason = Reason.NO_STEPS
+    for attempt in range(config.attempts):
+        rng = random.Random(derive_seed("instructions", task_id, str(attempt)))
+        plan = _plan(rows, held_out, proposal, config, rng)
+        if isinstance(plan, _Plan):
+            break
+    return plan
 
 
 def _plan(
@@ -121,11 +136,17 @@ def _plan(
     if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
         return Reason.NO_DIRT
     for model in _models(proposal, rng)[: config.models_tried]:
-        preparing = _choose_preparing(replace(settled, model=model), rng)
+        preparing, answer = _choose_preparing(replace(settled, model=model), rng)
         steps = (*cleaning, *preparing)
-        if len(steps) >= config.min_steps and isinstance(steps[-1], FitPredict):
+        enough = len(steps) >= config.min_steps
+        if enough and answer is not None and _varies(answer, proposal, config):
             return _Plan(steps, settled.train, settled.val)
     return Reason.NO_STEPS
+
+
+def _varies(answer: pl.DataFrame, proposal: Proposal, config: InstructionConfig) -> bool:
+    commonest = [answer[name].value_counts()["count"].max() for name in proposal.targets]
+    return max(map(int, commonest)) <= config.largest_share * answer.height  # type: ignore[arg-type]
 
 
 def _models(proposal: Proposal, rng: random.Random) -> list[str]:
@@ -161,8 +182,8 @@ def _hide_cells(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Empty cells of a few features on both sides, so that missing values have to be dealt with."""
     features = [name for name in train.columns if name not in (ID_COLUMN, *targets)]
-    chosen = rng.sample(features, min(config.missing_columns, len(features)))
-    for name in chosen:
+    n = min(config.missing_columns, max(1, len(features) // 3))
+    for name in rng.sample(features, n):
         seed = rng.getrandbits(32)
         train, val = (_hide(side, name, config.missing_share, seed) for side in (train, val))
     return train, val
@@ -211,13 +232,17 @@ def _choose_cleaning(
     return tuple(sorted(chosen, key=lambda step: kinds.index(type(step)))), sketch
 
 
-def _choose_preparing(sketch: Sketch, rng: random.Random) -> tuple[Step, ...]:
+def _choose_preparing(
+    sketch: Sketch, rng: random.Random
+) -> tuple[tuple[Step, ...], pl.DataFrame | None]:
     """One step of each kind that can act, each on the tables that those before it leave.
 
     Kinds of one stage come in random order, because the first may leave the others nothing to do.
+    Also the answer on the clean tables, None when no estimator is stable on them.
     """
     kinds = [kind for kind in step_classes() if not issubclass(kind, CleaningStep)]
     chosen: list[Step] = []
+    answer = None
     for stage, alternatives in groupby(kinds, key=lambda kind: kind.stage):
         if stage == "join":
             continue
@@ -226,8 +251,8 @@ def _choose_preparing(sketch: Sketch, rng: random.Random) -> tuple[Step, ...]:
             for step in kind.choose(sketch, rng)[:1]:
                 work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
                 chosen.append(step)
-                sketch = sketch.after(work, step)
-    return tuple(chosen)
+                sketch, answer = sketch.after(work, step), work.answer
+    return tuple(chosen), answer
 
 
 def _settle(cleaning: tuple[CleaningStep, ...], sketch: Sketch) -> Sketch | None:
@@ -274,9 +299,9 @@ def _layout(
     task_id: str,
     variant: Variant,
     config: InstructionConfig,
-    rng: random.Random,
 ) -> Layout:
     targets = proposal.targets
+    rng = random.Random(derive_seed("dirt", task_id))
     soiled = soil(
         plan.train.drop(ID_COLUMN), plan.val.drop(ID_COLUMN), plan.cleaning, rng, config.noise
     )

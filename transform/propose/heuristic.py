@@ -219,8 +219,10 @@ class HeuristicProposer:
         order = _order(bench, matrix.rows.tolist())
         test = held_out(matrix, order, groups, key, config.signal)
         fixed = ahead | self._calendar(bench) | self._constant_in_series(bench)
-        series = frozenset(bench.panel.entities if isinstance(bench.panel, Panel) else ())
-        look = Look(matrix, bench.judged, test, _title(bench), fixed, series, config)
+        entities = frozenset(bench.panel.entities if isinstance(bench.panel, Panel) else ())
+        # The rows to forecast name their series, so a sibling must not ask for it.
+        fixed |= entities if forecast else frozenset()
+        look = Look(matrix, bench.judged, test, _title(bench), fixed, entities, config)
         plans = choose_plans(look, forecast)
         found = [self._prediction(bench, (plan,), plan.features) for plan in plans]
         several = plan_several(look, plans) if self.config.several_targets else ()
