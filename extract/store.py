@@ -11,13 +11,17 @@ files which a result names are still there; delete the folder as a whole or not 
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import TypeVar
 
 import pydantic_core
+from packaging.requirements import Requirement
 from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
@@ -81,17 +85,25 @@ def sha256_of(path: Path) -> str:
 
 
 def code_fingerprint(*packages: str) -> str:
-    """SHA-256 (hex) over names and sources of the Python files of these rooms.
+    """SHA-256 (hex) over the Python files of these rooms and the libraries they stand on.
 
-    Part of a stage key, so that changed code never meets results of the old.
+    Part of a stage key, so that changed code or another library never meets results of the old.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((sys.version_info, _libraries())).encode())
     for package in sorted(packages):
         folder = _ROOMS / package
         assert folder.is_dir(), f"no room {package}"
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(_ROOMS).as_posix()} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _libraries() -> list[tuple[str, str]]:
+    """Names and versions of what the project declares, as installed."""
+    declared = [Requirement(line) for line in requires("opendare") or ()]
+    names = sorted({need.name for need in declared if need.marker is None})
+    return [(name, version(name)) for name in names]
 
 
 @contextmanager

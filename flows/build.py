@@ -40,8 +40,6 @@ from transform.task import Draft, Task
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
 _Item = TypeVar("_Item", Draft, Task)
-# Threads only wait: the work is done by worker processes.
-_THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
 @dataclass
@@ -66,7 +64,7 @@ class Walk:
 def build(settings: Settings) -> int:
     """Build a release and print what came of it; returns the exit code of `opendare build`."""
     try:
-        walk = build_split(settings)
+        walk = build_split.with_options(task_runner=_threads(settings))(settings)
     except PublishError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
@@ -79,7 +77,7 @@ def build(settings: Settings) -> int:
     return EXIT_DONE
 
 
-@flow(name="build-split", task_runner=_THREADS, validate_parameters=False)
+@flow(name="build-split", validate_parameters=False)
 def build_split(settings: Settings) -> Walk:
     """Walk all datasets of the source through the rooms."""
     walk, store = Walk(), Store(settings.state)
@@ -92,7 +90,7 @@ def build_split(settings: Settings) -> Walk:
         walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
     with Workers(processes) as workers:
         walk.drafts = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
-    with Laboratory(settings.workers.lab) as lab:
+    with Laboratory(settings.workers.lab, processes) as lab:
         drafts = _by_source(walk.drafts)
         walk.tasks = _each(walk, "execute", execute_drafts, drafts, store, lab, settings)
         tasks = _by_source(walk.tasks)
@@ -100,6 +98,12 @@ def build_split(settings: Settings) -> Walk:
     if not walk.owed:
         _publish(walk, settings)
     return walk
+
+
+def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:
+    """Threads hand work to processes and wait; a few more than processes keep those busy."""
+    runner: Any = ThreadPoolTaskRunner(max_workers=settings.workers.processes + 2)
+    return cast(TaskRunner[PrefectFuture[Any]], runner)
 
 
 def _publish(walk: Walk, settings: Settings) -> None:

@@ -6,11 +6,14 @@ third that has never loaded the code that computed truth. Scratch files live as 
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from pydantic import Field
+
 from extract.noun import Noun
-from extract.workers import Workers, run_patiently
+from extract.workers import PATIENCE, WorkerDied, Workers, WorkerTimeout, run_patiently
 from transform.execute import execute
 from transform.task import Draft, Task, Truth
 from transform.warm import PRELOAD, run_program
@@ -19,20 +22,23 @@ from transform.warm import PRELOAD, run_program
 class LabConfig(Noun):
     """Limits of one run of a task."""
 
-    timeout_s: float = 60
+    timeout_s: float = Field(default=60, gt=0)
     """For one execution; a run that exceeds it is tried again alone with four times as much."""
-    memory_mb: int = 2000
+    memory_mb: int = Field(default=2000, ge=500)
+    """For one worker, and for one program."""
 
 
 class Laboratory:
-    """Three long-lived processes and a scratch folder, used as a context manager."""
+    """Three kinds of long-lived processes and a scratch folder, used as a context manager."""
 
-    def __init__(self, config: LabConfig) -> None:
-        """Prepare; the processes start with their first call."""
+    def __init__(self, config: LabConfig, processes: int = 1) -> None:
+        """Prepare for `processes` tasks side by side; workers start with their first call."""
         self._config = config
-        self._reference = Workers(1, memory_mb=config.memory_mb)
-        self._second = Workers(1, memory_mb=config.memory_mb)
-        self._programs = Workers(1, preload=PRELOAD)
+        # A task uses one kind at a time, so half as many of each keep all cores busy.
+        n = max(1, processes // 2)
+        self._reference = Workers(n, memory_mb=config.memory_mb)
+        self._second = Workers(n, memory_mb=config.memory_mb)
+        self._programs = Workers(n, preload=PRELOAD)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -63,16 +69,16 @@ class Laboratory:
 
     def run_program(self, task: Task, program: str) -> Path:
         """See `validate.gate.Lab`."""
-        limits = (self._config.timeout_s, self._config.memory_mb)
+        try:
+            return self._run_program(self._programs.run, task, program, self._config.timeout_s)
+        except (TimeoutError, WorkerDied, WorkerTimeout):
+            patience_s = PATIENCE * self._config.timeout_s
+            return self._run_program(self._programs.run_alone, task, program, patience_s)
+
+    def _run_program(
+        self, run: Callable[..., Path], task: Task, program: str, timeout_s: float
+    ) -> Path:
         folder = self._scratch / task.spec.task_id
+        limits = (timeout_s, self._config.memory_mb)
         # The child has its own limit; the worker's is only for a worker that hangs itself.
-        patience_s = 2 * self._config.timeout_s
-        return run_patiently(
-            self._programs,
-            run_program,
-            program,
-            task.public,
-            folder,
-            *limits,
-            timeout_s=patience_s,
-        )
+        return run(run_program, program, task.public, folder, *limits, timeout_s=2 * timeout_s)

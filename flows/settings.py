@@ -47,7 +47,7 @@ from validate.registry import gate_classes
 
 _PREFIX = "OPENDARE_"
 _NESTING = "__"
-_LONGEST_VALUE = 80
+_LONGEST_VALUE = 200
 
 
 class ConfigurationError(Exception):
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     out: Path = Path("build/release")
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)
-    """Every random choice is derived from this and a stable key."""
+    """Every random choice of splits and tasks is derived from this and a stable key."""
     read: ReadConfig = ReadConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)

@@ -1,9 +1,10 @@
 """The stages of a build for one dataset: asks the memory first, then the room.
 
 Each function takes what the stage before handed over and returns nouns and drops. Complete results
-are remembered under the hash of everything they depend on, the code included; results that owe
-work are not, so the next run tries them again. An exception from a room is a fault of ours that one
-dataset has brought out: it becomes a `Drop` with the error, and the other datasets go on.
+are remembered under the hash of everything they depend on, code and libraries included; results
+that owe work or hold a fault are not, so the next run tries them again. An exception from a room
+is a fault of ours that one dataset has brought out: it becomes a `Drop` with the error, and the
+other datasets go on. An `OSError` says that this machine is broken, not the data: it is owed.
 """
 
 import hashlib
@@ -89,7 +90,7 @@ def validate_tasks(
     tasks: tuple[Task, ...], store: Store, lab: Laboratory, settings: Settings
 ) -> tuple[Released | Drop, ...]:
     """The tasks of one dataset that passed every gate, and why the others did not."""
-    key = _key(("extract", "transform", "validate"), *tasks, settings.gates)
+    key = _key(("extract", "transform", "validate", "publish"), *tasks, settings.gates)
 
     def compute() -> tuple[Released | Drop, ...]:
         verdicts = ((task, judge(task, settings.gate_models(), lab)) for task in tasks)
@@ -151,9 +152,13 @@ def _remembered(
         return known
     room: Room = "validate" if stage == "validate" else "transform"
     result = _guarded(source, room, compute)
-    if not any(isinstance(item, Drop) and item.transient for item in result):
+    if not any(isinstance(item, Drop) and _may_change(item) for item in result):
         store.save(stage, key, result)
     return result
+
+
+def _may_change(drop: Drop) -> bool:
+    return drop.transient or drop.reason == Reason.CRASHED
 
 
 def _guarded(
@@ -166,7 +171,8 @@ def _guarded(
     except WorkerDied as error:
         return (_fault(source, room, Reason.WORKER_DIED, error, transient=True),)
     except Exception as error:
-        return (_fault(source, room, Reason.CRASHED, error, transient=False),)
+        transient = isinstance(error, OSError)
+        return (_fault(source, room, Reason.CRASHED, error, transient=transient),)
 
 
 def _fault(source: str, room: Room, reason: Reason, error: Exception, *, transient: bool) -> Drop:

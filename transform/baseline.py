@@ -35,7 +35,7 @@ def season_length(frequency: Frequency, instants: pl.Series) -> int:
     """Observed values in a season; for daily data the number of weekdays that occur."""
     if frequency != "1d":
         return _SEASONS[frequency]
-    shares = instants.dt.weekday().value_counts(normalize=True)["proportion"]
+    shares = instants.dt.weekday().value_counts(normalize=True, name=" share")[" share"]
     return max(1, int((shares > _OPEN_SHARE).sum()))
 
 

@@ -12,23 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from pydantic import Field
 
 from extract.noun import Noun
 from transform.steps.step import CellRule, CleaningStep, RowRule
 from transform.task import ID_COLUMN
 
-_ORIGIN = "origin"
-"""Scratch column: the clean row that an inserted row was copied from."""
+_ORIGIN, _INSERTED = " origin", " inserted"
+"""Scratch columns: the clean row that a row was copied from, and whether it was put in. Shipped
+names never begin with a space."""
 
 
 class NoiseConfig(Noun):
     """How much dirt."""
 
-    share: float = 0.2
+    share: float = Field(default=0.2, gt=0, lt=1)
     """Dirty rows as a share of the training rows (the peer's share)."""
-    min_kinds: int = 3
+    min_kinds: int = Field(default=3, ge=1)
     """Kinds of dirt that a task must have."""
-    min_rows_per_rule: int = 6
+    min_rows_per_rule: int = Field(default=6, ge=2)
     """Dirty rows of the least rule: both ends of a range are then tested three times."""
 
 
@@ -54,8 +56,8 @@ def soil(
     rows = _insert(numbered, [r for r in rules if isinstance(r, RowRule)], rng, per_rule)
     ids = rng.sample(range(rows.height + val.height), rows.height + val.height)
     rows = _lowest_to_originals(rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height])))
-    originals = rows.filter(pl.col("inserted").not_()).drop("inserted", _ORIGIN).sort(ID_COLUMN)
-    dirty = rows.drop("inserted", _ORIGIN).sort(ID_COLUMN)
+    originals = rows.filter(pl.col(_INSERTED).not_()).drop(_INSERTED, _ORIGIN).sort(ID_COLUMN)
+    dirty = rows.drop(_INSERTED, _ORIGIN).sort(ID_COLUMN)
     for rule in rules:
         if isinstance(rule, CellRule):
             dirty = rule.dirty_cells(dirty, rng, per_rule)
@@ -69,16 +71,16 @@ def _insert(
 ) -> pl.DataFrame:
     """Clean rows followed by the rows that each rule must remove."""
     marked = clean.with_columns(pl.col(ID_COLUMN).alias(_ORIGIN))
-    blocks = [marked.with_columns(pl.lit(False).alias("inserted"))]
+    blocks = [marked.with_columns(pl.lit(False).alias(_INSERTED))]
     for rule in rules:
         rows = rule.dirty_rows(marked, rng, n)
-        blocks.append(rows.with_columns(pl.lit(True).alias("inserted")).select(blocks[0].columns))
+        blocks.append(rows.with_columns(pl.lit(True).alias(_INSERTED)).select(blocks[0].columns))
     return pl.concat(blocks)
 
 
 def _lowest_to_originals(rows: pl.DataFrame) -> pl.DataFrame:
     """Among a clean row and its exact copies, give the lowest id to the clean row."""
-    content = [name for name in rows.columns if name not in (ID_COLUMN, "inserted")]
+    content = [name for name in rows.columns if name not in (ID_COLUMN, _INSERTED)]
     lowest_first = pl.col(ID_COLUMN).sort().over(content, mapping_strategy="group_to_rows")
-    ordered = rows.sort("inserted", maintain_order=True)
+    ordered = rows.sort(_INSERTED, maintain_order=True)
     return ordered.with_columns(lowest_first)

@@ -109,7 +109,9 @@ def without_rare_classes(rows: Rows, targets: Sequence[str], least: int) -> Rows
 
 
 def _rare(rows: Rows, target: str, least: int) -> list[int] | list[str]:
-    train, val = (dict(side[target].value_counts().iter_rows()) for side in (rows.train, rows.val))
+    train, val = (
+        dict(side[target].value_counts(name=" n").iter_rows()) for side in (rows.train, rows.val)
+    )
     labels = sorted({*train, *val})
     return [label for label in labels if min(train.get(label, 0), val.get(label, 0)) < least]
 

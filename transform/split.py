@@ -174,8 +174,8 @@ def _by_time(
     axis = next((proposal.time for proposal in proposals if proposal.time), None)
     when = instants(frame[column])
     grid = cells(when, axis.frequency) if axis and axis.resample else when
-    counts = grid.drop_nulls().value_counts(name="n").sort(grid.name)
-    before = np.concatenate([[0], counts["n"].to_numpy().cumsum()])
+    counts = grid.drop_nulls().value_counts(name=" n").sort(grid.name)
+    before = np.concatenate([[0], counts[" n"].to_numpy().cumsum()])
     cut = _cut(before, proposals, how)
     if cut is None:
         detail = f"no instant of {column!r} leaves enough before and after it"

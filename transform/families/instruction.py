@@ -145,7 +145,7 @@ def _plan(
 
 
 def _varies(answer: pl.DataFrame, proposal: Proposal, config: InstructionConfig) -> bool:
-    commonest = [answer[name].value_counts()["count"].max() for name in proposal.targets]
+    commonest = [answer[name].value_counts(name=" n")[" n"].max() for name in proposal.targets]
     return max(map(int, commonest)) <= config.largest_share * answer.height  # type: ignore[arg-type]
 
 

@@ -28,9 +28,9 @@ def _few_rows(sided: pl.DataFrame, proposal: Proposal, size: SizeConfig) -> str 
     if proposal.problem == "classification":
         for target in proposal.targets:
             counts = rows.group_by(target).agg(
-                pl.col(_SIDE).sum().alias("held"), (~pl.col(_SIDE)).sum().alias("kept")
+                pl.col(_SIDE).sum().alias(" held"), (~pl.col(_SIDE)).sum().alias(" kept")
             )
-            enough = counts.filter(pl.min_horizontal("held", "kept") >= size.min_class_rows)
+            enough = counts.filter(pl.min_horizontal(" held", " kept") >= size.min_class_rows)
             if enough.height < 2:
                 return f"{enough.height} classes of `{target}` have rows enough on both sides"
             rows = rows.join(enough, on=target, how="semi")

@@ -43,7 +43,7 @@ class TargetsConfig(Noun):
     min_features: int = Field(default=2, ge=1)
     max_features: int = Field(default=30, ge=2)
     """Of more, those that a forest weighs most."""
-    min_skill: float = 0.1
+    min_skill: float = Field(default=0.1, ge=0, lt=1)
     """Skill of the forest below which there is too little to learn."""
     max_score: float = Field(default=0.97, gt=0, le=1)
     """Score of the forest above which something gives the target away."""

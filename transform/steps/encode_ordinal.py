@@ -55,7 +55,7 @@ class EncodeOrdinal(Step):
             return values.unique(maintain_order=True).to_list()
         if self.order == "text":
             return sorted(values.unique().to_list())
-        counts = values.value_counts(name="count").rows()
+        counts = values.value_counts(name=" n").rows()
         return [text for text, count in sorted(counts, key=lambda row: (-row[1], row[0]))]
 
     def write(self) -> tuple[str, ...]:

@@ -234,7 +234,7 @@ def _is_fit(sketch: Sketch) -> bool:
 
 def _has_classes(sketch: Sketch) -> bool:
     """Two classes at least, and two rows of each: some estimators need them."""
-    counts = [sketch.train[target].value_counts(name="n")["n"] for target in sketch.targets]
+    counts = [sketch.train[target].value_counts(name=" n")[" n"] for target in sketch.targets]
     return all(len(count) > 1 and min(count.to_list()) > 1 for count in counts)
 
 

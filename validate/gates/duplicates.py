@@ -16,9 +16,6 @@ class Duplicates(Gate):
     name: ClassVar[str] = "duplicates"
     order: ClassVar[int] = 30
 
-    limit: int = 0
-    """Rows of val that may be in train."""
-
     def applies_to(self, task: Task) -> bool:
         """Only held-out truth can be looked up; the answer of instructions is no source value."""
         return not task.spec.instructions.steps
@@ -30,5 +27,5 @@ class Duplicates(Gate):
         shared = [name for name in solved.columns if name in train.columns and name != ID_COLUMN]
         known = train.select(shared).unique().cast(solved.select(shared).schema)
         found = solved.join(known, on=shared, how="semi", nulls_equal=True).height
-        result = self.passed if found <= self.limit else self.refused
-        return result(found, self.limit, f"{found} of {solved.height} val rows are in train")
+        result = self.refused if found else self.passed
+        return result(found, 0, f"{found} of {solved.height} val rows are in train")

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import polars as pl
+from pydantic import Field
 
 from transform.task import Task
 from validate.gate import Gate, Lab
@@ -15,7 +16,7 @@ class NotConstant(Gate):
     name: ClassVar[str] = "not_constant"
     order: ClassVar[int] = 50
 
-    largest_share: float = 0.99
+    largest_share: float = Field(default=0.99, gt=0, le=1)
     """Share of the rows that one predicted value may have."""
 
     def applies_to(self, task: Task) -> bool:
@@ -33,5 +34,5 @@ class NotConstant(Gate):
 
 
 def _largest_share(values: pl.Series) -> float:
-    counts = values.value_counts()["count"]
+    counts = values.value_counts(name=" n")[" n"]
     return int(counts.max()) / len(values)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from transform.task import Task
 from validate.controls import answer_of
@@ -17,7 +18,7 @@ class Reproducible(Gate):
     name: ClassVar[str] = "reproducible"
     order: ClassVar[int] = 60
 
-    share_of_tolerance: float = 0.1
+    share_of_tolerance: float = Field(default=0.1, gt=0, le=1)
     """Part of the shipped tolerance that re-runs may use up."""
 
     def applies_to(self, task: Task) -> bool:

@@ -30,7 +30,7 @@ class Size(Gate):
         else:
             counts = self._rows(train, val)
         if told.variant == "class-mm":
-            rarest = int(truth[told.targets[0]].value_counts()["count"].min())  # type: ignore[arg-type]
+            rarest = int(truth[told.targets[0]].value_counts(name=" n")[" n"].min())  # type: ignore[arg-type]
             counts["val rows of the rarest class"] = (rarest, self.limits.min_class_rows)
         if truth[ID_COLUMN].to_list() != val[ID_COLUMN].to_list():
             return self.refused(evidence="the ids of truth and val differ")
@@ -67,6 +67,6 @@ def _shortest_history(grid: Grid, train: pl.DataFrame, val: pl.DataFrame) -> int
     if not grid.entities:
         return train[grid.column].n_unique()
     scored = val.select(grid.entities).unique()
-    history = train.group_by(grid.entities).agg(instants.alias("n"))
+    history = train.group_by(grid.entities).agg(instants.alias(" n"))
     joined = scored.join(history, on=list(grid.entities), how="left", nulls_equal=True)
-    return int(joined["n"].fill_null(0).min())  # type: ignore[arg-type]
+    return int(joined[" n"].fill_null(0).min())  # type: ignore[arg-type]
