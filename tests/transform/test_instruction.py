@@ -20,7 +20,7 @@ from transform.execute import cleaned, execute, load_tables
 from transform.noise import NoiseConfig
 from transform.program import write_program
 from transform.render import shipped
-from transform.rows import divide
+from transform.rows import divide, without_repeats
 from transform.size import SizeConfig
 from transform.split import Split
 from transform.steps import registry
@@ -132,6 +132,25 @@ def test_no_training_row_is_a_held_out_row(make_task: MakeTask, shape: str) -> N
     for table in (train, pl.read_parquet(task.private / "clean.parquet")):
         known = _as_text(shipped(table).select(held_out.columns))
         assert _as_text(held_out).join(known, on=held_out.columns, nulls_equal=True).is_empty()
+
+
+def test_an_emptied_cell_does_not_make_a_held_out_row(make_case: Any, tmp_path: Path) -> None:
+    """Every row is held out too, with another feature missing by turns."""
+    case = make_case("categories")
+    features = [feature.name for feature in case.proposal.features]
+    turn = pl.int_range(700) % len(features)
+    twins = case.frame.with_columns(
+        pl.when(turn != place).then(pl.col(name)).alias(name) for place, name in enumerate(features)
+    )
+    sides = pl.Series([i >= 700 for i in range(1400)])
+    split = Split("random", None, sides, "by hand")
+    doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
+    draft = doubled.draft(tmp_path, missing_columns=len(features))
+    assert isinstance(draft, Draft)
+    held_out = shipped(without_repeats(divide(doubled.frame, case.proposal, split)).val)
+    clean = _as_text(shipped(pl.read_parquet(draft.private / "clean.parquet").drop("row_id")))
+    assert clean.join(_as_text(held_out), on=held_out.columns, nulls_equal=True).is_empty()
+    assert any(clean[name].null_count() for name in features)
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
