@@ -5,7 +5,7 @@ Read off the clean training table and the answer, the same way for executed and 
 
 import polars as pl
 
-from transform.task import Grading, Instructions
+from transform.task import RTOL, Grading, Instructions
 
 ATOL_SHARE = 1e-8
 """Absolute tolerance as a share of the spread: of the target in train, of a score in truth."""
@@ -13,6 +13,7 @@ ATOL_SHARE = 1e-8
 
 def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
     """The grading of a task; `train` without dirt, `answer` with the id and the answer columns."""
+    rtol = RTOL if told.rtol is None else told.rtol
     if told.problem == "classification":
         labels = [answer[name] for name in told.targets]
         known = {str(label) for name in told.targets for label in train[name].unique()}
@@ -22,12 +23,14 @@ def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) ->
             scores=told.scores,
             label_type="integer" if all(s.dtype.is_integer() for s in labels) else "text",
             classes=tuple(sorted(known)),
+            rtol=rtol,
             atol={name: _atol(answer[name]) for name in told.scores},
             n_rows=answer.height,
         )
     return Grading(
         metric=told.metric,
         targets=told.targets,
+        rtol=rtol,
         atol={name: _atol(train[name]) for name in told.targets},
         n_rows=answer.height,
     )

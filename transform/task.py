@@ -9,7 +9,7 @@ resolves them. Folders are machine-local and never hashed.
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -22,6 +22,8 @@ Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
 CellType = Literal["integer", "number", "text", "time"]
 
+RTOL = 1e-5
+"""Relative tolerance of numbers that must equal the reference."""
 ID_COLUMN = "row_id"
 PREDICTION_FILE = "prediction.csv"
 
@@ -65,6 +67,10 @@ class Grid(Noun):
     """Covariates that the future rows carry; empty for `ts-cf`."""
 
 
+def _rtol_of(fields: dict[str, Any]) -> float | None:
+    return RTOL if fields.get("metric") in ("exact", "allclose") else None
+
+
 class Instructions(Noun):
     """All that the prose says: `wording.say` writes it and `wording.read` gives it back equal."""
 
@@ -77,6 +83,8 @@ class Instructions(Noun):
     scores: tuple[str, ...] = ()
     """Score columns of the answer, `class-if` only: `score_<class>` in the model's class order."""
     metric: Metric
+    rtol: float | None = Field(default_factory=_rtol_of)
+    """Relative tolerance of the grader; None where skill rather than equality is graded."""
     grid: Grid | None = None
     steps: tuple[StepSpec, ...] = ()
 
@@ -131,7 +139,7 @@ class Grading(Noun):
     """Type of the labels in truth; None where the target is a number to be predicted."""
     classes: tuple[str, ...] = ()
     """Labels that occur in train, as text, sorted."""
-    rtol: float = 1e-5
+    rtol: float = RTOL
     atol: dict[str, float] = Field(default_factory=dict)
     """Absolute tolerance for each numeric answer column."""
     n_rows: int

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
+from transform.grading import ATOL_SHARE
 from transform.steps import registry
 from transform.steps.phrase import Phrase
 from transform.task import (
@@ -37,14 +38,21 @@ _OPENINGS: dict[Variant, str] = {
     "is yours.",
 }
 _PROBLEMS = {"class": "classification", "reg": "regression", "ts": "forecasting"}
-_METRICS: dict[Metric, str] = {
-    "exact": "Grading: 1 if every label equals the reference and every score column agrees with it "
-    "to a relative tolerance of 1e-5, else 0.",
-    "allclose": "Grading: 1 if every number agrees with the reference to a relative tolerance of "
-    "1e-5, else 0.",
-    "macro_f1": "Grading: macro-averaged F1 against the true labels.",
-    "clipped_r2": "Grading: R² against the true values, clipped to [0, 1], averaged over the "
-    "target columns.",
+_METRICS: dict[Metric, Phrase] = {
+    "exact": Phrase(
+        "Grading: 1 if every label equals the reference and every score column agrees with it to a "
+        "relative tolerance of {rtol:number} plus an absolute one of {atol:number} standard "
+        "deviations of that column in the reference, else 0."
+    ),
+    "allclose": Phrase(
+        "Grading: 1 if every number agrees with the reference to a relative tolerance of "
+        "{rtol:number} plus an absolute one of {atol:number} standard deviations of the target in "
+        "the clean training table, else 0."
+    ),
+    "macro_f1": Phrase("Grading: macro-averaged F1 against the true labels."),
+    "clipped_r2": Phrase(
+        "Grading: R² against the true values, clipped to [0, 1], averaged over the target columns."
+    ),
 }
 _FREQUENCIES = {
     "1min": "every minute",
@@ -117,7 +125,7 @@ def _lines(told: Instructions) -> Iterator[str]:
             yield f"{number}. {registry.resolve(step).say()}"
     answer = (ID_COLUMN, *told.answer_columns)
     yield _ANSWER.say({"file": PREDICTION_FILE, "columns": answer})
-    yield _METRICS[told.metric]
+    yield _METRICS[told.metric].say({"rtol": told.rtol, "atol": ATOL_SHARE})
 
 
 def _say_files(data: DataFiles) -> str:
@@ -171,11 +179,15 @@ def _read_line(line: str, found: dict[str, Any]) -> None:
         return
     if line in (_MISSING, _STEPS):
         return
-    for key, sentences in (("variant", _OPENINGS), ("metric", _METRICS)):
-        for value, sentence in sentences.items():
-            if line == sentence:
-                found[key] = value
-                return
+    for variant, opening in _OPENINGS.items():
+        if line == opening:
+            found["variant"] = variant
+            return
+    for metric, grading in _METRICS.items():
+        tolerances = grading.read(line)
+        if tolerances is not None:
+            found["metric"], found["rtol"] = metric, tolerances.get("rtol")
+            return
     for key, phrase in _CLAUSES:
         parameters = phrase.read(line)
         if parameters is not None:
@@ -209,6 +221,7 @@ def _assemble(found: dict[str, Any]) -> Instructions:
         targets=targets,
         scores=answer[1 + len(targets) :],
         metric=found["metric"],
+        rtol=found["rtol"],
         grid=_read_grid(found),
         steps=tuple(found["steps"]),
     )

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from transform.grading import grading_of
-from transform.task import ColumnSpec, DataFiles, Instructions
+from transform.task import RTOL, ColumnSpec, DataFiles, Instructions
+from validate.score import Rules
 
 
 def told(problem: str, targets: tuple[str, ...], scores: tuple[str, ...] = ()) -> Instructions:
@@ -37,6 +38,16 @@ def test_numbers_get_a_tolerance_from_the_spread_of_train() -> None:
     assert (grading.rtol, grading.n_rows, grading.metric) == (1e-5, 3, "allclose")
     assert grading.label_type is None
     assert grading.classes == ()
+
+
+def test_the_tolerance_that_is_told_is_the_one_that_ships() -> None:
+    loose = told("regression", ("y",)).model_copy(update={"rtol": 0.25})
+    assert grading_of(loose, frame(y=[0.0, 1.0]), frame(y=[5.0])).rtol == 0.25
+
+
+def test_the_grader_alone_has_the_same_tolerance() -> None:
+    rules = Rules.parse('{"metric": "allclose", "id_column": "row_id", "targets": ["y"]}')
+    assert rules.rtol == Rules("allclose", "row_id", ("y",)).rtol == RTOL
 
 
 def test_scores_get_a_tolerance_from_their_own_spread() -> None:

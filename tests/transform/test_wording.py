@@ -89,6 +89,14 @@ def test_every_grid(
     assert "one series" in text
 
 
+def test_the_tolerance_is_read_as_it_is_said() -> None:
+    loose = told(variant="reg-if", rtol=0.25)
+    assert "relative tolerance of 0.25" in wording.say(loose)
+    assert wording.read(wording.say(loose)) == loose != told(variant="reg-if")
+    with pytest.raises(ValueError, match="expected the line"):
+        wording.read(wording.say(loose).replace("1e-08", "1e-07"))
+
+
 def test_names_are_quoted_verbatim() -> None:
     columns = tuple(ColumnSpec(name=n, type="text") for n in ("a, b", 'say "hi"', "it's (text)"))
     text = wording.say(told(columns=columns, targets=("it's (text)",)))
