@@ -1,0 +1,110 @@
+"""The laboratory: other processes reach the same truth, and what hangs costs its own call only."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from extract.workers import WorkerTimeout
+from flows.lab import LabConfig, Laboratory
+from transform.task import Draft, Task
+from transform.warm import ProgramFailed
+from validate.gates.literal_solver import LiteralSolver
+from validate.judge import judge
+
+pytestmark = pytest.mark.slow
+INSTRUCTED = ["class-if", "reg-if"]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig(timeout_s=20)) as lab:
+        yield lab
+
+
+def draft_of(task: Task) -> Draft:
+    return Draft(spec=task.spec, folder=task.folder, truth=None)
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_two_processes_write_the_same_bytes(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path, variant: str
+) -> None:
+    task = tasks[variant]
+    truth = lab.execute(draft_of(task), tmp_path / "truth.parquet")
+    again = lab.execute_again(task)
+    assert truth.sha256 == task.truth.sha256
+    assert truth.program == task.truth.program
+    assert again.read_bytes() == truth.path.read_bytes() == task.truth.path.read_bytes()
+    assert again != truth.path
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_the_program_reaches_truth_from_public_files(
+    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+) -> None:
+    task = tasks[variant]
+    prediction = lab.run_program(task, task.truth.program or "")
+    assert prediction.name == "prediction.csv"
+    found, truth = pl.read_csv(prediction), pl.read_parquet(task.truth.path)
+    assert found.select(truth.columns)["row_id"].equals(truth["row_id"])
+    beside = {path.name for path in prediction.parent.iterdir()}
+    assert beside == {file.name for file in task.spec.files} | {"prediction.csv"}
+
+
+def test_a_program_that_fails_or_hangs_costs_itself(tasks: Mapping[str, Task]) -> None:
+    task = tasks["reg-if"]
+    with Laboratory(LabConfig(timeout_s=5)) as lab:
+        with pytest.raises(ProgramFailed, match="my last words"):
+            lab.run_program(task, "raise SystemExit('my last words')")
+        assert lab.run_program(task, task.truth.program or "").is_file()
+    with Laboratory(LabConfig(timeout_s=0.3)) as lab:
+        start = time.monotonic()
+        with pytest.raises(TimeoutError):
+            lab.run_program(task, "import time; time.sleep(600)")
+        assert time.monotonic() - start < 30
+
+
+def test_a_hanging_program_is_owed_not_refused(tasks: Mapping[str, Task]) -> None:
+    task = tasks["reg-if"]
+    with Laboratory(LabConfig(timeout_s=0.001)) as lab:
+        verdict = judge(task, [LiteralSolver()], lab)
+    assert [check.verdict for check in verdict.checks] == ["timeout"]
+
+
+def test_an_execution_that_takes_too_long_is_tried_again_and_then_owed(
+    tasks: Mapping[str, Task], tmp_path: Path
+) -> None:
+    draft = draft_of(tasks["reg-if"])
+    with Laboratory(LabConfig(timeout_s=0.001)) as lab:
+        with pytest.raises(WorkerTimeout, match=r"0\.004 s"):
+            lab.execute(draft, tmp_path / "truth.parquet")
+        with pytest.raises(WorkerTimeout):
+            lab.execute_again(tasks["reg-if"])
+
+
+def test_nothing_is_left_when_it_closes(tasks: Mapping[str, Task]) -> None:
+    before = children()
+    with Laboratory(LabConfig()) as lab:
+        scratch = lab.execute_again(tasks["reg-if"]).parent
+        assert children() > before
+    assert not scratch.exists()
+    assert children() <= before
+
+
+def children() -> set[str]:
+    """Worker processes of this one; zombies that wait to be reaped are none."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, rest = path.read_text().rpartition(")")
+        except OSError:
+            continue
+        state, parent = rest.split()[:2]
+        command = path.with_name("cmdline").read_bytes() if state != "Z" else b""
+        if int(parent) == os.getpid() and b"spawn_main" in command:
+            found.add(path.parent.name)
+    return found
