@@ -85,3 +85,8 @@ def test_labels_ship_their_type_and_the_classes_of_train(
 def test_one_row_has_no_spread() -> None:
     grading = grading_of(told("regression", ("y",)), frame(y=[3.0]), frame(y=[3.0]))
     assert grading.atol == {"y": 0.0}
+
+
+def test_the_stated_relative_tolerance_ships() -> None:
+    instructions = told("regression", ("y",)).model_copy(update={"rtol": 0.01})
+    assert grading_of(instructions, frame(y=[1.0, 3.0]), frame(y=[3.0])).rtol == 0.01

@@ -97,6 +97,15 @@ def test_the_tolerance_is_read_as_it_is_said() -> None:
         wording.read(wording.say(loose).replace("1e-08", "1e-07"))
 
 
+@pytest.mark.parametrize("rtol", [1e-5, 0.001, 2.5e-7, 1.0])
+@pytest.mark.parametrize("variant", ["class-if", "reg-if"])
+def test_the_tolerance_is_stated_and_read_back(variant: str, rtol: float) -> None:
+    instructions = told(variant=variant, rtol=rtol)
+    text = wording.say(instructions)
+    assert repr(rtol) in text
+    assert wording.read(text) == instructions != told(variant=variant, rtol=rtol / 2)
+
+
 def test_names_are_quoted_verbatim() -> None:
     columns = tuple(ColumnSpec(name=n, type="text") for n in ("a, b", 'say "hi"', "it's (text)"))
     text = wording.say(told(columns=columns, targets=("it's (text)",)))
