@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
+from numpy.linalg import LinAlgError
 from pydantic import BaseModel
 
 from extract.dataset import DatasetRef, RawDataset
@@ -78,10 +79,8 @@ def _execute(draft: Draft, lab: Laboratory) -> Task | Drop:
         return Task(spec=draft.spec, folder=draft.folder, truth=draft.truth)
     try:
         truth = lab.execute(draft, draft.private / "truth.parquet")
-    except (WorkerDied, WorkerTimeout):
-        raise
-    except Exception as error:
-        # Estimators refuse data in many ways; what they say is the evidence.
+    except (ValueError, ArithmeticError, LinAlgError) as error:
+        # What estimators raise on data that they cannot fit; anything else is a fault of ours.
         return _refusal(draft, "transform", Reason.NO_FIT, f"{type(error).__name__}: {error}")
     return Task(spec=draft.spec, folder=draft.folder, truth=truth)
 
