@@ -52,6 +52,7 @@ class Walk:
     tasks: Sequence[Task] = ()
     released: Sequence[Released] = ()
     release: Release | None = None
+    refusal: PublishError | None = None
     drops: list[Drop] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -63,12 +64,11 @@ class Walk:
 
 def build(settings: Settings) -> int:
     """Build a release and print what came of it; returns the exit code of `opendare build`."""
-    try:
-        walk = build_split.with_options(task_runner=_threads(settings))(settings)
-    except PublishError as error:
-        print(error, file=sys.stderr)
-        return EXIT_REFUSED
+    walk = build_split.with_options(task_runner=_threads(settings))(settings)
     print_summary(_summary(walk))
+    if walk.refusal is not None:
+        print(walk.refusal, file=sys.stderr)
+        return EXIT_REFUSED
     if walk.release is None:
         _tell_owed(walk)
         return EXIT_OWED
@@ -110,8 +110,13 @@ def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
         shown = resolved(settings)
         parts = (walk.released, walk.raws, walk.drops)
-        walk.release = publish(*parts, settings.publish, shown, settings.out)
-        walk.drops += walk.release.refused
+        try:
+            walk.release = publish(*parts, settings.publish, shown, settings.out)
+        except PublishError as error:
+            # Raised through the flow, Prefect would print it as a crash.
+            walk.refusal = error
+        else:
+            walk.drops += walk.release.refused
 
 
 # --- running a stage --------------------------------------------------------------------------
