@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 build-split: $(STAMP) ## build a release; takes CONFIG= MIRROR= OUT= STATE=
-	@$(BIN)/opendare build $${CONFIG:+--config "$$CONFIG"} $${MIRROR:+--mirror "$$MIRROR"} \
+	@exec $(BIN)/opendare build $${CONFIG:+--config "$$CONFIG"} $${MIRROR:+--mirror "$$MIRROR"} \
 	    $${OUT:+--out "$$OUT"} $${STATE:+--state "$$STATE"}
 
 test: $(STAMP) ## run all tests, the fast ones first
@@ -77,7 +77,7 @@ $(STAMP): requirements.lock pyproject.toml
 	else \
 	    [ -f $@ ] && $(BIN)/python -m pip --version >/dev/null 2>&1 \
 	        || "$$python" -m venv --clear $(VENV); \
-	    install() { $(BIN)/python -m pip install --quiet "$$@"; }; \
+	    install() { $(BIN)/python -m pip install -qq "$$@"; }; \
 	fi; \
 	install --require-hashes -r requirements.lock; \
 	install --no-deps --no-build-isolation -e .; \

@@ -27,18 +27,22 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
+from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
 from flows.lab import Laboratory
+from flows.lock import StateInUseError, sole_build
 from flows.progress import Progress, Summary, print_summary
 from flows.settings import Settings, resolved
 from flows.sources import open_source
 from flows.stages import design_dataset, execute_drafts, extract_dataset, validate_tasks
 from publish.folder import publish
 from publish.release import PublishError, Release, Released
+from publish.swap import check_destination
 from transform.task import Draft, Task
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
+_LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
 _Item = TypeVar("_Item", Draft, Task)
 
 
@@ -64,9 +68,19 @@ class Walk:
 
 def build(settings: Settings) -> int:
     """Build a release and print what came of it; returns the exit code of `opendare build`."""
-    walk = build_split.with_options(task_runner=_threads(settings))(settings)
+    try:
+        check_destination(settings.out)
+        with sole_build(settings.state):
+            source = open_source(settings)
+            if not source.refs():
+                print(f"no dataset in {settings.source.mirror}: {_LAYOUT}", file=sys.stderr)
+                return EXIT_REFUSED
+            walk = build_split.with_options(task_runner=_threads(settings))(settings, source)
+    except (PublishError, StateInUseError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_REFUSED
     print_summary(_summary(walk))
-    if walk.refusal is not None:
+    if walk.refusal:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED
     if walk.release is None:
@@ -78,10 +92,9 @@ def build(settings: Settings) -> int:
 
 
 @flow(name="build-split", validate_parameters=False)
-def build_split(settings: Settings) -> Walk:
+def build_split(settings: Settings, source: Source) -> Walk:
     """Walk all datasets of the source through the rooms."""
     walk, store = Walk(), Store(settings.state)
-    source = open_source(settings)
     processes = settings.workers.processes
     walk.refs = source.refs()
 
@@ -164,24 +177,29 @@ def _by_source(items: Sequence[_Item]) -> list[tuple[_Item, ...]]:
 
 def _summary(walk: Walk) -> Summary:
     variants = Counter(item.task.spec.instructions.variant for item in walk.released)
-    reasons = Counter(f"{drop.room}: {drop.reason}" for drop in walk.drops)
+    final = [drop for drop in walk.drops if not drop.transient]
     return Summary(
         funnel={
             "sources": len(walk.refs),
             "datasets": len(walk.raws),
             "drafts": len(walk.drafts),
             "tasks": len(walk.tasks),
-            "passed": len(walk.released),
-            "sources with a task": len({item.task.spec.source.key for item in walk.released}),
+            "released" if walk.release else "passed": len(walk.released),
+            "their sources": len({item.task.spec.source.key for item in walk.released}),
         },
-        refused=dict(sorted(reasons.items())),
+        refused=dict(sorted(Counter(f"{d.room}: {d.reason}" for d in final).items())),
         variants=dict(sorted(variants.items())),
         seconds=walk.seconds,
     )
 
 
 def _tell_owed(walk: Walk) -> None:
-    command = shlex.join(["opendare", *sys.argv[1:]])
+    """Equal reasons are told once, with one key and how many more there are."""
+    by_reason: dict[str, list[str]] = {}
     for drop in walk.owed:
-        print(f"owed: {drop.key}: {drop.reason}: {drop.detail}", file=sys.stderr)
+        by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
+    for reason, keys in by_reason.items():
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
+    command = shlex.join(["opendare", *sys.argv[1:]])
     print(f"no release: {len(walk.owed)} items are owed; continue with: {command}", file=sys.stderr)

@@ -6,6 +6,7 @@ user can repair (with the message alone), 3 owed work (the same command continue
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return score(arguments[1:])
     parsed = _parser().parse_args(arguments)
+    # What stops containers and CI jobs ends a build as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _build(parsed)
     except KeyboardInterrupt:
@@ -31,10 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Version(argparse.Action):
+    """Asks the installed package, and only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(0, f"opendare {version('opendare')}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opendare", description="The open factory for verifiable data-science tasks."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="{build,score}", required=True)
     build = commands.add_parser("build", help="turn datasets into a release", epilog=_EPILOG)
     build.add_argument(

@@ -103,7 +103,7 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
     """Print the summary, by default to standard output; empty parts are left out."""
     console = Console(file=stream or sys.stdout)
     for title, rows in (
-        ("left", {name: str(count) for name, count in summary.funnel.items()}),
+        ("walk", {name: str(count) for name, count in summary.funnel.items()}),
         ("refused", {name: str(count) for name, count in summary.refused.items()}),
         ("tasks", {name: str(count) for name, count in summary.variants.items()}),
         ("seconds", {name: f"{seconds:.1f}" for name, seconds in summary.seconds.items()}),

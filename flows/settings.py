@@ -65,9 +65,13 @@ class SourceConfig(Noun):
     @model_validator(mode="after")
     def _mirror_where_read(self) -> Self:
         if self.kind == "mirror" and self.mirror is None:
-            raise ValueError("source.mirror names the directory: use --mirror DIR")
+            raise ValueError(
+                "source.mirror names the directory: use --mirror DIR (make: MIRROR=DIR)"
+            )
         if self.kind == "bundled" and self.mirror is not None:
-            raise ValueError("no mirror, or source.kind mirror: use --config configs/mirror.yaml")
+            raise ValueError(
+                "no mirror, or source.kind mirror: use --config configs/mirror.yaml (make: CONFIG=)"
+            )
         return self
 
 

@@ -147,13 +147,23 @@ def _remembered(
 ) -> tuple[_T | Drop, ...]:
     """The remembered result, or a new one that is remembered when it owes nothing."""
     known = store.load(stage, key, kind)
-    if known is not None:
+    if known is not None and all(map(_is_whole, known)):
         return known
     room: Room = "validate" if stage == "validate" else "transform"
     result = _guarded(source, room, compute)
     if not any(isinstance(item, Drop) and _may_change(item) for item in result):
         store.save(stage, key, result)
     return result
+
+
+def _is_whole(item: object) -> bool:
+    """False when files that a remembered task names are gone."""
+    task = item.task if isinstance(item, Released) else item
+    if not isinstance(task, Draft | Task):
+        return True
+    truth = [task.truth.path] if task.truth is not None else []
+    files = [task.public / file.name for file in task.spec.files]
+    return all(path.is_file() for path in (*files, *truth))
 
 
 def _may_change(drop: Drop) -> bool:

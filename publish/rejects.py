@@ -38,7 +38,7 @@ def write_rejects(folder: Path, rejects: Sequence[Drop]) -> None:
             "reason": drop.reason,
             "value": drop.value,
             "threshold": drop.threshold,
-            "evidence": drop.evidence,
+            "evidence": drop.evidence or drop.detail,
             "detail": drop.detail,
         }
         for drop in sorted(rejects, key=lambda drop: (drop.key, drop.model_dump_json()))

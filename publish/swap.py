@@ -19,6 +19,19 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+def check_destination(out: Path) -> None:
+    """Raise `PublishError` when a release could not be written to `out`; best asked early."""
+    _refuse_foreign(out)
+    staged, _ = _siblings(out)
+    try:
+        staged.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staged)
+    except OSError as error:
+        raise PublishError(
+            f"{out} cannot be written: {error.strerror}. Name another output folder."
+        ) from error
+
+
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
     """An empty folder beside `out` to write into; it is removed when anything raises inside.
