@@ -27,7 +27,6 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
-from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
 from flows.lab import Laboratory
@@ -71,11 +70,10 @@ def build(settings: Settings) -> int:
     try:
         check_destination(settings.out)
         with sole_build(settings.state):
-            source = open_source(settings)
-            if not source.refs():
+            if not open_source(settings).refs():
                 print(f"no dataset in {settings.source.mirror}: {_LAYOUT}", file=sys.stderr)
                 return EXIT_REFUSED
-            walk = build_split.with_options(task_runner=_threads(settings))(settings, source)
+            walk = build_split.with_options(task_runner=_threads(settings))(settings)
     except (PublishError, StateInUseError) as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
@@ -92,9 +90,10 @@ def build(settings: Settings) -> int:
 
 
 @flow(name="build-split", validate_parameters=False)
-def build_split(settings: Settings, source: Source) -> Walk:
+def build_split(settings: Settings) -> Walk:
     """Walk all datasets of the source through the rooms."""
     walk, store = Walk(), Store(settings.state)
+    source = open_source(settings)
     processes = settings.workers.processes
     walk.refs = source.refs()
 

@@ -80,7 +80,7 @@ def test_a_plain_summary_is_aligned_text() -> None:
     stream = io.StringIO()
     print_summary(SUMMARY, stream)
     lines = stream.getvalue().splitlines()
-    assert lines[:3] == ["left", "  sources         40", "  readable        37"]
+    assert lines[:3] == ["walk", "  sources         40", "  readable        37"]
     assert "  [bold]                  1" in lines
     assert lines[-1].split() == ["extract", "12.3"]
 
@@ -95,4 +95,4 @@ def test_a_terminal_gets_tables(terminal: Terminal) -> None:
 def test_empty_parts_are_left_out() -> None:
     stream = io.StringIO()
     print_summary(Summary(funnel={"sources": 0}), stream)
-    assert stream.getvalue().splitlines() == ["left", "  sources         0"]
+    assert stream.getvalue().splitlines() == ["walk", "  sources         0"]
