@@ -166,7 +166,7 @@ def _read(texts: pl.Series, shape: Shape) -> pl.Series | None:
 
 def _dates(parts: pl.DataFrame, shape: Shape) -> pl.Series | None:
     years = _years(parts)
-    low, high = (1900, 2100) if shape.compact else (1500, 2200)
+    low, high = (1900, 2100) if shape.compact else (1700, 2200)
     if not years.is_between(low, high).all():
         return None
     if "w" in parts.columns:

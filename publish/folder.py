@@ -35,7 +35,7 @@ from publish.release import PublishError, Release, Released, SplitCount
 from publish.repair import least_refusals
 from publish.selection import Selection, refuse_unproven, select
 from publish.sources import write_sources
-from publish.split import Side, SplitConfig, SplitEvidence, lane_order
+from publish.split import Side, SplitConfig, SplitEvidence, lane_order, plain_evidence
 from publish.swap import staging, swap_in
 from publish.tasks import TASKS, Placed, RowConfig, task_row
 
@@ -67,7 +67,7 @@ def publish(
     Raises `PublishError` when work is owed, the open lane cannot have train and eval, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
-    evidence = evidence or SplitEvidence({s.ref.key: s.updated_at for s in sources})
+    evidence = evidence or plain_evidence(sources)
     refuse_unproven(released, rejects)
     edition = _Edition(sources, rejects, config, resolved, evidence.clusters)
     with staging(out) as staged:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from extract.dataset import Lane
+from extract.dataset import Lane, RawDataset
 from extract.noun import Noun
 
 Side = Literal["train", "eval"]
@@ -37,6 +37,20 @@ class SplitEvidence:
     """ISO 8601 instant of the newest data; None or absent when unknown, which counts as oldest."""
     clusters: Mapping[str, str] = field(default_factory=dict)
     """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
+
+
+def plain_evidence(sources: Sequence[RawDataset]) -> SplitEvidence:
+    """What can be said without looking at values: last updates, and tables published twice."""
+    clusters = {source.ref.key: source.ref.key for source in sources}
+    owner: dict[str, str] = {}
+    for source in sorted(sources, key=lambda source: source.ref.key):
+        for table in source.tables:
+            first = clusters[owner.setdefault(table.sha256, source.ref.key)]
+            joined = clusters[source.ref.key]
+            for key, name in clusters.items():
+                if name == joined:
+                    clusters[key] = first
+    return SplitEvidence({s.ref.key: s.updated_at for s in sources}, clusters)
 
 
 @dataclass(frozen=True)

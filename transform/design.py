@@ -59,7 +59,7 @@ def _design_table(
     folder: Path,
 ) -> Iterator[Draft | Drop]:
     frame = pl.read_parquet(table.path)
-    split = split_rows(frame, proposals, splitting)
+    split = split_rows(frame, proposals, splitting, table.sha256)
     if isinstance(split, Drop):
         yield split
         return

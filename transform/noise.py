@@ -55,7 +55,8 @@ def soil(
     numbered = clean.with_row_index(ID_COLUMN).with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
     rows = _insert(numbered, [r for r in rules if isinstance(r, RowRule)], rng, per_rule)
     ids = rng.sample(range(rows.height + val.height), rows.height + val.height)
-    rows = _lowest_to_originals(rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height])))
+    rows = rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height], pl.Int64))
+    rows = _lowest_to_originals(rows, rng)
     originals = rows.filter(pl.col(_INSERTED).not_()).drop(_INSERTED, _ORIGIN).sort(ID_COLUMN)
     dirty = rows.drop(_INSERTED, _ORIGIN).sort(ID_COLUMN)
     for rule in rules:
@@ -78,9 +79,23 @@ def _insert(
     return pl.concat(blocks)
 
 
-def _lowest_to_originals(rows: pl.DataFrame) -> pl.DataFrame:
-    """Among a clean row and its exact copies, give the lowest id to the clean row."""
+def _lowest_to_originals(rows: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
+    """Among a clean row and its exact copies, give the lowest id to the clean row.
+
+    That alone would give copies high ids, so as many other inserted rows get the lower id of a pair
+    with a clean row: over all dirt, ids tell nothing.
+    """
     content = [name for name in rows.columns if name not in (ID_COLUMN, _INSERTED)]
     lowest_first = pl.col(ID_COLUMN).sort().over(content, mapping_strategy="group_to_rows")
-    ordered = rows.sort(_INSERTED, maintain_order=True)
-    return ordered.with_columns(lowest_first)
+    ordered = rows.sort(_INSERTED, maintain_order=True).with_columns(lowest_first)
+    repeated = (pl.len().over(content) > 1) & ~pl.col(_INSERTED).min().over(content)
+    kinds = ordered.select(_INSERTED, repeated.alias("repeated")).rows()
+    copies = kinds.count((True, True))
+    others, clean = (
+        [i for i, k in enumerate(kinds) if k == (dirty, False)] for dirty in (True, False)
+    )
+    n = min(copies, len(others), len(clean))
+    ids = ordered[ID_COLUMN].to_list()
+    for dirty, row in zip(rng.sample(others, n), rng.sample(clean, n), strict=True):
+        ids[dirty], ids[row] = sorted((ids[dirty], ids[row]))
+    return ordered.with_columns(pl.Series(ID_COLUMN, ids, pl.Int64))

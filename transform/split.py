@@ -106,12 +106,13 @@ def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
 
 
 def split_rows(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
+    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN, content: str = ""
 ) -> Split | Drop:
     """Split the rows of one table for all its proposals.
 
     `proposals` are all of one table and not empty; they agree on the time column, the grid and the
-    group column, otherwise the table is dropped.
+    group column, otherwise the table is dropped. `content` is the hash of the table: its seed, so
+    that one table published twice is split alike and neither copy shows the other's answers.
     """
     assert proposals, "a split needs a proposal"
     problem = _disagreement(proposals)
@@ -119,7 +120,7 @@ def split_rows(
         return _drop(proposals, Reason.NO_PROPOSAL, problem)
     if _time_columns(proposals):
         return _by_time(frame, proposals, how)
-    return _by_unit(frame, proposals, how)
+    return _by_unit(frame, proposals, how, content)
 
 
 def _disagreement(proposals: Sequence[Proposal]) -> str:
@@ -166,9 +167,7 @@ def _drop(
 # --- by time ---------------------------------------------------------------------------------
 
 
-def _by_time(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
-) -> Split | Drop:
+def _by_time(frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting) -> Split | Drop:
     """Cut at the grid instant nearest to the wanted share of rows that leaves both sides enough."""
     (column,) = _time_columns(proposals)
     axis = next((proposal.time for proposal in proposals if proposal.time), None)
@@ -221,7 +220,7 @@ def _cut(
 
 
 def _by_unit(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting = _PLAIN
+    frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting, content: str
 ) -> Split | Drop:
     """Hold out whole units: groups, or rows that are equal in the columns of a proposal."""
     group = proposals[0].group_column
@@ -231,7 +230,7 @@ def _by_unit(
         return _drop(proposals, Reason.TOO_SMALL, "too few rows", frame.height, needed)
     units = _units(frame, proposals, group)
     labels = [frame[name] for name in _class_targets(proposals)]
-    held_out = _best_draw(units, labels, quota, _seed(proposals[0], how), how)
+    held_out = _best_draw(units, labels, quota, _seed(content, how), how)
     found = int(held_out.sum())
     if found < how.size.min_val_rows:
         detail = "units that may not be split are so large that too few rows can be held out"
@@ -246,8 +245,8 @@ def _class_targets(proposals: Sequence[Proposal]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _seed(proposal: Proposal, how: Splitting) -> int:
-    text = f"split {proposal.dataset.key} {proposal.table} {how.seed}"
+def _seed(content: str, how: Splitting) -> int:
+    text = f"split {content} {how.seed}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 

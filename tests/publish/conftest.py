@@ -54,7 +54,7 @@ class Workshop:
             source_file="homes.csv",
             source_sha256="0" * 64,
             path=self.folder / "raw.parquet",
-            sha256="1" * 64,
+            sha256=hashlib.sha256(slug.encode()).hexdigest(),
             n_rows=N_ROWS,
             columns=columns,
         )

@@ -1,8 +1,11 @@
 """Sources take sides as clusters, the freshest for evaluation, and every lane has both."""
 
+from pathlib import Path
+
 import pytest
 
-from publish.split import SplitConfig, SplitEvidence, split_sources
+from extract.dataset import DatasetRef, Licence, RawDataset, Table
+from publish.split import SplitConfig, SplitEvidence, plain_evidence, split_sources
 
 CONFIG = SplitConfig()
 
@@ -73,3 +76,38 @@ def test_a_lane_whose_clusters_are_all_on_one_side_already_is_unsplit() -> None:
     split = _split(lanes, {"o/1": "2025-01-01"}, clusters)
     assert split.unsplit == {"share-alike"}
     assert _evals(split) == {"o/1"}
+
+
+def test_a_table_published_twice_joins_its_sources() -> None:
+    def source(owner: str, *hashes: str) -> RawDataset:
+        tables = tuple(
+            Table(
+                name=f"t{i}",
+                source_file="t.csv",
+                source_sha256="0",
+                path=Path("t.parquet"),
+                sha256=sha256,
+                n_rows=1,
+                columns=(),
+            )
+            for i, sha256 in enumerate(hashes)
+        )
+        return RawDataset(
+            ref=DatasetRef(owner=owner, slug="s"),
+            title="",
+            subtitle="",
+            description="",
+            tags=(),
+            creator="",
+            url="",
+            updated_at=None,
+            licence=Licence(spdx="MIT", lane="open", evidence=()),
+            tables=tables,
+            skipped=(),
+            sha256="0",
+        )
+
+    sources = [source("d", "z"), source("c", "y", "x"), source("b", "x"), source("a", "y", "w")]
+    clusters = plain_evidence(sources).clusters
+    assert clusters["a/s"] == clusters["b/s"] == clusters["c/s"] != clusters["d/s"]
+    assert plain_evidence(sources[::-1]).clusters == clusters

@@ -33,6 +33,8 @@ _GIVE_AWAY = 0.99
 """Correlation with the target at the same instant above which a covariate is not told ahead."""
 _SAME_SHARE = 0.9
 """Share of rows on which a column repeats the target of another instant."""
+_SAME_STEPS = 0.999
+"""Correlation of the steps from row to row above which a column is a target in other units."""
 _MAX_SHIFT = 31
 _MIN_SHARE = 0.5
 """Scored instants of a series as a share of the horizon."""
@@ -292,14 +294,21 @@ def _foretells(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
 
 
 def _repeats(train: pl.DataFrame, name: str, proposal: Proposal, lag: int) -> bool:
-    """Whether a column equals a target `lag` rows before it on nearly all rows of the series."""
+    """Whether a column is a target `lag` rows before it, as it is or in another unit.
+
+    Other units are told by the steps from row to row: levels of slow series always resemble.
+    """
     if not train.schema[name].is_numeric():
         return False
-    shares = train.select(
-        (pl.col(name) == pl.col(target).shift(lag).over(_SERIES)).mean().alias(target)
-        for target in proposal.targets
-    )
-    return any((share or 0) > _SAME_SHARE for share in shares.row(0))
+    column, steps = pl.col(name), pl.col(name).diff().over(_SERIES)
+    for target in proposal.targets:
+        earlier = pl.col(target).shift(lag).over(_SERIES)
+        same = (column == earlier).mean().alias("same")
+        alike = pl.corr(steps, earlier.diff().over(_SERIES)).abs().fill_nan(0).alias("alike")
+        share, r = train.select(same, alike).row(0)
+        if (share or 0) > _SAME_SHARE or (r or 0) > _SAME_STEPS:
+            return True
+    return False
 
 
 def _known_ahead(train: pl.DataFrame, proposal: Proposal) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class HeuristicProposer:
         refused = [bench.panel] if isinstance(bench.panel, str) else []
         if not proposals:
             refused.append("no column is worth predicting from the others")
-        return self._served(chosen.frame, proposals, refused)
+        return self._served(chosen, proposals, refused)
 
     def _bench(
         self, raw: RawDataset, chosen: Chosen, profile: TableProfile
@@ -180,17 +180,19 @@ class HeuristicProposer:
             reasons=(),
             proposer=self.name,
         )
-        return not isinstance(split_rows(chosen.frame, [probe], self.splitting), Drop)
+        return not isinstance(
+            split_rows(chosen.frame, [probe], self.splitting, chosen.table.sha256), Drop
+        )
 
     def _served(
-        self, frame: pl.DataFrame, proposals: list[Proposal], refused: list[str]
+        self, chosen: Chosen, proposals: list[Proposal], refused: list[str]
     ) -> tuple[tuple[Proposal, ...], list[str]]:
         """Proposals that have enough on both sides of the split that they themselves define."""
         while proposals:
-            split = split_rows(frame, proposals, self.splitting)
+            split = split_rows(chosen.frame, proposals, self.splitting, chosen.table.sha256)
             if isinstance(split, Drop):
                 return (), [*refused, split.detail.partition(": ")[2]]
-            short = [shortage(frame, p, split, self.splitting.size) for p in proposals]
+            short = [shortage(chosen.frame, p, split, self.splitting.size) for p in proposals]
             refused += [
                 f"{p.problem} of {', '.join(p.targets)}: {why}"
                 for p, why in zip(proposals, short, strict=True)
@@ -211,7 +213,7 @@ class HeuristicProposer:
         names = self._columns(bench, forecast)
         if len(names) <= config.min_features:
             return ()
-        key = f"{bench.raw.ref.key} {bench.chosen.table.name}"
+        key = bench.chosen.table.sha256
         matrix = encode(bench.frame, names, config.signal.rows, key)
         groups = None
         if bench.group:

@@ -52,6 +52,9 @@ class Matrix:
         return np.array([codes_of(values) for values in series]).T.reshape(self.values.shape)
 
 
+_LARGEST = 1e30
+
+
 def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Matrix:
     """Sample at most `rows` rows, by a seed derived from `key`, and turn them into numbers."""
     chosen = np.arange(frame.height)
@@ -60,6 +63,8 @@ def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Ma
     sample = frame[chosen.tolist()] if frame.height > rows else frame
     columns = [_numbers(sample[name]) for name in names]
     values = np.array(columns, dtype=np.float64).T.reshape(len(chosen), len(names))
+    # The looks use trees, which compute in 32 bits; beyond that a value is only very large.
+    values = np.clip(values, -_LARGEST, _LARGEST)
     numeric = np.array([frame[name].dtype != pl.String for name in names], dtype=np.bool_)
     return Matrix(tuple(names), values, numeric, chosen.astype(np.int64))
 

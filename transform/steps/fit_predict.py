@@ -92,7 +92,7 @@ class FitPredict(Step):
         if model.problem != sketch.problem or not _is_fit(sketch):
             return ()
         single = len(sketch.targets) == 1
-        scores = model.scores if single and _are_names(sketch.train[sketch.targets[0]]) else "none"
+        scores = model.scores if single and _are_names(sketch) else "none"
         # Estimators refuse labels of several types at once.
         together = (
             model.several_targets
@@ -255,11 +255,11 @@ def _is_well_conditioned(matrix: Matrix) -> bool:
     return not ((ratios > _RANK_TOLERANCE) & (ratios < 1 / _MAX_CONDITION)).any()
 
 
-def _are_names(labels: pl.Series) -> bool:
-    """True when score columns can be named after the labels in a sentence."""
-    names = score_columns(labels)
+def _are_names(sketch: Sketch) -> bool:
+    """True when score columns can be named after the labels, beside the other columns."""
+    names = score_columns(sketch.train[sketch.targets[0]])
     printable = all(n.isprintable() and "`" not in n and len(n) <= _MAX_NAME for n in names)
-    return printable and len(names) <= _MAX_CLASSES
+    return printable and len(names) <= _MAX_CLASSES and not {*names} & {*sketch.train.columns}
 
 
 def _completed(
