@@ -30,13 +30,9 @@ import pyarrow.parquet as pq
 from extract.noun import Noun
 from publish.contents import Contents, comparable, read_tables
 from publish.parquet import Row
-from transform.task import ID_COLUMN, Metric
+from transform.task import ID_COLUMN, VARIANTS
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_EXECUTED: tuple[Metric, ...] = ("exact", "allclose")
-"""Metrics of tasks whose truth is computed."""
-
-
 _LUCK = 3
 """Rows drift, so that coincidences are more or fewer than in train; by less than this factor."""
 
@@ -102,7 +98,7 @@ def _rows(path: Path) -> list[Row]:
 def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
     tables = read_tables(row["files"], contents)
     grading = json.loads(row["reward_model"]["ground_truth"])
-    targets, executed = tuple(grading["targets"]), grading["metric"] in _EXECUTED
+    targets, executed = tuple(grading["targets"]), VARIANTS[row["variant"]].executed
     answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
     features = tables["val"].drop(targets, strict=False)
     held_out = features.join(answer, on=ID_COLUMN).drop(ID_COLUMN)

@@ -14,11 +14,12 @@ from extract.drop import Drop
 from publish.attribution import licence_link
 from publish.release import SplitCount
 from publish.tasks import CANARY, Placed
+from transform.proposal import Problem
 
-_CATEGORIES = {
-    "class": "tabular-classification",
-    "reg": "tabular-regression",
-    "ts": "time-series-forecasting",
+_CATEGORIES: dict[Problem, str] = {
+    "classification": "tabular-classification",
+    "regression": "tabular-regression",
+    "forecasting": "time-series-forecasting",
 }
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**9, "100K<n<1M"))
 
@@ -149,15 +150,14 @@ def card(
 
 
 def _front_matter(counts: Sequence[SplitCount], placed: Sequence[Placed]) -> str:
-    variants = {entry.task.spec.instructions.variant for entry in placed}
-    kinds = sorted({variant.split("-")[0] for variant in variants})
+    problems = {entry.task.spec.instructions.problem for entry in placed}
     body = {
         "pretty_name": "OpenDARE",
         "license": "other",
         "license_name": "per-source",
         "license_link": "LICENSES.md",
         "language": ["en"],
-        "task_categories": [_CATEGORIES[kind] for kind in kinds],
+        "task_categories": [text for problem, text in _CATEGORIES.items() if problem in problems],
         "tags": ["data-science", "tabular", "agents", "verifiable-rewards"],
         "size_categories": [next(name for most, name in _SIZES if len(placed) < most)],
         "configs": _configs(counts),

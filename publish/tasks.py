@@ -113,7 +113,7 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "reward_model": {"style": "rule", "ground_truth": ground_truth(task)},
         "extra_info": {"split": placed.side, "index": index, "task_id": spec.task_id},
         "question": spec.question,
-        "spec_json": told.model_dump_json() if told.steps else None,
+        "spec_json": told.model_dump_json() if told.is_executed else None,
         "files": [file.model_dump() for file in spec.files],
         "timeout_s": config.timeout_s,
         "max_turns": config.max_turns,

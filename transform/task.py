@@ -9,7 +9,7 @@ resolves them. Folders are machine-local and never hashed.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, JsonValue
 
@@ -22,10 +22,39 @@ Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
 CellType = Literal["integer", "number", "text", "time"]
 
+
+class VariantFacts(NamedTuple):
+    """What a variant is, beside what its prose says."""
+
+    problem: Problem
+    metric: Metric
+    executed: bool
+    """Truth is what the stated steps lead to; else it was held out from the source."""
+
+
+VARIANTS: dict[Variant, VariantFacts] = {
+    "class-if": VariantFacts("classification", "exact", executed=True),
+    "reg-if": VariantFacts("regression", "allclose", executed=True),
+    "class-mm": VariantFacts("classification", "macro_f1", executed=False),
+    "reg-mm": VariantFacts("regression", "clipped_r2", executed=False),
+    "ts-xf": VariantFacts("forecasting", "clipped_r2", executed=False),
+    "ts-cf": VariantFacts("forecasting", "clipped_r2", executed=False),
+}
+
 RTOL = 1e-5
 """Relative tolerance of numbers that must equal the reference."""
 ID_COLUMN = "row_id"
 PREDICTION_FILE = "prediction.csv"
+
+
+def tabular_variant(problem: Problem, *, executed: bool) -> Variant:
+    """The one variant of a classification or regression problem."""
+    (variant,) = (
+        name
+        for name, facts in VARIANTS.items()
+        if (facts.problem, facts.executed) == (problem, executed)
+    )
+    return variant
 
 
 class StepSpec(Noun):
@@ -87,6 +116,11 @@ class Instructions(Noun):
     """Relative tolerance of the grader; None where skill rather than equality is graded."""
     grid: Grid | None = None
     steps: tuple[StepSpec, ...] = ()
+
+    @property
+    def is_executed(self) -> bool:
+        """Whether truth is computed by the steps rather than held out."""
+        return VARIANTS[self.variant].executed
 
     @property
     def answer_columns(self) -> tuple[str, ...]:

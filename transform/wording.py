@@ -17,6 +17,7 @@ from transform.steps.phrase import Phrase
 from transform.task import (
     ID_COLUMN,
     PREDICTION_FILE,
+    VARIANTS,
     ColumnSpec,
     DataFiles,
     Grid,
@@ -37,7 +38,6 @@ _OPENINGS: dict[Variant, str] = {
     "ts-cf": "Forecast as well as you can from the past alone: the choice of features and model "
     "is yours.",
 }
-_PROBLEMS = {"class": "classification", "reg": "regression", "ts": "forecasting"}
 _METRICS: dict[Metric, Phrase] = {
     "exact": Phrase(
         "Grading: 1 if every label equals the reference and every score column agrees with it to a "
@@ -215,7 +215,7 @@ def _assemble(found: dict[str, Any]) -> Instructions:
         raise ValueError(f"answer columns {answer} do not begin with the id and the targets")
     return Instructions(
         variant=found["variant"],
-        problem=_PROBLEMS[found["variant"].split("-")[0]],  # type: ignore[arg-type]
+        problem=VARIANTS[found["variant"]].problem,
         data=_read_files(found),
         columns=tuple(ColumnSpec(name=n, type=t) for n, t in found["columns"]["columns"]),
         targets=targets,

@@ -25,7 +25,7 @@ from transform.proposal import Aggregation, Frequency, Proposal
 from transform.render import cell_types, pick_format
 from transform.size import SizeConfig
 from transform.split import Split, cells, instants
-from transform.task import ID_COLUMN, Draft, Grid, Instructions, Variant
+from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions, Variant
 
 _SERIES, _STEP, _SIDE = " series", " step", " held out"
 """Scratch columns; shipped names never begin with a space."""
@@ -367,11 +367,11 @@ def _layout(panel: _Panel, variant: Variant, split: Split) -> Layout:
     numbers = [pl.col(name).cast(pl.Float64) for name in proposal.targets]
     told = Instructions(
         variant=variant,
-        problem="forecasting",
+        problem=proposal.problem,
         data=pick_format(task_id, train.columns, val.columns),
         columns=cell_types(train, val),
         targets=proposal.targets,
-        metric="clipped_r2",
+        metric=VARIANTS[variant].metric,
         grid=Grid(
             column=proposal.time.column,
             frequency=proposal.time.frequency,

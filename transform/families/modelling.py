@@ -20,7 +20,7 @@ from transform.render import cell_types, pick_format
 from transform.rows import Rows, capped, divide, shortage, without_rare_classes, without_repeats
 from transform.size import SizeConfig
 from transform.split import Split
-from transform.task import ID_COLUMN, Draft, Instructions, Variant
+from transform.task import ID_COLUMN, VARIANTS, Draft, Instructions, Variant, tabular_variant
 
 
 class ModellingConfig(Noun):
@@ -42,12 +42,11 @@ def draft_modelling(
     folder: Path,
 ) -> Draft | Drop:
     """Lay out the open variant of a classification or regression proposal."""
-    is_class = proposal.problem == "classification"
-    variant: Variant = "class-mm" if is_class else "reg-mm"
+    variant = tabular_variant(proposal.problem, executed=False)
     task_id = identify(proposal, variant, split)
     rows = without_repeats(divide(frame, proposal, split))
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
-    if is_class:
+    if proposal.problem == "classification":
         rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
     refusal = shortage(rows, proposal, size, task_id, variant)
     if refusal is not None:
@@ -64,7 +63,7 @@ def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> L
         data=pick_format(task_id, train.columns, val.columns),
         columns=cell_types(train, val),
         targets=proposal.targets,
-        metric="macro_f1" if proposal.problem == "classification" else "clipped_r2",
+        metric=VARIANTS[variant].metric,
     )
     truth = solved.select(ID_COLUMN, *proposal.targets)
     return Layout(task_id, told, train, val, truth=truth, notes=rows.notes)

@@ -18,7 +18,7 @@ class CleanRoundTrip(Gate):
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
-        return bool(task.spec.instructions.steps)
+        return task.spec.instructions.is_executed
 
     def check(self, task: Task, lab: Lab) -> Check:
         """Compare with the table that the dirt was put into."""

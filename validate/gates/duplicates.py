@@ -18,7 +18,7 @@ class Duplicates(Gate):
 
     def applies_to(self, task: Task) -> bool:
         """Only held-out truth can be looked up; the answer of instructions is no source value."""
-        return not task.spec.instructions.steps
+        return not task.spec.instructions.is_executed
 
     def check(self, task: Task, lab: Lab) -> Check:
         """Count val rows, joined with truth, that occur in train on all shared columns."""

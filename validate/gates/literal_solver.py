@@ -26,7 +26,7 @@ class LiteralSolver(Gate):
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
-        return bool(task.spec.instructions.steps)
+        return task.spec.instructions.is_executed
 
     def check(self, task: Task, lab: Lab) -> Check:
         """Score of the program's answer."""

@@ -21,7 +21,7 @@ class NotConstant(Gate):
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
-        return bool(task.spec.instructions.steps)
+        return task.spec.instructions.is_executed
 
     def check(self, task: Task, lab: Lab) -> Check:
         """The largest share over the targets."""

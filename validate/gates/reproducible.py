@@ -23,7 +23,7 @@ class Reproducible(Gate):
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks; held-out truth is not computed."""
-        return bool(task.spec.instructions.steps)
+        return task.spec.instructions.is_executed
 
     def check(self, task: Task, lab: Lab) -> Check:
         """Grade the second answer with the shipped grader under the tighter tolerance."""

@@ -29,7 +29,7 @@ class Size(Gate):
             counts = self._series(told.grid, train, val)
         else:
             counts = self._rows(train, val)
-        if told.variant == "class-mm":
+        if told.problem == "classification" and not told.is_executed:
             rarest = int(truth[told.targets[0]].value_counts(name=" n")[" n"].min())  # type: ignore[arg-type]
             counts["val rows of the rarest class"] = (rarest, self.limits.min_class_rows)
         if truth[ID_COLUMN].to_list() != val[ID_COLUMN].to_list():
