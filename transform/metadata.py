@@ -82,9 +82,9 @@ def _row(column: ColumnSpec, cells: pl.Series) -> str:
 
 def _files(data: DataFiles) -> tuple[str, ...]:
     if data.format == "sqlite":
-        tables = [f"`{side}_{i + 1}`" for side in ("train", "val") for i in range(data.parts)]
+        tables = [f"`{name}`" for name in (*data.tables("train"), *data.tables("val"))]
         joined = ", joined on `row_id`" if data.parts > 1 else ""
-        return (f"`data.sqlite`: SQLite database with the tables {', '.join(tables)}{joined}",)
+        return (f"`{data.names[0]}`: SQLite database with the tables {', '.join(tables)}{joined}",)
     form = "CSV, UTF-8" if data.format == "csv" else "Parquet"
     train, val = data.names
     return (f"`{train}`: training table ({form})", f"`{val}`: table to predict ({form})")

@@ -26,12 +26,11 @@ from transform.task import (
     ColumnSpec,
     DataFiles,
     Instructions,
+    Side,
     TaskFile,
+    possible_parts,
 )
 
-Side = Literal["train", "val"]
-
-_MIN_COLUMNS_TO_DIVIDE = 4
 _MAX_SQLITE_COLUMNS = 1000
 """Half of what SQLite allows by default."""
 _FIRST_INSTANT, _LAST_INSTANT = datetime(1678, 1, 1), datetime(2261, 12, 31)
@@ -104,16 +103,16 @@ def _iso_form(whole: pl.Series) -> str:
 def pick_format(task_id: str, train: Sequence[str], val: Sequence[str]) -> DataFiles:
     """Half CSV, a quarter Parquet, a quarter SQLite, by hash of the task id.
 
-    `train` and `val` are the column names. A database has two or three parts when val has at least
-    four columns; names that SQLite cannot tell apart give CSV.
+    `train` and `val` are the column names. A database has several parts when val has columns enough
+    for them; names that SQLite cannot tell apart give CSV.
     """
     drawn = hashlib.sha256(f"format of {task_id}".encode()).digest()
     if drawn[0] % 4 == 0:
         return DataFiles(format="parquet")
     folded = {name.lower() for name in train}
     if drawn[0] % 4 == 1 and len(folded) == len(train) <= _MAX_SQLITE_COLUMNS:
-        divisible = len(set(val) - {ID_COLUMN}) >= _MIN_COLUMNS_TO_DIVIDE
-        return DataFiles(format="sqlite", parts=2 + drawn[1] % 2 if divisible else 1)
+        possible = possible_parts(len(set(val) - {ID_COLUMN})) or (1,)
+        return DataFiles(format="sqlite", parts=possible[drawn[1] % len(possible)])
     return DataFiles(format="csv")
 
 
@@ -123,7 +122,7 @@ def write_tables(
     """Write shipped frames (with `row_id`) into `folder`; same frames, same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     if data.format == "sqlite":
-        (folder / data.names[0]).write_bytes(_database(data.parts, train, val))
+        (folder / data.names[0]).write_bytes(_database(data, train, val))
         return (task_file(folder / data.names[0], "sqlite", "data"),)
     for name, frame in zip(data.names, (train, val), strict=True):
         if data.format == "csv":
@@ -148,17 +147,19 @@ def task_file(
     return TaskFile(name=path.name, sha256=digest, bytes=len(content), format=form, role=role)
 
 
-def _database(parts: int, train: pl.DataFrame, val: pl.DataFrame) -> bytes:
+def _database(data: DataFiles, train: pl.DataFrame, val: pl.DataFrame) -> bytes:
     """A database built in memory: no journal, no free pages, no trace of the library's version."""
     train_names, val_names = (
         [name for name in frame.columns if name != ID_COLUMN] for frame in (train, val)
     )
     with closing(sqlite3.connect(":memory:")) as database:
         database.execute("PRAGMA page_size = 4096")
-        for number, names in enumerate(_divide(train_names, val_names, parts), start=1):
-            _insert(database, f"train_{number}", train.select(ID_COLUMN, *names))
+        parts = _divide(train_names, val_names, data.parts)
+        tables = zip(data.tables("train"), data.tables("val"), parts, strict=True)
+        for train_table, val_table, names in tables:
+            _insert(database, train_table, train.select(ID_COLUMN, *names))
             shared = [name for name in val_names if name in names]
-            _insert(database, f"val_{number}", val.select(ID_COLUMN, *shared))
+            _insert(database, val_table, val.select(ID_COLUMN, *shared))
         database.commit()
         content = bytearray(database.serialize())
     content[_VERSION_BYTES] = bytes(4)
@@ -205,17 +206,17 @@ def read_tables(
     for_train: dict[str, CellType] = types | dict.fromkeys(text_columns, "text")
     return tuple(
         (
-            _typed(_read(folder, data, "train", number), for_train),
-            _typed(_read(folder, data, "val", number), types),
+            _typed(_read(folder, data, train), for_train),
+            _typed(_read(folder, data, val), types),
         )
-        for number in range(1, data.parts + 1)
+        for train, val in zip(data.tables("train"), data.tables("val"), strict=True)
     )
 
 
-def _read(folder: Path, data: DataFiles, side: Side, number: int) -> pl.DataFrame:
+def _read(folder: Path, data: DataFiles, table: str) -> pl.DataFrame:
     if data.format == "sqlite":
-        return _read_sqlite(folder / data.names[0], f"{side}_{number}")
-    path = folder / f"{side}.{data.format}"
+        return _read_sqlite(folder / data.names[0], table)
+    path = folder / table
     if data.format == "parquet":
         return pl.read_parquet(path)
     with path.open(encoding="utf-8", newline="") as file:
@@ -341,14 +342,14 @@ _BODIES: dict[str, Callable[[bool, bool], Iterator[str]]] = {
 
 def _calls(data: DataFiles, train_texts: list[str], val_texts: list[str]) -> Iterator[str]:
     if data.format == "sqlite":
-        yield 'database = sqlite3.connect("data.sqlite")'
-    for side, texts in (("train", train_texts), ("val", val_texts)):
-        if data.parts > 1:
-            names = tuple(f"{side}_{number}" for number in range(1, data.parts + 1))
+        yield f'database = sqlite3.connect("{data.names[0]}")'
+    calls: tuple[tuple[Side, list[str]], ...] = (("train", train_texts), ("val", val_texts))
+    for side, texts in calls:
+        names = data.tables(side)
+        if len(names) > 1:
             yield f"{side}_parts = [read_table(name, texts={texts!r}) for name in {names!r}]"
         else:
-            name = f"{side}_1" if data.format == "sqlite" else f"{side}.{data.format}"
-            yield f"{side} = read_table({name!r}, texts={texts!r})"
+            yield f"{side} = read_table({names[0]!r}, texts={texts!r})"
     if data.format == "sqlite":
         yield "database.close()"
 

@@ -20,6 +20,7 @@ from transform.proposal import Frequency, Problem
 Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf"]
 Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
+Side = Literal["train", "val"]
 CellType = Literal["integer", "number", "text", "time"]
 
 
@@ -45,6 +46,8 @@ RTOL = 1e-5
 """Relative tolerance of numbers that must equal the reference."""
 ID_COLUMN = "row_id"
 PREDICTION_FILE = "prediction.csv"
+MAX_PARTS = 3
+_MIN_COLUMNS_TO_DIVIDE = 4
 
 
 def tabular_variant(problem: Problem, *, executed: bool) -> Variant:
@@ -68,15 +71,26 @@ class DataFiles(Noun):
     """How train and val lie on disk."""
 
     format: FileFormat
-    parts: int = Field(default=1, ge=1, le=4)
-    """SQLite only: tables `train_1` to `train_n` and `val_1` to `val_n`, joined on the id."""
+    parts: int = Field(default=1, ge=1, le=MAX_PARTS)
+    """SQLite only: tables of one side, joined on the id."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """File names, train before val."""
         if self.format == "sqlite":
             return ("data.sqlite",)
-        return (f"train.{self.format}", f"val.{self.format}")
+        return (*self.tables("train"), *self.tables("val"))
+
+    def tables(self, side: Side) -> tuple[str, ...]:
+        """Tables of the database, `train_1` to `train_n`; of other formats the one file."""
+        if self.format == "sqlite":
+            return tuple(f"{side}_{number}" for number in range(1, self.parts + 1))
+        return (f"{side}.{self.format}",)
+
+
+def possible_parts(n_columns: int) -> tuple[int, ...]:
+    """Numbers of parts into which a table with so many columns but the id may be divided."""
+    return tuple(range(2, MAX_PARTS + 1)) if n_columns >= _MIN_COLUMNS_TO_DIVIDE else ()
 
 
 class ColumnSpec(Noun):

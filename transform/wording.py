@@ -130,13 +130,9 @@ def _lines(told: Instructions) -> Iterator[str]:
 
 def _say_files(data: DataFiles) -> str:
     if data.format == "sqlite":
-        return _ONE_DATABASE.say({side: _part_names(side, data.parts) for side in ("train", "val")})
+        return _ONE_DATABASE.say({"train": data.tables("train"), "val": data.tables("val")})
     train, val = data.names
     return _TWO_FILES.say({"train": train, "val": val})
-
-
-def _part_names(side: str, parts: int) -> tuple[str, ...]:
-    return tuple(f"{side}_{number}" for number in range(1, parts + 1))
 
 
 def _say_grid(grid: Grid) -> Iterator[str]:

@@ -21,6 +21,7 @@ from transform.steps.read_missing import ReadMissing
 from transform.steps.select_columns import SelectColumns
 from transform.steps.step import Step
 from transform.task import (
+    MAX_PARTS,
     CellType,
     ColumnSpec,
     DataFiles,
@@ -31,7 +32,7 @@ from transform.task import (
     Variant,
 )
 
-FORMATS = [("csv", 1), ("parquet", 1), *(("sqlite", parts) for parts in (1, 2, 3, 4))]
+FORMATS = [("csv", 1), ("parquet", 1), *(("sqlite", parts) for parts in range(1, MAX_PARTS + 1))]
 METRICS: dict[str, Metric] = {
     "class-if": "exact",
     "reg-if": "allclose",

@@ -11,10 +11,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
-from transform.task import ID_COLUMN
-
-_MAX_PARTS = 4
-_MIN_COLUMNS_PER_PART = 2
+from transform.task import ID_COLUMN, DataFiles, possible_parts
 
 
 class JoinTables(Step):
@@ -35,19 +32,14 @@ class JoinTables(Step):
     @classmethod
     def of(cls, parts: int) -> "JoinTables":
         """The step that joins all of so many parts."""
-        numbers = range(1, parts + 1)
-        return cls(
-            train=tuple(f"train_{number}" for number in numbers),
-            val=tuple(f"val_{number}" for number in numbers),
-        )
+        data = DataFiles(format="sqlite", parts=parts)
+        return cls(train=data.tables("train"), val=data.tables("val"))
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[JoinTables, ...]":
-        """Two to four parts, as far as the columns go; in random order."""
-        width = len(sketch.val.columns) - 1
-        sizes = [n for n in range(2, _MAX_PARTS + 1) if width >= n * _MIN_COLUMNS_PER_PART]
-        rng.shuffle(sizes)
-        return tuple(cls.of(n) for n in sizes)
+        """Joins of every possible number of parts, in random order."""
+        possible = possible_parts(len(sketch.val.columns) - 1)
+        return tuple(cls.of(n) for n in rng.sample(possible, len(possible)))
 
     def apply(self, work: Workspace) -> Workspace:
         """Join the parts; the result has none left."""
