@@ -11,22 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from transform.frequency import FREQUENCIES
 from transform.proposal import Frequency
 
-_SEASONS: dict[Frequency, int] = {
-    "1min": 60,
-    "5min": 288,
-    "10min": 144,
-    "15min": 96,
-    "30min": 48,
-    "1h": 24,
-    "1d": 7,
-    "1w": 52,
-    "1mo": 12,
-    "1q": 4,
-    "1y": 1,
-}
-"""A day of instants below a day (an hour of minutes), a week of days, else a year."""
 _OPEN_SHARE = 0.01
 """A weekday counts when it has more than this share of the instants."""
 
@@ -34,7 +21,7 @@ _OPEN_SHARE = 0.01
 def season_length(frequency: Frequency, instants: pl.Series) -> int:
     """Observed values in a season; for daily data the number of weekdays that occur."""
     if frequency != "1d":
-        return _SEASONS[frequency]
+        return FREQUENCIES[frequency].season
     shares = instants.dt.weekday().value_counts(normalize=True, name=" share")[" share"]
     return max(1, int((shares > _OPEN_SHARE).sum()))
 

@@ -28,22 +28,9 @@ from pydantic import Field
 
 from extract.drop import Drop, Reason
 from extract.noun import Noun
+from transform.frequency import FREQUENCIES
 from transform.proposal import Frequency, Proposal
 from transform.size import SizeConfig
-
-_TRUNCATE: dict[Frequency, str] = {
-    "1min": "1m",
-    "5min": "5m",
-    "10min": "10m",
-    "15min": "15m",
-    "30min": "30m",
-    "1h": "1h",
-    "1d": "1d",
-    "1w": "1w",
-    "1mo": "1mo",
-    "1q": "1q",
-    "1y": "1y",
-}
 
 
 class SplitConfig(Noun):
@@ -102,7 +89,7 @@ def instants(values: pl.Series) -> pl.Series:
 
 def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
     """Starts of the grid cells in which instants lie; weeks start on Monday."""
-    return instants(values).dt.truncate(_TRUNCATE[frequency])
+    return instants(values).dt.truncate(FREQUENCIES[frequency].every)
 
 
 def split_rows(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
+from transform.frequency import FREQUENCIES
 from transform.grading import ATOL_SHARE
 from transform.steps import registry
 from transform.steps.phrase import Phrase
@@ -53,19 +54,6 @@ _METRICS: dict[Metric, Phrase] = {
     "clipped_r2": Phrase(
         "Grading: R² against the true values, clipped to [0, 1], averaged over the target columns."
     ),
-}
-_FREQUENCIES = {
-    "1min": "every minute",
-    "5min": "every 5 minutes",
-    "10min": "every 10 minutes",
-    "15min": "every 15 minutes",
-    "30min": "every 30 minutes",
-    "1h": "every hour",
-    "1d": "every day",
-    "1w": "every week",
-    "1mo": "every month",
-    "1q": "every quarter",
-    "1y": "every year",
 }
 
 _TWO_FILES = Phrase(
@@ -138,7 +126,7 @@ def _say_files(data: DataFiles) -> str:
 def _say_grid(grid: Grid) -> Iterator[str]:
     parameters = {
         "column": grid.column,
-        "step": _FREQUENCIES[grid.frequency],
+        "step": FREQUENCIES[grid.frequency].words,
         "entities": grid.entities,
     }
     yield (_SERIES if grid.entities else _ONE_SERIES).say(parameters)
@@ -232,10 +220,10 @@ def _read_files(found: dict[str, Any]) -> DataFiles:
 def _read_grid(found: dict[str, Any]) -> Grid | None:
     if "grid" not in found:
         return None
-    steps = {words: frequency for frequency, words in _FREQUENCIES.items()}
+    steps = {facts.words: frequency for frequency, facts in FREQUENCIES.items()}
     return Grid(
         column=found["grid"]["column"],
-        frequency=steps[found["grid"]["step"]],  # type: ignore[arg-type]
+        frequency=steps[found["grid"]["step"]],
         entities=tuple(found["grid"].get("entities", ())),
         known_ahead=tuple(found.get("known", {"known": ()})["known"]),
     )

@@ -21,6 +21,7 @@ from extract.drop import Drop
 from extract.noun import Noun
 from transform.baseline import season_length, seasonal_naive
 from transform.draft import Layout, assign_ids, derive_seed, identify, lay_out, too_small
+from transform.frequency import FREQUENCIES
 from transform.proposal import Aggregation, Frequency, Proposal
 from transform.render import cell_types, pick_format
 from transform.size import SizeConfig
@@ -43,20 +44,6 @@ _DIGITS = 12
 _AGGREGATED_NOTE = "Several rows of the source were aggregated into each row."
 _REPEATED_NOTE = "Repeated rows, and instants with several different rows, were left out."
 
-_HORIZONS: dict[Frequency, int] = {
-    "1min": 96,
-    "5min": 96,
-    "10min": 96,
-    "15min": 96,
-    "30min": 96,
-    "1h": 48,
-    "1d": 28,
-    "1w": 26,
-    "1mo": 24,
-    "1q": 24,
-    "1y": 24,
-}
-
 
 class ForecastingConfig(Noun):
     """How large a forecasting task may be."""
@@ -65,7 +52,9 @@ class ForecastingConfig(Noun):
     """Series of a panel: those with the longest history, then by name."""
     max_train_rows: int = Field(default=20_000, ge=1)
     """Rows of train; of longer histories the most recent part ships."""
-    max_horizon: dict[Frequency, int] = Field(default_factory=lambda: dict(_HORIZONS))
+    max_horizon: dict[Frequency, int] = Field(
+        default_factory=lambda: {name: facts.horizon for name, facts in FREQUENCIES.items()}
+    )
     """Most scored instants for each step of the grid."""
 
 

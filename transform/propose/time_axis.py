@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
+from transform.frequency import FREQUENCIES, FrequencyFacts
 from transform.profile import codes_of
 from transform.proposal import Frequency, TimeAxis
 from transform.propose.matrix import Ints
@@ -25,21 +26,7 @@ from transform.size import SizeConfig
 from transform.split import cells, instants
 
 _KEY = " entity"
-_DAY = 86_400
-_STEPS: tuple[tuple[Frequency, float, float], ...] = (
-    ("1min", 60, 60),
-    ("5min", 300, 300),
-    ("10min", 600, 600),
-    ("15min", 900, 900),
-    ("30min", 1_800, 1_800),
-    ("1h", 3_600, 3_600),
-    ("1d", _DAY, _DAY),
-    ("1w", 7 * _DAY, 7 * _DAY),
-    ("1mo", 28 * _DAY, 31 * _DAY),
-    ("1q", 90 * _DAY, 92 * _DAY),
-    ("1y", 365 * _DAY, 366 * _DAY),
-)
-"""Shortest and longest step of each grid in seconds; an hour is spared for daylight saving."""
+_HOUR = 3_600
 _GATHERED: tuple[Frequency, ...] = ("1d", "1w", "1mo", "1h", "30min", "15min")
 """Grids that events are gathered into, the first that fits wins."""
 
@@ -202,15 +189,17 @@ def _step(keyed: pl.DataFrame, column: str) -> tuple[Frequency, float] | None:
     if gaps.is_empty():
         return None
     counts = [
-        (int(gaps.is_between(least - _slack(least), most + _slack(least)).sum()), frequency)
-        for frequency, least, most in _STEPS
+        (int(gaps.is_between(*_bounds(facts)).sum()), frequency)
+        for frequency, facts in FREQUENCIES.items()
     ]
     count, frequency = max(counts, key=lambda item: item[0])
     return (frequency, count / len(gaps)) if count else None
 
 
-def _slack(seconds: float) -> float:
-    return 3_600.0 if seconds >= _DAY else 0.0
+def _bounds(facts: FrequencyFacts) -> tuple[float, float]:
+    """Shortest and longest step in seconds; an hour is spared for daylight saving."""
+    spare = _HOUR if facts.shortest > _HOUR else 0
+    return facts.shortest - spare, facts.longest + spare
 
 
 # --- gathered --------------------------------------------------------------------------------
@@ -261,8 +250,7 @@ def _fills(grid: pl.Series, frequency: Frequency, config: TimeAxisConfig) -> boo
     """Whether nearly all cells between the first and the last are there, or step by step."""
     distinct = grid.drop_nulls().unique().sort()
     first, last = distinct[0], distinct[-1]
-    step = {"1d": "1d", "1w": "1w", "1mo": "1mo", "1h": "1h", "30min": "30m", "15min": "15m"}
-    full = pl.datetime_range(first, last, step[frequency], eager=True)
+    full = pl.datetime_range(first, last, FREQUENCIES[frequency].every, eager=True)
     if len(distinct) >= config.covered * len(full):
         return True
     found = _step(pl.DataFrame({"t": distinct, _KEY: 0}), "t")
