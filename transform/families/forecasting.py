@@ -19,6 +19,7 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
+from transform.aggregate import aggregated
 from transform.baseline import season_length, seasonal_naive
 from transform.draft import Layout, assign_ids, derive_seed, identify, lay_out, too_small
 from transform.frequency import FREQUENCIES
@@ -39,8 +40,6 @@ _SAME_STEPS = 0.999
 _MAX_SHIFT = 31
 _MIN_SHARE = 0.5
 """Scored instants of a series as a share of the horizon."""
-_DIGITS = 12
-"""Significant digits of means and sums, so that they do not depend on the order of adding."""
 _AGGREGATED_NOTE = "Several rows of the source were aggregated into each row."
 _REPEATED_NOTE = "Repeated rows, and instants with several different rows, were left out."
 
@@ -202,29 +201,15 @@ def _numbered(grid: pl.DataFrame, entities: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _aggregate(rows: pl.DataFrame, proposal: Proposal) -> pl.DataFrame:
-    """Cells of the grid; a cell without an observed value is missing, whatever the aggregation."""
+    """Cells of the grid, see `aggregated`."""
     assert proposal.time is not None
     keys = [*proposal.entities, proposal.time.column, _SIDE]
     how: dict[str, Aggregation] = dict(proposal.aggregations)
     values = [name for name in rows.columns if name not in keys]
     grid = rows.group_by(keys, maintain_order=True).agg(
-        _aggregated(pl.col(name), how.get(name, "mean"), rows.schema[name]) for name in values
+        aggregated(pl.col(name), how.get(name, "mean"), rows.schema[name]) for name in values
     )
     return grid.select(rows.columns)
-
-
-def _aggregated(values: pl.Expr, how: Aggregation, dtype: pl.DataType) -> pl.Expr:
-    seen = values.drop_nulls()
-    if how == "count":
-        return seen.len().cast(pl.Int64)
-    if how == "last" or not dtype.is_numeric():
-        return seen.last()
-    if how == "mean":
-        return seen.mean().round_sig_figs(_DIGITS)
-    if how == "sum":
-        total = seen.sum().round_sig_figs(_DIGITS) if dtype.is_float() else seen.sum()
-        return pl.when(seen.len() > 0).then(total)
-    return seen.max() if how == "max" else seen.min()
 
 
 # --- what is scored ---------------------------------------------------------------------------

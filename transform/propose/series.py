@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
+from transform.aggregate import aggregated
 from transform.baseline import season_length, seasonal_naive
 from transform.proposal import Aggregation
 from transform.propose.identities import correlation
@@ -114,7 +115,11 @@ def _grid(
         when = cells(when, axis.frequency)
     rows = frame.with_columns(when.alias(axis.column)).drop_nulls(axis.column)
     how = {name: aggregation(judged[name]) if axis.resample else "mean" for name in names}
-    grid = rows.group_by(keys).agg(_aggregated(name, how[name]) for name in names).sort(keys)
+    numbers = (
+        aggregated(pl.col(name).cast(pl.Float64), how[name], pl.Float64()).alias(name)
+        for name in names
+    )
+    grid = rows.group_by(keys).agg(numbers).sort(keys)
     grid = grid.sort(axis.column, maintain_order=True).with_row_index(_ROW)
     instants_ = grid[axis.column].unique().sort()
     last = instants_[int(len(instants_) * 8 / 9)]
@@ -123,12 +128,6 @@ def _grid(
     series = [group[_ROW].to_list() for _, group in groups] if groups else [grid[_ROW].to_list()]
     series.sort(key=len, reverse=True)
     return grid, series[: config.series]
-
-
-def _aggregated(name: str, how: Aggregation) -> pl.Expr:
-    value = pl.col(name).cast(pl.Float64)
-    total = pl.when(value.count() > 0).then(value.sum())
-    return (total if how == "sum" else value.max() if how == "max" else value.mean()).alias(name)
 
 
 def _varies(values: list[Floats], config: SeriesConfig) -> bool:
