@@ -4,10 +4,10 @@ Enters a finished folder; leaves `manifest.json` with path, bytes and SHA-256 of
 It protects from accidents, not from somebody who rewrites the manifest too.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
+from extract.store import sha256_of
 from publish.release import ReleaseFile
 
 MANIFEST = "manifest.json"
@@ -20,9 +20,8 @@ def list_files(folder: Path) -> tuple[ReleaseFile, ...]:
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name != MANIFEST and "__pycache__" not in path.parts:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            found.append(ReleaseFile(path=name, sha256=digest, bytes=path.stat().st_size))
+            size = path.stat().st_size
+            found.append(ReleaseFile(path=name, sha256=sha256_of(path), bytes=size))
     return tuple(sorted(found, key=lambda file: file.path))
 
 

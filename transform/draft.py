@@ -20,7 +20,7 @@ from extract.drop import Drop, Reason
 from transform import wording
 from transform.grading import grading_of
 from transform.metadata import describe
-from transform.parquet import write_parquet
+from transform.parquet import write_parquet, write_truth
 from transform.proposal import Proposal
 from transform.render import shipped, task_file, write_tables
 from transform.split import Split
@@ -132,12 +132,11 @@ def _truth(layout: Layout, train: pl.DataFrame, place: Path) -> Truth | None:
         return None
     path = place / "private" / "truth.parquet"
     names = (ID_COLUMN, *layout.instructions.answer_columns)
-    answer = shipped(layout.truth).select(names).sort(ID_COLUMN)
+    answer = shipped(layout.truth).select(names)
     assert not any(answer.null_count().row(0)), "truth is complete"
-    write_parquet(answer, path)
     return Truth(
         path=path,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=write_truth(answer, path),
         grading=grading_of(layout.instructions, train, answer),
         skill=layout.skill,
     )

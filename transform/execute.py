@@ -5,14 +5,13 @@ hash. The reference program is not run here; it is the second, independent way t
 (`program.py`, `warm.py`). Nothing here decides whether the answer is any good.
 """
 
-import hashlib
 from functools import reduce
 from pathlib import Path
 
 import polars as pl
 
 from transform.grading import grading_of
-from transform.parquet import write_parquet
+from transform.parquet import write_truth
 from transform.program import write_program
 from transform.render import read_tables
 from transform.steps import registry
@@ -69,10 +68,9 @@ def execute(draft: Draft, answer_path: Path) -> Truth:
     """Truth of an instruction draft; the answer is written to `answer_path`."""
     told = draft.spec.instructions
     answer = compute_answer(told, draft.public)
-    write_parquet(answer, answer_path)
     return Truth(
         path=answer_path,
-        sha256=hashlib.sha256(answer_path.read_bytes()).hexdigest(),
+        sha256=write_truth(answer, answer_path),
         grading=grading_of(told, cleaned(told, draft.public), answer),
         program=write_program(told),
     )

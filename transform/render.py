@@ -18,6 +18,7 @@ from typing import Literal
 
 import polars as pl
 
+from extract.store import sha256_of
 from transform.parquet import write_parquet
 from transform.task import (
     ID_COLUMN,
@@ -142,9 +143,8 @@ def task_file(
     role: Literal["train", "val", "data", "metadata"],
 ) -> TaskFile:
     """The description of a written file."""
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    return TaskFile(name=path.name, sha256=digest, bytes=len(content), format=form, role=role)
+    size = path.stat().st_size
+    return TaskFile(name=path.name, sha256=sha256_of(path), bytes=size, format=form, role=role)
 
 
 def _database(data: DataFiles, train: pl.DataFrame, val: pl.DataFrame) -> bytes:
