@@ -5,13 +5,18 @@ A `Drop` is data, not an exception: it is counted, kept with its evidence and pu
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from extract.noun import Noun
 
 Room = Literal["extract", "transform", "validate", "publish"]
+
+MAX_DETAIL, MAX_EVIDENCE = 500, 2_000
+"""Characters; what is longer is cut at its end."""
+Detail = Annotated[str, AfterValidator(lambda text: text[:MAX_DETAIL])]
+Evidence = Annotated[str, AfterValidator(lambda text: text[:MAX_EVIDENCE])]
 
 
 class Reason(StrEnum):
@@ -45,12 +50,12 @@ class Drop(Noun):
     """`owner/slug` of the dataset it belongs to."""
     room: Room
     reason: str = Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")
-    detail: str
+    detail: Detail
     """One sentence: what, expected, found."""
     variant: str | None = None
     transient: bool = False
     """True when trying again may help; owed work, which stops a release."""
     value: float | None = None
     threshold: float | None = None
-    evidence: str = ""
-    """Short verbatim proof, at most 2,000 characters."""
+    evidence: Evidence = ""
+    """Short verbatim proof."""

@@ -67,8 +67,8 @@ def _refusal(ref: DatasetRef, reason: Reason, detail: str, evidence: tuple[str, 
         source=ref.key,
         room="extract",
         reason=reason,
-        detail=detail[:1000],
-        evidence="; ".join(evidence)[:2000],
+        detail=detail,
+        evidence="; ".join(evidence),
     )
 
 

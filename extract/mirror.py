@@ -96,7 +96,7 @@ class _BadMetadataError(Exception):
     def __init__(self, detail: str, evidence: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
-        self.evidence = _text(evidence)[:500]
+        self.evidence = _text(evidence)
 
 
 def _version(folder: Path) -> int:

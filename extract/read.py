@@ -125,7 +125,7 @@ def _no_table(ref: DatasetRef, skipped: tuple[SkippedFile, ...]) -> Drop:
         room="extract",
         reason=Reason.NO_TABLE,
         detail=f"expected a file with a table, found {len(skipped)} files without",
-        evidence=evidence[:2000],
+        evidence=evidence,
     )
 
 

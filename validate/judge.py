@@ -27,10 +27,10 @@ def _run(gate: Gate, task: Task, lab: Lab) -> Check:
     try:
         return gate.check(task, lab)
     except TimeoutError as error:
-        return Check(name=gate.name, verdict="timeout", evidence=_short(error))
+        return Check(name=gate.name, verdict="timeout", evidence=_said(error))
     except Exception as error:
-        return Check(name=gate.name, verdict="error", evidence=_short(error))
+        return Check(name=gate.name, verdict="error", evidence=_said(error))
 
 
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:2000]
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

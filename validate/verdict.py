@@ -4,13 +4,18 @@
 task and is tried again, and a release never goes out while one is owed.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from extract.drop import Evidence
 from extract.noun import Noun
 
 Outcome = Literal["valid", "invalid", "error", "timeout"]
+
+
+def _rounded(value: float) -> float:
+    return value if value.is_integer() else float(f"{value:.3g}")
 
 
 class Check(Noun):
@@ -19,11 +24,11 @@ class Check(Noun):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")
     """Name of the gate; the drop reason when the task is refused."""
     verdict: Outcome
-    value: float | None = None
-    """What was measured, three significant digits; None where nothing is a number."""
+    value: Annotated[float, AfterValidator(_rounded)] | None = None
+    """What was measured, three significant digits and counts in full; None for no number."""
     threshold: float | None = None
-    evidence: str = ""
-    """Why, in one sentence or a short quotation, at most 2,000 characters."""
+    evidence: Evidence = ""
+    """Why, in one sentence or a short quotation."""
 
 
 class Verdict(Noun):

@@ -123,8 +123,8 @@ class HeuristicProposer:
             source=raw.ref.key,
             room="transform",
             reason=Reason.NO_PROPOSAL,
-            detail=detail[:500],
-            evidence=detail[:2000],
+            detail=detail,
+            evidence=detail,
         )
 
     def _table(

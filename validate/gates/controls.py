@@ -19,5 +19,5 @@ class Controls(Gate):
         results = run_controls(answer_of(task))
         wrong = [result for result in results if not result.passed]
         evidence = "; ".join(f"{row.name}: {row.reason}, score {row.score:.3g}" for row in wrong)
-        share = float(f"{1 - len(wrong) / len(results):.3g}")
-        return (self.refused if wrong else self.passed)(share, 1.0, evidence[:2000])
+        share = 1 - len(wrong) / len(results)
+        return (self.refused if wrong else self.passed)(share, 1.0, evidence)

@@ -8,6 +8,7 @@ solution.
 
 from typing import ClassVar
 
+from extract.drop import MAX_EVIDENCE
 from transform import wording
 from transform.program import write_program
 from transform.task import Task
@@ -36,7 +37,8 @@ class LiteralSolver(Gate):
         try:
             prediction = lab.run_program(task, program)
         except ProgramFailed as failure:
-            return self.refused(evidence=str(failure)[-2000:])
+            # What a program says last is why it ended.
+            return self.refused(evidence=str(failure)[-MAX_EVIDENCE:])
         result = score(answer_of(task), prediction)
         outcome = self.passed if result.score == 1.0 else self.refused
         return outcome(result.score, 1.0, result.message)
