@@ -55,7 +55,7 @@ class Walk:
     tasks: Sequence[Task] = ()
     released: Sequence[Released] = ()
     release: Release | None = None
-    refusal: PublishError | None = None
+    refusal: str = ""
     drops: list[Drop] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -120,15 +120,16 @@ def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:
 
 def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
-        shown = resolved(settings)
         parts = (walk.released, walk.raws, walk.drops)
         try:
-            walk.release = publish(*parts, settings.publish, shown, settings.out)
+            walk.release = publish(*parts, settings.publish, resolved(settings), settings.out)
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.
-            walk.refusal = error
-        else:
-            walk.drops += walk.release.refused
+            walk.refusal = str(error)
+            return
+    walk.drops += walk.release.refused
+    refused = {drop.key for drop in walk.release.refused}
+    walk.released = [r for r in walk.released if r.task.spec.task_id not in refused]
 
 
 # --- running a stage --------------------------------------------------------------------------

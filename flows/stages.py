@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from numpy.linalg import LinAlgError
 from pydantic import BaseModel
+from sklearn.exceptions import ConvergenceWarning
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
@@ -79,7 +80,7 @@ def _execute(draft: Draft, lab: Laboratory) -> Task | Drop:
         return Task(spec=draft.spec, folder=draft.folder, truth=draft.truth)
     try:
         truth = lab.execute(draft, draft.private / "truth.parquet")
-    except (ValueError, ArithmeticError, LinAlgError) as error:
+    except (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning) as error:
         # What estimators raise on data that they cannot fit; anything else is a fault of ours.
         return _refusal(draft, "transform", Reason.NO_FIT, f"{type(error).__name__}: {error}")
     return Task(spec=draft.spec, folder=draft.folder, truth=truth)

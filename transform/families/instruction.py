@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 from pydantic import Field
+from sklearn.exceptions import ConvergenceWarning
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
@@ -136,7 +137,11 @@ def _plan(
     if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
         return Reason.NO_DIRT
     for model in _models(proposal, rng)[: config.models_tried]:
-        preparing, answer = _choose_preparing(replace(settled, model=model), rng)
+        try:
+            preparing, answer = _choose_preparing(replace(settled, model=model), rng)
+        except (ConvergenceWarning, ValueError, ArithmeticError):
+            # The estimator is not for this table.
+            continue
         steps = (*cleaning, *preparing)
         enough = len(steps) >= config.min_steps
         if enough and answer is not None and _varies(answer, proposal, config):

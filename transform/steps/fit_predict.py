@@ -2,6 +2,7 @@
 
 import importlib
 import random
+import warnings
 from dataclasses import replace
 from keyword import iskeyword
 from typing import Any, ClassVar, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue, model_validator
+from sklearn.exceptions import ConvergenceWarning
 
 from transform.steps.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
@@ -124,8 +126,7 @@ class FitPredict(Step):
         joint = self.targets == "joint"
         for group in [work.targets] if joint else [(target,) for target in work.targets]:
             known = self._labels(work.train, group)
-            model = self._estimator()
-            model.fit(train, known.to_numpy() if joint else known.to_series().to_numpy())
+            model = self._fitted(train, known.to_numpy() if joint else known.to_series().to_numpy())
             predicted = model.predict(val).reshape(val.shape[0], -1)
             answer = answer.with_columns(
                 pl.Series(name, predicted[:, i].tolist(), known.schema[name])
@@ -141,8 +142,13 @@ class FitPredict(Step):
         is_regression = MODELS[self.estimator].problem == "regression"
         return known.cast(pl.Float64) if is_regression else known
 
-    def _estimator(self) -> Any:
-        return getattr(importlib.import_module(self.module), self.estimator)(**self.arguments)
+    def _fitted(self, matrix: Matrix, labels: npt.NDArray[Any]) -> Any:
+        """The fitted estimator; one that has not converged raises: it is no ground for truth."""
+        model = getattr(importlib.import_module(self.module), self.estimator)(**self.arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", ConvergenceWarning)
+            return model.fit(matrix, labels)
 
     def _score(self, model: Any, matrix: Matrix) -> Matrix:
         """One column a class."""
