@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
 
 from extract.dataset import Column, ColumnType, RawDataset, Table
 from extract.noun import Noun
@@ -38,29 +37,24 @@ _PATTERNS: dict[Pattern, str] = {
     "phone": r"^(\+\d{1,3}|\(\d{2,4}\)|0\d{1,4})[-. /()\d]{6,16}$",
 }
 """Tried in this order; the first that fits nearly all values is the column's."""
-
-
-class ProfileConfig(Noun):
-    """How much is looked at and kept."""
-
-    top: int = Field(default=25, ge=1)
-    """Frequent values kept per column."""
-    top_in_table: int = Field(default=5_000, ge=1)
-    """The same over all columns of a wide table, though at least 3 per column."""
-    value_length: int = Field(default=80, ge=8)
-    """Characters kept of a value."""
-    pattern_values: int = Field(default=500, ge=1)
-    """Distinct values of a text column that are compared with the patterns."""
-    pattern_share: float = Field(default=0.9, gt=0, le=1)
-    """Share of them that must fit."""
-    dependency_rows: int = Field(default=10_000, ge=1)
-    """Rows, evenly spaced, on which dependencies between columns are looked for."""
-    dependency_columns: int = Field(default=40, ge=2)
-    """Columns, the fewest-valued first, between which dependencies are looked for."""
-    dependency_strength: float = Field(default=0.99, gt=0.5, le=1)
-    """How surely the second column follows, see `determination`."""
-    threads: int = Field(default=2, ge=1)
-    """Threads of DuckDB."""
+_TOP = 25
+"""Frequent values kept per column."""
+_TOP_IN_TABLE = 5_000
+"""The same over all columns of a wide table, though at least 3 per column."""
+_VALUE_LENGTH = 80
+"""Characters kept of a value."""
+_PATTERN_VALUES = 500
+"""Distinct values of a text column that are compared with the patterns."""
+_PATTERN_SHARE = 0.9
+"""Share of them that must fit."""
+_DEPENDENCY_ROWS = 10_000
+"""Rows, evenly spaced, on which dependencies between columns are looked for."""
+_DEPENDENCY_COLUMNS = 40
+"""Columns, the fewest-valued first, between which dependencies are looked for."""
+_DEPENDENCY_STRENGTH = 0.99
+"""How surely the second column follows, see `determination`."""
+_THREADS = 2
+"""Threads of DuckDB."""
 
 
 class ValueCount(Noun):
@@ -141,21 +135,20 @@ class Profile(Noun):
         raise KeyError(name)
 
 
-def profile(raw: RawDataset, config: ProfileConfig | None = None) -> Profile:
+def profile(raw: RawDataset) -> Profile:
     """Profile every table of a dataset."""
-    config = config or ProfileConfig()
-    with _duckdb(config) as connection:
-        tables = tuple(_table(connection, table, config) for table in raw.tables)
+    with _duckdb() as connection:
+        tables = tuple(_table(connection, table) for table in raw.tables)
     return Profile(tables=tables)
 
 
 @contextmanager
-def _duckdb(config: ProfileConfig) -> "Iterator[DuckDBPyConnection]":
+def _duckdb() -> "Iterator[DuckDBPyConnection]":
     """A connection in memory that fetches nothing from anywhere."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "threads": config.threads,
+        "threads": _THREADS,
     }
     import duckdb
 
@@ -166,20 +159,20 @@ def _duckdb(config: ProfileConfig) -> "Iterator[DuckDBPyConnection]":
         connection.close()
 
 
-def _table(connection: "DuckDBPyConnection", table: Table, config: ProfileConfig) -> TableProfile:
+def _table(connection: "DuckDBPyConnection", table: Table) -> TableProfile:
     frame = pl.read_parquet(table.path)
     # Numbered names: polars reads some names as patterns, such as `*`.
     numbered = pl.DataFrame({f"c{i}": frame[c.name] for i, c in enumerate(table.columns)})
-    top = min(config.top, max(3, config.top_in_table // max(1, numbered.width)))
+    top = min(_TOP, max(3, _TOP_IN_TABLE // max(1, numbered.width)))
     columns = tuple(
-        _column(connection, column, values, top, config)
+        _column(connection, column, values, top)
         for column, values in zip(table.columns, numbered, strict=True)
     )
     return TableProfile(
         name=table.name,
         n_rows=frame.height,
         columns=columns,
-        dependencies=_dependencies(numbered, columns, config),
+        dependencies=_dependencies(numbered, columns),
     )
 
 
@@ -199,15 +192,13 @@ def _counts(connection: "DuckDBPyConnection", column: Column) -> dict[str, Any]:
     return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
-def _top(
-    connection: "DuckDBPyConnection", top: int, config: ProfileConfig
-) -> tuple[ValueCount, ...]:
+def _top(connection: "DuckDBPyConnection", top: int) -> tuple[ValueCount, ...]:
     query = (
         "SELECT CAST(v AS VARCHAR) AS value, count(*) AS n FROM cells WHERE v IS NOT NULL "
         "GROUP BY v ORDER BY n DESC, v LIMIT ?"
     )
     rows = connection.execute(query, [top]).fetchall()
-    return tuple(ValueCount(value=value[: config.value_length], count=n) for value, n in rows)
+    return tuple(ValueCount(value=value[:_VALUE_LENGTH], count=n) for value, n in rows)
 
 
 def _column(
@@ -215,7 +206,6 @@ def _column(
     column: Column,
     values: pl.Series,
     top: int,
-    config: ProfileConfig,
 ) -> ColumnProfile:
     # One column at a time, by position: no name of the source ever reaches a query.
     connection.register("cells", values.to_frame("v").to_arrow())
@@ -228,19 +218,19 @@ def _column(
         missing_share=1 - n / len(values) if len(values) else 1.0,
         n_unique=found["n_unique"],
         unique_share=found["n_unique"] / n if n else 0.0,
-        minimum=_cut(found["minimum"], config),
-        maximum=_cut(found["maximum"], config),
-        top=_top(connection, top, config),
+        minimum=_cut(found["minimum"]),
+        maximum=_cut(found["maximum"]),
+        top=_top(connection, top),
         mean_length=int(found["length"]) / n if is_text else None,
         mean_words=1 + int(found["blanks"]) / n if is_text else None,
         integer_like=column.type in ("integer", "boolean") or bool(found["whole"]),
         monotone=n > 1 and found["n_unique"] == n and _is_monotone(values),
-        pattern=_pattern(values, config) if is_text else None,
+        pattern=_pattern(values) if is_text else None,
     )
 
 
-def _cut(value: str | None, config: ProfileConfig) -> str | None:
-    return None if value is None else value[: config.value_length]
+def _cut(value: str | None) -> str | None:
+    return None if value is None else value[:_VALUE_LENGTH]
 
 
 def _is_monotone(values: pl.Series) -> bool:
@@ -250,13 +240,13 @@ def _is_monotone(values: pl.Series) -> bool:
     return present.is_sorted() or present.is_sorted(descending=True)
 
 
-def _pattern(values: pl.Series, config: ProfileConfig) -> Pattern | None:
+def _pattern(values: pl.Series) -> Pattern | None:
     """The first pattern that fits nearly all of some distinct values."""
     distinct = values.drop_nulls().unique(maintain_order=True)
-    sample = distinct.gather_every(max(1, len(distinct) // config.pattern_values))
-    sample = sample.head(config.pattern_values).str.strip_chars()
+    sample = distinct.gather_every(max(1, len(distinct) // _PATTERN_VALUES))
+    sample = sample.head(_PATTERN_VALUES).str.strip_chars()
     for name, expression in _PATTERNS.items():
-        if sample.str.contains(expression).sum() >= config.pattern_share * len(sample):
+        if sample.str.contains(expression).sum() >= _PATTERN_SHARE * len(sample):
             return name
     return None
 
@@ -272,17 +262,17 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def _dependencies(
-    frame: pl.DataFrame, columns: tuple[ColumnProfile, ...], config: ProfileConfig
+    frame: pl.DataFrame, columns: tuple[ColumnProfile, ...]
 ) -> tuple[Dependency, ...]:
     """Pairs of which the first determines the second, on evenly spaced rows.
 
     The columns of `frame` are numbered `c0`, `c1` and so on.
     """
-    step = max(1, -(-frame.height // config.dependency_rows))
+    step = max(1, -(-frame.height // _DEPENDENCY_ROWS))
     sample = frame.gather_every(step)
     # Where values hardly repeat, everything is determined and nothing is said.
     able = [(c, i) for i, c in enumerate(columns) if c.n_unique >= 2 and c.unique_share <= 0.5]
-    able = sorted(able, key=lambda item: item[0].n_unique)[: config.dependency_columns]
+    able = sorted(able, key=lambda item: item[0].n_unique)[:_DEPENDENCY_COLUMNS]
     codes = {c.name: codes_of(sample[f"c{i}"]) for c, i in able}
     found = []
     for first, _ in able:
@@ -290,7 +280,7 @@ def _dependencies(
             if first is second or first.n_unique < second.n_unique:
                 continue
             strength = determination(codes[first.name], codes[second.name])
-            if strength >= config.dependency_strength:
+            if strength >= _DEPENDENCY_STRENGTH:
                 found.append((first, second, strength))
     order = {c.name: i for i, c in enumerate(columns)}
     found.sort(key=lambda item: (order[item[0].name], order[item[1].name]))

@@ -8,7 +8,6 @@ from extract.dataset import RawDataset
 from transform.profile import (
     ColumnProfile,
     Profile,
-    ProfileConfig,
     codes_of,
     determination,
     profile,
@@ -98,15 +97,15 @@ def test_patterns(make_raw: MakeRaw, pattern: str | None, make: str) -> None:
 
 def test_values_and_lists_are_bounded(make_raw: MakeRaw) -> None:
     found = of(make_raw, "x", [str(i) + "y" * 5_000 for i in range(100)])
-    config = ProfileConfig()
-    assert len(found.top) == config.top
-    assert all(len(item.value) <= config.value_length for item in found.top)
-    assert len(found.maximum or "") == config.value_length
+    assert len(found.top) == 25
+    assert {len(item.value) for item in found.top} == {80}
+    assert len(found.maximum or "") == 80
 
 
-def test_wide_tables_keep_fewer_values(make_raw: MakeRaw) -> None:
+def test_wide_tables_keep_fewer_values(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transform.profile._TOP_IN_TABLE", 300)
     frame = pl.DataFrame({f"c{k}": list(range(40)) for k in range(30)})
-    found = profile(make_raw(t=frame), ProfileConfig(top_in_table=300)).table("t")
+    found = profile(make_raw(t=frame)).table("t")
     assert {len(column.top) for column in found.columns} == {10}
 
 
@@ -136,12 +135,13 @@ def test_hostile_names_are_only_names(make_raw: MakeRaw) -> None:
     assert [column.n_unique for column in found.columns] == [3 + k for k in range(len(HOSTILE))]
 
 
-def test_round_trip_and_determinism(make_raw: MakeRaw) -> None:
+def test_round_trip_and_determinism(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(i * 37 % 101, str(i % 7), date(2020, 1, 1) + timedelta(days=i)) for i in range(500)]
     raw = make_raw(t=pl.DataFrame(rows, schema=["a", "b", "c"], orient="row"))
-    first = profile(raw, ProfileConfig(threads=1))
+    first = profile(raw)
     assert Profile.model_validate_json(first.model_dump_json()) == first
-    assert profile(raw, ProfileConfig(threads=2)) == first
+    monkeypatch.setattr("transform.profile._THREADS", 1)
+    assert profile(raw) == first
 
 
 @pytest.mark.parametrize(

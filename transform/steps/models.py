@@ -38,7 +38,6 @@ class Model:
     seed: bool = False
     column_order: bool = False
     """The order of columns acts on the answer beyond rounding."""
-    row_order: bool = False
     several_targets: bool = False
     """Fits several targets at once, to another effect than one by one."""
     relative: str | None = None
@@ -47,8 +46,6 @@ class Model:
     """Least standard deviation and largest size of a target for which the solver converges."""
     mistake: Arguments = field(default_factory=dict)
     """Arguments that would be wrong; only where leaving out the stated ones shows nothing."""
-    cost: float = 1.0
-    """CPU time of a fit relative to a tree."""
     weight: float = 1.0
     """How often to draw it: how well it shows violations, against cost and fragility."""
 
@@ -71,7 +68,6 @@ MODELS: dict[str, Model] = {
         sibling="LinearDiscriminantAnalysis",
         scores="probability",
         scaling=True,
-        cost=3.0,
         weight=3.0,
     ),
     "DecisionTreeClassifier": Model(
@@ -96,7 +92,6 @@ MODELS: dict[str, Model] = {
         mistake={"var_smoothing": 0.1},
         sibling="LinearDiscriminantAnalysis",
         scores="probability",
-        cost=0.5,
     ),
     "LinearSVC": Model(
         module="sklearn.svm",
@@ -108,7 +103,6 @@ MODELS: dict[str, Model] = {
         sibling="RidgeClassifier",
         scores="decision",
         scaling=True,
-        cost=3.0,
         weight=0.6,
     ),
     "MLPClassifier": Model(
@@ -134,8 +128,6 @@ MODELS: dict[str, Model] = {
         scaling=True,
         seed=True,
         column_order=True,
-        row_order=True,
-        cost=8.0,
         weight=1.5,
     ),
     "LinearDiscriminantAnalysis": Model(
@@ -160,7 +152,6 @@ MODELS: dict[str, Model] = {
         sibling="LinearSVC",
         scores="decision",
         scaling=True,
-        cost=0.5,
         weight=2.0,
     ),
     "ExtraTreesClassifier": Model(
@@ -175,7 +166,6 @@ MODELS: dict[str, Model] = {
         seed=True,
         column_order=True,
         several_targets=True,
-        cost=15.0,
         weight=1.5,
     ),
     "KNeighborsClassifier": Model(
@@ -188,8 +178,6 @@ MODELS: dict[str, Model] = {
         sibling="LogisticRegression",
         scores="probability",
         scaling=True,
-        row_order=True,
-        cost=8.0,
         weight=0.7,
     ),
     "SVC": Model(
@@ -202,7 +190,6 @@ MODELS: dict[str, Model] = {
         sibling="LinearSVC",
         scores="decision",
         scaling=True,
-        cost=30.0,
         weight=0.3,
     ),
     "LinearRegression": Model(
@@ -210,7 +197,6 @@ MODELS: dict[str, Model] = {
         problem="regression",
         arguments=({},),
         sibling="Ridge",
-        cost=0.5,
         mistake={"fit_intercept": False},
     ),
     "DecisionTreeRegressor": Model(
@@ -236,7 +222,6 @@ MODELS: dict[str, Model] = {
         ),
         sibling="LinearRegression",
         scaling=True,
-        cost=0.5,
         weight=3.0,
     ),
     "Lasso": Model(
@@ -273,9 +258,7 @@ MODELS: dict[str, Model] = {
         scaling=True,
         seed=True,
         column_order=True,
-        row_order=True,
         several_targets=True,
-        cost=8.0,
         weight=1.5,
         target_bounds=(0.2, 20.0),
     ),
@@ -309,7 +292,6 @@ MODELS: dict[str, Model] = {
         seed=True,
         column_order=True,
         several_targets=True,
-        cost=15.0,
         weight=1.5,
     ),
 }

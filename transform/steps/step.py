@@ -115,7 +115,6 @@ class Sketch:
     taken: frozenset[str] = field(default_factory=frozenset)
     """Columns that earlier steps rule or make: dirt of one cleaning rule must not hide behind
     another's, and a column on which a step has worked must reach the model."""
-    rows_taken: int = 0
 
     def after(self, work: Workspace, step: "Step | None" = None) -> "Sketch":
         """The sketch of the tables in `work`, with the columns that `step` rules or makes taken.
