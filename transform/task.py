@@ -207,7 +207,7 @@ class Truth(Noun):
 
 
 class Draft(Noun):
-    """A task that is laid out but not yet executed."""
+    """A task that is laid out; its truth may still have to be executed."""
 
     spec: TaskSpec
     folder: Path
@@ -226,22 +226,10 @@ class Draft(Noun):
         return self.folder / "private"
 
 
-class Task(Noun):
-    """A draft with its truth."""
+class Task(Draft):
+    """A draft whose truth is known, held out or executed."""
 
-    spec: TaskSpec
-    folder: Path
     truth: Truth
-
-    @property
-    def public(self) -> Path:
-        """Folder with exactly the files of the spec."""
-        return self.folder / "public"
-
-    @property
-    def private(self) -> Path:
-        """See `Draft.private`."""
-        return self.folder / "private"
 
     @property
     def task_hash(self) -> str:
