@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import os
 import subprocess
 from pathlib import Path
 
@@ -14,8 +15,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    # The tests may themselves run under make, which tells its children about it.
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    command = ["make", *arguments]
     return subprocess.run(
-        ["make", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
 
 
