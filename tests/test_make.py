@@ -1,8 +1,8 @@
 """The verbs of the Makefile are listed, documented, and hand their values over unharmed."""
 
+import os
 import re
 import shutil
-import os
 import subprocess
 from pathlib import Path
 
