@@ -114,7 +114,7 @@ def _gate_refusal(task: Task, check: Check) -> Drop:
         source=task.spec.source.key,
         room="validate",
         reason=check.name,
-        detail=f"gate {check.name}: {check.evidence or 'below its threshold'}"[:300],
+        detail=f"gate {check.name}: {check.evidence or 'below its threshold'}",
         variant=task.spec.instructions.variant,
         transient=check.verdict in ("error", "timeout"),
         value=check.value,
@@ -129,9 +129,9 @@ def _refusal(draft: Draft, room: Room, reason: Reason, detail: str) -> Drop:
         source=draft.spec.source.key,
         room=room,
         reason=reason,
-        detail=detail[:300],
+        detail=detail,
         variant=draft.spec.instructions.variant,
-        evidence=detail[:2000],
+        evidence=detail,
     )
 
 
@@ -191,7 +191,7 @@ def _fault(source: str, room: Room, reason: Reason, error: Exception, *, transie
         source=source,
         room=room,
         reason=reason,
-        detail=f"{type(error).__name__}: {error}"[:300],
+        detail=f"{type(error).__name__}: {error}",
         transient=transient,
         evidence="".join(traceback.format_exception(error))[-2000:],
     )

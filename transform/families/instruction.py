@@ -30,7 +30,14 @@ from transform.steps.join_tables import JoinTables
 from transform.steps.models import MODELS
 from transform.steps.registry import step_classes
 from transform.steps.step import CleaningStep, Sketch, Step, Workspace
-from transform.task import ID_COLUMN, Draft, Instructions, Variant
+from transform.task import (
+    ID_COLUMN,
+    VARIANTS,
+    Draft,
+    Instructions,
+    Variant,
+    tabular_variant,
+)
 
 _ROUNDS = 4
 """Cleaning a clean table settles after one round or two; more means rules that undo each other."""
@@ -82,7 +89,7 @@ def draft_instruction(
 ) -> Draft | Drop:
     """Lay out the instruction variant of a classification or regression proposal."""
     is_class = proposal.problem == "classification"
-    variant: Variant = "class-if" if is_class else "reg-if"
+    variant = tabular_variant(proposal.problem, executed=True)
     task_id = identify(proposal, variant, split)
     rows = without_repeats(divide(frame, proposal, split))
     held_out = rows.val
@@ -322,7 +329,7 @@ def _layout(
         columns=cell_types(soiled.clean, val),
         targets=targets,
         scores=score_columns(plan.train[targets[0]]) if fit.scores != "none" else (),
-        metric="exact" if variant == "class-if" else "allclose",
+        metric=VARIANTS[variant].metric,
         steps=tuple(step.spec() for step in (*join, *plan.steps)),
     )
     return Layout(
