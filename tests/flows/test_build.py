@@ -47,9 +47,9 @@ def rejects(release: Path) -> dict[str, str]:
 
 def test_a_build_says_what_came_of_it(small_build: Built) -> None:
     assert small_build.code == 0, small_build.complained
-    lines = {tuple(line.rsplit(None, 1)) for line in small_build.printed.splitlines() if line}
-    assert ("  sources", str(len(GOOD) + len(BAD))) in lines
-    assert ("  sources with a task", str(len(GOOD))) in lines
+    lines = [" ".join(line.split()) for line in small_build.printed.splitlines()]
+    assert f"sources {len(GOOD) + len(BAD)}" in lines
+    assert f"their sources {len(GOOD)}" in lines
     for stage in ("extract", "design", "execute", "validate", "publish"):
         assert re.search(rf"^  {stage} +\d+\.\d$", small_build.printed, re.MULTILINE)
     assert small_build.printed.splitlines()[-1] == f"release written: {small_build.out}"
@@ -240,9 +240,9 @@ def test_owed_work_stops_the_release_and_the_same_command_continues(
     command = last.partition("continue with: ")[2]
     assert shlex.split(command) == ["opendare", *arguments(mirror, tmp_path, *hasty)]
     owed = [line for line in owing.complained.splitlines() if line.startswith("owed: ")]
-    assert len(owed) == 2
+    assert len(owed) == 1, "equal reasons are told once"
+    assert owed[0].startswith("owed: ann/rents and 1 more: timeout: ")
     assert last.startswith("no release: 2 items are owed")
-    assert all("timeout" in line for line in owed)
 
     done_before = {path for path in results(owing.state) if "/design/" in path}
     continued = build(mirror, tmp_path)
