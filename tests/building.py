@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MIRROR_CONFIG = ROOT / "configs" / "mirror.yaml"
 OPENDARE = Path(sys.executable).with_name("opendare")
+MARK = "PROCESS_UNDER_TEST"
+"""Environment variable by which a process and all that it starts are found."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,27 @@ def digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def survivors(mark: str, patience_s: float = 60) -> list[str]:
+    """Commands of the processes with this mark that do not end by themselves.
+
+    A server that was being born needs its imports until it looks for its parent.
+    """
+    deadline = time.monotonic() + patience_s
+    while (alive := _marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return alive
+
+
+def _marked(mark: str) -> list[str]:
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted in path.read_bytes().split(b"\0"):
+                command = path.with_name("cmdline").read_bytes()
+                found.append(command.replace(b"\0", b" ").decode(errors="replace")[:200])
+        except OSError:
+            continue
+    return found

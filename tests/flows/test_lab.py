@@ -1,6 +1,8 @@
 """The laboratory: other processes reach the same truth, and what hangs costs its own call only."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from extract.workers import WorkerTimeout
 from flows.lab import LabConfig, Laboratory
+from tests.building import MARK, ROOT, environment, survivors
 from transform.task import Draft, Task
 from transform.warm import ProgramFailed
 from validate.gates.literal_solver import LiteralSolver
@@ -93,6 +96,38 @@ def test_nothing_is_left_when_it_closes(tasks: Mapping[str, Task]) -> None:
         assert children() > before
     assert not scratch.exists()
     assert children() <= before
+
+
+_HANGING = """
+import sys
+from pathlib import Path
+from flows.lab import Laboratory, LabConfig
+from transform.task import Task
+
+if __name__ == "__main__":
+    task = Task.model_validate_json(Path(sys.argv[1]).read_text())
+    with Laboratory(LabConfig()) as lab:
+        lab.run_program(task, f"open({sys.argv[2]!r}, 'w').close()\\nimport time; time.sleep(600)")
+"""
+
+
+def test_a_program_does_not_outlive_a_killed_build(
+    tasks: Mapping[str, Task], tmp_path: Path
+) -> None:
+    (tmp_path / "hanging.py").write_text(_HANGING)
+    (tmp_path / "task.json").write_text(tasks["reg-if"].model_dump_json())
+    running = tmp_path / "running"
+    parent = subprocess.Popen(
+        [sys.executable, "hanging.py", "task.json", str(running)],
+        cwd=tmp_path,
+        env=environment({MARK: str(tmp_path), "PYTHONPATH": str(ROOT)}),
+    )
+    while not running.exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait(timeout=30)
+    assert survivors(str(tmp_path), patience_s=10) == []
 
 
 def children() -> set[str]:
