@@ -51,7 +51,7 @@ class _PeakMemory(threading.Thread):
 
 def build(config: str, out: Path, state: Path, mirror: Path | None) -> None:
     """Build from an empty state and print wall seconds and peak memory."""
-    command = [sys.executable, "-m", "flows.cli", "build", "--config", config]
+    command = [str(Path(sys.executable).with_name("opendare")), "build", "--config", config]
     command += ["--out", str(out), "--state", str(state)]
     command += ["--mirror", str(mirror)] if mirror else []
     start = time.monotonic()
