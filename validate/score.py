@@ -644,7 +644,10 @@ def _macro_f1_of(answer: Answer, sheet: _Sheet, target: str) -> float:
     """Macro-F1 over truth's classes and the predicted ones that occur in train."""
     right, found = answer.right[target], sheet.values(target)
     key = _KEYS[answer.kind(target)]
-    known = {*right, *map(key, answer.rules.classes)} - {None}
+    # In order of appearance: a set's order, and with it the last digit of the mean, would change
+    # from process to process.
+    known = dict.fromkeys([*right, *map(key, answer.rules.classes)])
+    known.pop(None, None)
     codes: dict[Key | None, int] = {label: code for code, label in enumerate(known)}
     junk = len(codes)
     true = np.array([codes[label] for label in right])

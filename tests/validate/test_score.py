@@ -714,3 +714,34 @@ def test_the_grader_stands_alone() -> None:
             assert node.level == 0
             imported.add(str(node.module).partition(".")[0])
     assert imported - sys.stdlib_module_names == {"numpy", "pyarrow"}
+
+
+def test_the_last_digit_of_a_score_does_not_depend_on_the_hash_seed() -> None:
+    """Classes are texts, and a set of texts has another order in every process."""
+    program = """
+import json, random, pyarrow as pa
+from validate.score import Answer, score
+rng = random.Random(1)
+labels = [f"class {i}" for i in range(19)]
+right = [rng.choice(labels) for _ in range(400)]
+rules = {"metric": "macro_f1", "id_column": "row_id", "targets": ["y"], "scores": [],
+         "label_type": "text", "classes": labels, "rtol": 1e-5, "atol": {}, "n_rows": 400,
+         "answer_hash": ""}
+truth = pa.table({"row_id": list(range(400)), "y": right})
+answer = Answer.parse(task_id="t", variant="class-mm", ground_truth=json.dumps(rules), truth=truth)
+for _ in range(20):
+    guess = [rng.choice(labels) for _ in right]
+    print(repr(score(answer, pa.table({"row_id": list(range(400)), "y": guess})).score))
+"""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path.cwd())},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(printed) == 1
+    assert len(printed.pop().split()) == 20
