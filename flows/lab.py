@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import Field
 
 from extract.noun import Noun
-from extract.workers import PATIENCE, WorkerDied, Workers, WorkerTimeout, run_patiently
+from extract.workers import PATIENCE, WorkerDied, Workers, run_patiently
 from transform.execute import execute
 from transform.task import Draft, Task, Truth
 from transform.warm import PRELOAD, run_program
@@ -60,18 +60,16 @@ class Laboratory:
 
     def execute_again(self, task: Task) -> Path:
         """See `validate.gate.Lab`."""
-        draft = Draft(spec=task.spec, folder=task.folder, truth=None)
         answer = self._scratch / f"{task.spec.task_id}.parquet"
-        truth = run_patiently(
-            self._second, execute, draft, answer, timeout_s=self._config.timeout_s
-        )
-        return truth.path
+        return run_patiently(
+            self._second, execute, task, answer, timeout_s=self._config.timeout_s
+        ).path
 
     def run_program(self, task: Task, program: str) -> Path:
         """See `validate.gate.Lab`."""
         try:
             return self._run_program(self._programs.run, task, program, self._config.timeout_s)
-        except (TimeoutError, WorkerDied, WorkerTimeout):
+        except (TimeoutError, WorkerDied):
             patience_s = PATIENCE * self._config.timeout_s
             return self._run_program(self._programs.run_alone, task, program, patience_s)
 
