@@ -29,7 +29,6 @@ from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
 from extract.store import Store
 from extract.workers import Workers
-from flows.lab import Laboratory
 from flows.lock import StateInUseError, sole_build
 from flows.progress import Progress, Summary, print_summary
 from flows.settings import Settings, resolved
@@ -39,6 +38,7 @@ from publish.folder import publish
 from publish.release import PublishError, Release, Released
 from publish.swap import check_destination
 from transform.task import Draft, Task
+from validate.lab import Laboratory
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
 _LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"

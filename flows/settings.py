@@ -38,11 +38,11 @@ from pydantic_settings import (
 
 from extract.limits import ReadConfig
 from extract.noun import Noun
-from flows.lab import LabConfig
 from publish.folder import PublishConfig
 from transform.design import DesignConfig
 from validate.gate import Gate
 from validate.gates.size import Size
+from validate.lab import LabConfig
 from validate.registry import gate_classes
 
 _PREFIX = "OPENDARE_"

@@ -24,13 +24,13 @@ from extract.read import read_dataset
 from extract.source import Source
 from extract.store import Store, code_fingerprint
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
-from flows.lab import Laboratory
 from flows.settings import Settings
 from publish.release import Released
 from transform.design import design
 from transform.task import Draft, Task
 from validate.controls import answer_of, controls_json, run_controls
 from validate.judge import judge
+from validate.lab import Laboratory
 from validate.verdict import Check, Verdict
 
 _T = TypeVar("_T")

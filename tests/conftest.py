@@ -15,8 +15,9 @@ from extract.store import Store
 from extract.workers import Workers
 from tests.building import Built, build
 from tests.small_mirror import write_small_mirror
-from transform.design import DesignConfig, design
+from transform.design import DesignConfig, design, draft
 from transform.execute import execute
+from transform.plan import Plan
 from transform.size import SizeConfig
 from transform.task import Draft, Task
 
@@ -114,14 +115,15 @@ def tasks(
     """One proven task of each variant. Copy it before changing it."""
     folder = tmp_path_factory.mktemp("tasks")
     made = [
-        draft
+        drafted
         for raw in raws.values()
-        for draft in design(raw, DesignConfig(), SizeConfig(), 0, folder)
-        if isinstance(draft, Draft)
+        for plan in design(raw, DesignConfig(), SizeConfig(), 0, folder)
+        if isinstance(plan, Plan)
+        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), folder), Draft)
     ]
-    return {draft.spec.instructions.variant: _task(draft) for draft in reversed(made)}
+    return {drafted.spec.instructions.variant: _task(drafted) for drafted in reversed(made)}
 
 
-def _task(draft: Draft) -> Task:
-    truth = draft.truth or execute(draft, draft.private / "truth.parquet")
-    return Task(spec=draft.spec, folder=draft.folder, truth=truth)
+def _task(made: Draft) -> Task:
+    truth = made.truth or execute(made, made.private / "truth.parquet")
+    return Task(spec=made.spec, folder=made.folder, truth=truth)

@@ -1,8 +1,9 @@
-"""The walk of one dataset through the transform room: profile, propose, split, lay out.
+"""The walk of one dataset through the transform room: profile, propose, split, then lay out.
 
-What enters is a dataset, what leaves are drafts and the reasons why there are not more. One split
-of the rows of a table serves every draft made from it, so that nothing held out in one is given
-away by another. Nothing is executed here.
+`design` turns a dataset into plans and the reasons why there are not more; `draft` lays one plan
+out, again and otherwise when its amendment says so. One split of the rows of a table serves every
+draft made from it, so that nothing held out in one is given away by another. Nothing is executed
+here.
 """
 
 from collections.abc import Iterator
@@ -13,15 +14,17 @@ import polars as pl
 from extract.dataset import RawDataset, Table
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.families.forecasting import ForecastingConfig, draft_forecasts
+from transform.draft import identify
+from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.families.instruction import InstructionConfig, draft_instruction
 from transform.families.modelling import ModellingConfig, draft_modelling
+from transform.plan import Plan
 from transform.profile import profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicConfig, HeuristicProposer
 from transform.size import SizeConfig
-from transform.split import Split, SplitConfig, Splitting, split_rows
-from transform.task import Draft
+from transform.split import SplitConfig, Splitting, read_split, split_rows
+from transform.task import VARIANTS, Draft, Variant, tabular_variant
 
 
 class DesignConfig(Noun):
@@ -36,48 +39,51 @@ class DesignConfig(Noun):
 
 def design(
     raw: RawDataset, config: DesignConfig, size: SizeConfig, seed: int, folder: Path
-) -> tuple[Draft | Drop, ...]:
-    """Drafts of all variants of all proposals, in the order of tables and proposals."""
+) -> tuple[Plan | Drop, ...]:
+    """Plans of all variants of all proposals, in the order of tables and proposals.
+
+    The splits are written into `folder`.
+    """
     splitting = Splitting(config=config.split, size=size, seed=seed)
     proposals = HeuristicProposer(config.propose, splitting).propose(raw, profile(raw))
     if isinstance(proposals, Drop):
         return (proposals,)
-    drafts: list[Draft | Drop] = []
+    plans: list[Plan | Drop] = []
     for table in raw.tables:
         mine = tuple(p for p in proposals if p.table == table.name)
         if mine:
-            drafts += _design_table(raw, table, mine, config, splitting, folder)
-    return tuple(drafts)
+            plans += _plan_table(table, mine, splitting, folder)
+    return tuple(plans)
 
 
-def _design_table(
-    raw: RawDataset,
-    table: Table,
-    proposals: tuple[Proposal, ...],
-    config: DesignConfig,
-    splitting: Splitting,
-    folder: Path,
-) -> Iterator[Draft | Drop]:
-    frame = pl.read_parquet(table.path)
-    split = split_rows(frame, proposals, splitting, table.sha256)
+def _plan_table(
+    table: Table, proposals: tuple[Proposal, ...], splitting: Splitting, folder: Path
+) -> Iterator[Plan | Drop]:
+    split = split_rows(pl.read_parquet(table.path), proposals, splitting, table.sha256)
     if isinstance(split, Drop):
         yield split
         return
+    file = split.write(folder)
     for proposal in proposals:
-        yield from _variants(raw, frame, proposal, split, config, splitting.size, folder)
+        for variant in _variants(proposal):
+            task_id = identify(proposal, variant, split)
+            yield Plan(task_id=task_id, variant=variant, proposal=proposal, split=file)
 
 
-def _variants(
-    raw: RawDataset,
-    frame: pl.DataFrame,
-    proposal: Proposal,
-    split: Split,
-    config: DesignConfig,
-    size: SizeConfig,
-    folder: Path,
-) -> Iterator[Draft | Drop]:
+def _variants(proposal: Proposal) -> tuple[Variant, ...]:
     if proposal.problem == "forecasting":
-        yield from draft_forecasts(raw, frame, proposal, split, config.forecasting, size, folder)
-        return
-    yield draft_modelling(raw, frame, proposal, split, config.modelling, size, folder)
-    yield draft_instruction(raw, frame, proposal, split, config.instruction, size, folder)
+        return ("ts-xf", "ts-cf") if proposal.known_ahead else ("ts-cf",)
+    return tuple(tabular_variant(proposal.problem, executed=e) for e in (False, True))
+
+
+def draft(
+    raw: RawDataset, plan: Plan, config: DesignConfig, size: SizeConfig, folder: Path
+) -> Draft | Drop:
+    """Lay out one plan of the dataset in `folder`."""
+    (table,) = (table for table in raw.tables if table.name == plan.proposal.table)
+    frame, split = pl.read_parquet(table.path), read_split(plan.split)
+    if plan.proposal.problem == "forecasting":
+        return draft_forecast(raw, frame, plan, split, config.forecasting, size, folder)
+    if VARIANTS[plan.variant].executed:
+        return draft_instruction(raw, frame, plan, split, config.instruction, size, folder)
+    return draft_modelling(raw, frame, plan, split, config.modelling, size, folder)

@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ from pydantic import Field
 from extract.drop import Drop, Reason
 from extract.noun import Noun
 from transform.frequency import FREQUENCIES
+from transform.parquet import write_parquet
+from transform.plan import SplitFile, SplitKind
 from transform.proposal import Frequency, Proposal
 from transform.size import SizeConfig
 
@@ -58,9 +60,9 @@ _PLAIN = Splitting()
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows are held out; it does not travel further than the room."""
+    """Which rows are held out; it travels as a `SplitFile`."""
 
-    kind: Literal["time", "group", "random"]
+    kind: SplitKind
     cutoff: datetime | None
     """By time: the first held-out instant; None otherwise."""
     held_out: pl.Series
@@ -73,6 +75,24 @@ class Split:
         """Eight hexadecimal digits of the description and of every row's side."""
         sides = self.held_out.cast(pl.Int8).fill_null(2).to_numpy().astype(np.uint8)
         return hashlib.sha256(self.description.encode() + sides.tobytes()).hexdigest()[:8]
+
+    def write(self, folder: Path) -> SplitFile:
+        """The split as a file in `folder`, named by its key."""
+        path = folder / f"split-{self.key}.parquet"
+        write_parquet(self.held_out.alias("held_out").to_frame(), path)
+        return SplitFile(
+            kind=self.kind,
+            cutoff=self.cutoff,
+            path=path,
+            description=self.description,
+            key=self.key,
+        )
+
+
+def read_split(file: SplitFile) -> Split:
+    """The split that was written."""
+    held_out = pl.read_parquet(file.path)["held_out"]
+    return Split(file.kind, file.cutoff, held_out, file.description)
 
 
 def instants(values: pl.Series) -> pl.Series:
@@ -222,7 +242,7 @@ def _by_unit(
     if found < how.size.min_val_rows:
         detail = "units that may not be split are so large that too few rows can be held out"
         return _drop(proposals, Reason.TOO_SMALL, detail, found, how.size.min_val_rows)
-    kind: Literal["group", "random"] = "group" if group else "random"
+    kind: SplitKind = "group" if group else "random"
     description = f"{kind} {group} seed {how.seed}" if group else f"{kind} seed {how.seed}"
     return Split(kind, None, pl.Series("held_out", held_out), description)
 

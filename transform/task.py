@@ -17,7 +17,7 @@ from extract.dataset import DatasetRef
 from extract.noun import Noun
 from transform.proposal import Frequency, Problem
 
-Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf"]
+Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if"]
 Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
 Side = Literal["train", "val"]
@@ -40,6 +40,7 @@ VARIANTS: dict[Variant, VariantFacts] = {
     "reg-mm": VariantFacts("regression", "clipped_r2", executed=False),
     "ts-xf": VariantFacts("forecasting", "clipped_r2", executed=False),
     "ts-cf": VariantFacts("forecasting", "clipped_r2", executed=False),
+    "ts-if": VariantFacts("forecasting", "allclose", executed=True),
 }
 
 RTOL = 1e-5

@@ -1,31 +1,21 @@
-"""What a gate is, and the laboratory that it may use.
+"""What a gate is.
 
 A gate is a frozen model whose fields are its thresholds (they become configuration under its name)
-and whose `check` turns a task into one `Check`. Adding a gate is one file in `gates/`: it is found
-by `registry.py`. A gate that cannot compute raises; the judge turns that into `error`, never into
-`valid`.
+and whose `check` turns a task into one `Finding`. Adding a gate is one file in `gates/`: it is
+found by `registry.py`. What is heavy goes through the laboratory, into another process. A gate that
+cannot compute raises; the judge turns that into `error`, never into `valid`.
 """
 
 from abc import abstractmethod
-from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from extract.noun import Noun
+from transform.plan import Amendment
 from transform.task import Task
-from validate.verdict import Check
+from validate.lab import Laboratory
+from validate.verdict import Check, Finding, Proofs
 
-
-class Lab(Protocol):
-    """Runs tasks again, elsewhere; handed to every gate."""
-
-    def execute_again(self, task: Task) -> Path:
-        """Parquet answer computed from the spec in another process than truth was."""
-
-    def run_program(self, task: Task, program: str) -> Path:
-        """`prediction.csv` that a program leaves in a folder with only the public files.
-
-        Raises `ProgramFailed` with the end of its output when it leaves none.
-        """
+_NOTHING = Proofs()
 
 
 class Gate(Noun):
@@ -41,21 +31,44 @@ class Gate(Noun):
         return True
 
     @abstractmethod
-    def check(self, task: Task, lab: Lab) -> Check:
-        """The finding; `verdict` is `valid` or `invalid`."""
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        """The finding; its verdict is `valid` or `invalid`."""
 
     def passed(
-        self, value: float | None = None, threshold: float | None = None, evidence: str = ""
-    ) -> Check:
-        """A valid check under this gate's name."""
-        return Check(
+        self,
+        value: float | None = None,
+        threshold: float | None = None,
+        evidence: str = "",
+        proofs: Proofs = _NOTHING,
+    ) -> Finding:
+        """A valid check under this gate's name, and what it proved."""
+        check = Check(
             name=self.name, verdict="valid", value=value, threshold=threshold, evidence=evidence
         )
+        return Finding(check=check, proofs=proofs)
 
     def refused(
-        self, value: float | None = None, threshold: float | None = None, evidence: str = ""
-    ) -> Check:
-        """An invalid check under this gate's name."""
-        return Check(
+        self,
+        value: float | None = None,
+        threshold: float | None = None,
+        evidence: str = "",
+        repair: Amendment | None = None,
+        proofs: Proofs = _NOTHING,
+    ) -> Finding:
+        """An invalid check under this gate's name, and what may repair the task."""
+        check = Check(
             name=self.name, verdict="invalid", value=value, threshold=threshold, evidence=evidence
         )
+        return Finding(check=check, proofs=proofs, repair=repair)
+
+
+class FileGate(Gate):
+    """A gate that needs nothing but the files of the task; it looks at them in a worker."""
+
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        """What `look` finds."""
+        return lab.compute(self.look, task)
+
+    @abstractmethod
+    def look(self, task: Task) -> Finding:
+        """The finding, by this process."""

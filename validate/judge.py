@@ -7,29 +7,35 @@ is owed work, never a pass. This module knows no gate by name.
 from collections.abc import Sequence
 
 from transform.task import Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check, Verdict
+from validate.gate import Gate
+from validate.lab import Laboratory
+from validate.verdict import Check, Finding, Proofs, Verdict
 
 
-def judge(task: Task, gates: Sequence[Gate], lab: Lab) -> Verdict:
+def judge(task: Task, gates: Sequence[Gate], lab: Laboratory) -> Verdict:
     """The verdict on a task; `gates` in the order in which they are to run."""
     checks: list[Check] = []
+    proofs = Proofs()
+    repair = None
     for gate in gates:
         if not gate.applies_to(task):
             continue
-        checks.append(_run(gate, task, lab))
-        if checks[-1].verdict != "valid":
+        finding = _run(gate, task, lab)
+        checks.append(finding.check)
+        proofs = proofs.plus(finding.proofs)
+        if finding.check.verdict != "valid":
+            repair = finding.repair
             break
-    return Verdict(task_id=task.spec.task_id, checks=tuple(checks))
+    return Verdict(task_id=task.spec.task_id, checks=tuple(checks), proofs=proofs, repair=repair)
 
 
-def _run(gate: Gate, task: Task, lab: Lab) -> Check:
+def _run(gate: Gate, task: Task, lab: Laboratory) -> Finding:
     try:
         return gate.check(task, lab)
     except TimeoutError as error:
-        return Check(name=gate.name, verdict="timeout", evidence=_said(error))
+        return Finding(check=Check(name=gate.name, verdict="timeout", evidence=_said(error)))
     except Exception as error:
-        return Check(name=gate.name, verdict="error", evidence=_said(error))
+        return Finding(check=Check(name=gate.name, verdict="error", evidence=_said(error)))
 
 
 def _said(error: Exception) -> str:

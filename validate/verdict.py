@@ -1,4 +1,4 @@
-"""What validation hands over: the outcome of every check on one task.
+"""What validation hands over: the outcome of every gate on one task, and what the gates proved.
 
 `valid` and `invalid` are final; `error` and `timeout` are owed: the check said nothing about the
 task and is tried again, and a release never goes out while one is owed.
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from extract.drop import Evidence
 from extract.noun import Noun
+from transform.plan import Amendment
 
 Outcome = Literal["valid", "invalid", "error", "timeout"]
 
@@ -18,17 +19,112 @@ def _rounded(value: float) -> float:
     return value if value.is_integer() else float(f"{value:.3g}")
 
 
+Measured = Annotated[float, AfterValidator(_rounded)]
+"""Three significant digits, counts in full: what is beyond may differ from machine to machine."""
+
+
 class Check(Noun):
     """One gate's finding on one task."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")
     """Name of the gate; the drop reason when the task is refused."""
     verdict: Outcome
-    value: Annotated[float, AfterValidator(_rounded)] | None = None
-    """What was measured, three significant digits and counts in full; None for no number."""
+    value: Measured | None = None
+    """What was measured; None for no number."""
     threshold: float | None = None
     evidence: Evidence = ""
     """Why, in one sentence or a short quotation."""
+
+
+class Member(Noun):
+    """One environment of the panel and whether it reached the reference's answer."""
+
+    name: str
+    differs: str
+    """In what it differs from the reference, in a few words."""
+    versions: dict[str, str]
+    """Library and version, as far as they compute."""
+    agrees: bool
+
+
+class Certificate(Noun):
+    """Agreement of the panel on an executed truth."""
+
+    members: tuple[Member, ...]
+    """The reference first."""
+    share_of_tolerance: float
+    """Part of the shipped tolerance within which numbers had to agree."""
+    margin: Measured | None = None
+    """Least distance of a label from the next, None where there are no labels or scores."""
+
+
+class ViolationSeen(Noun):
+    """What one way of getting a step wrong did to the answer."""
+
+    name: str
+    seen: bool
+    moved: Measured
+    """Share of the rows whose answer changes beyond the tolerance."""
+
+
+class StepExposure(Noun):
+    """How well the grade sees one stated step."""
+
+    position: int = Field(ge=1)
+    """Number of the step in the prose."""
+    kind: str
+    violations: tuple[ViolationSeen, ...]
+
+    @property
+    def exposed(self) -> bool:
+        """Whether some violation is seen."""
+        return any(violation.seen for violation in self.violations)
+
+
+class Rung(Noun):
+    """One scripted solver and what it reached."""
+
+    solver: str
+    score: Measured
+    """In the task's metric, 0 to 1."""
+    skill: Measured | None = None
+    """Forecasts: mean over series of 1 − error / error of seasonal naive, at most 1."""
+
+
+class Ladder(Noun):
+    """The spread between trivial and tuned solvers of one task."""
+
+    rungs: tuple[Rung, ...]
+    floor: Measured
+    """Score of the best trivial solver."""
+    ceiling: Measured
+    """Score of the best scripted solver."""
+    p_value: Measured
+    """Share of permutations that score as well as the best solver."""
+
+
+class Proofs(Noun):
+    """What gates found out that ships beside a task; None where no gate says it."""
+
+    certificate: Certificate | None = None
+    controls: dict[str, tuple[Measured, str]] | None = None
+    """Score and reason by control submission."""
+    ladder: Ladder | None = None
+    exposure: tuple[StepExposure, ...] | None = None
+
+    def plus(self, more: "Proofs") -> "Proofs":
+        """Both; what `more` says wins."""
+        said = {name: value for name, value in more if value is not None}
+        return self.model_copy(update=said)
+
+
+class Finding(Noun):
+    """What a gate hands to the judge."""
+
+    check: Check
+    proofs: Proofs = Proofs()
+    repair: Amendment | None = None
+    """With a refusal: what may mend the task. None: nothing can."""
 
 
 class Verdict(Noun):
@@ -36,6 +132,9 @@ class Verdict(Noun):
 
     task_id: str
     checks: tuple[Check, ...]
+    proofs: Proofs = Proofs()
+    repair: Amendment | None = None
+    """What may mend a refused task."""
 
     @property
     def passed(self) -> bool:

@@ -12,7 +12,6 @@ from extract.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, WorkerTimeout
 from flows import stages
-from flows.lab import Laboratory
 from flows.settings import Settings, load
 from flows.stages import design_dataset, execute_drafts, extract_dataset, validate_tasks
 from publish.release import Released
@@ -20,6 +19,7 @@ from tests.building import MIRROR_CONFIG
 from transform.task import Draft, Task
 from validate.gates.size import Size
 from validate.gates.wording import Wording
+from validate.lab import Laboratory
 from validate.verdict import Check
 
 NOBODY: Any = None

@@ -10,7 +10,6 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from flows.lab import LabConfig, Laboratory
 from transform.execute import load_tables
 from transform.parquet import write_parquet
 from transform.render import shipped, write_tables
@@ -24,6 +23,7 @@ from validate.gates.not_constant import NotConstant
 from validate.gates.reproducible import Reproducible
 from validate.gates.size import Size
 from validate.gates.wording import Wording
+from validate.lab import LabConfig, Laboratory
 from validate.verdict import Check
 
 INSTRUCTED = ["class-if", "reg-if"]

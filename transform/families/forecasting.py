@@ -1,7 +1,7 @@
 """Forecasting tasks: a panel of series on a grid, cut at one instant.
 
-A proposal and the table's split enter; drafts of `ts-cf` (the past alone) and, where covariates of
-the source are known in advance, of `ts-xf` leave, or a `Drop`. Both share grid, cutoff, entities,
+A plan and the table's split enter; a draft of `ts-cf` (the past alone) or, where covariates of the
+source are known in advance, of `ts-xf` leaves, or a `Drop`. Both share grid, cutoff, entities,
 rows and horizon. The cut is made on the grid that is scored, scored values are observed ones, and
 raw rows of a resampled table never ship, so that no answer can be computed from train. Whether
 anything can be forecast is for validation to find out.
@@ -21,13 +21,14 @@ from extract.drop import Drop
 from extract.noun import Noun
 from transform.aggregate import aggregated
 from transform.baseline import season_length, seasonal_naive
-from transform.draft import Layout, assign_ids, derive_seed, identify, lay_out, too_small
+from transform.draft import Layout, assign_ids, derive_seed, lay_out, too_small
 from transform.frequency import FREQUENCIES
+from transform.plan import Plan
 from transform.proposal import Aggregation, Frequency, Proposal
 from transform.render import cell_types, pick_format
 from transform.size import SizeConfig
 from transform.split import Split, cells, instants
-from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions, Variant
+from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
 _SERIES, _STEP, _SIDE = " series", " step", " held out"
 """Scratch columns; shipped names never begin with a space."""
@@ -70,28 +71,28 @@ class _Panel:
     notes: tuple[str, ...]
 
 
-def draft_forecasts(
+def draft_forecast(
     raw: RawDataset,
     frame: pl.DataFrame,
-    proposal: Proposal,
+    plan: Plan,
     split: Split,
     config: ForecastingConfig,
     size: SizeConfig,
     folder: Path,
-) -> tuple[Draft | Drop, ...]:
-    """Lay out `ts-cf`, and `ts-xf` before it when a covariate is known in advance.
+) -> Draft | Drop:
+    """Lay out a forecasting plan.
 
-    One `Drop` when history, future or series are too few.
+    A `Drop` when history, future or series are too few, or when no covariate is left for `ts-xf`.
     """
+    proposal = plan.proposal
+    frame = frame.drop(plan.amendment.without_columns, strict=False)
     panel = _panel(frame, proposal, split, config, size)
     if isinstance(panel, tuple):
-        what, found, needed = panel
-        task_id = identify(proposal, "ts-cf", split)
-        return (too_small(proposal, task_id, "ts-cf", what, found, needed),)
-    variants: tuple[Variant, ...] = ("ts-xf", "ts-cf") if panel.known_ahead else ("ts-cf",)
-    return tuple(
-        lay_out(raw, proposal, _layout(panel, variant, split), folder) for variant in variants
-    )
+        return too_small(proposal, plan.task_id, plan.variant, *panel)
+    if plan.variant == "ts-xf" and not panel.known_ahead:
+        what = "covariates that are known in advance and tell more than the calendar"
+        return too_small(proposal, plan.task_id, plan.variant, what, 0, 1)
+    return lay_out(raw, proposal, _layout(panel, plan), folder)
 
 
 Shortage = tuple[str, float, float]
@@ -329,10 +330,9 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
 # --- layout -----------------------------------------------------------------------------------
 
 
-def _layout(panel: _Panel, variant: Variant, split: Split) -> Layout:
-    proposal = panel.proposal
+def _layout(panel: _Panel, plan: Plan) -> Layout:
+    proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
-    task_id = identify(proposal, variant, split)
     known = panel.known_ahead if variant == "ts-xf" else ()
     train, solved = assign_ids(
         panel.train.drop(_SERIES), panel.scored, derive_seed("row ids", task_id)

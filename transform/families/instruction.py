@@ -18,8 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from extract.noun import Noun
-from transform.draft import Layout, derive_seed, identify, lay_out
+from transform.draft import Layout, derive_seed, lay_out
 from transform.noise import NoiseConfig, soil
+from transform.plan import Plan
 from transform.proposal import Proposal
 from transform.render import cell_types, pick_format
 from transform.rows import Rows, capped, divide, shortage, without_rare_classes, without_repeats
@@ -36,7 +37,6 @@ from transform.task import (
     Draft,
     Instructions,
     Variant,
-    tabular_variant,
 )
 
 _ROUNDS = 4
@@ -66,7 +66,7 @@ class InstructionConfig(Noun):
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Recipe:
     """The steps of a task and the clean tables that its cleaning leaves alone."""
 
     steps: tuple[Step, ...]
@@ -81,16 +81,16 @@ class _Plan:
 def draft_instruction(
     raw: RawDataset,
     frame: pl.DataFrame,
-    proposal: Proposal,
+    plan: Plan,
     split: Split,
     config: InstructionConfig,
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
     """Lay out the instruction variant of a classification or regression proposal."""
+    proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     is_class = proposal.problem == "classification"
-    variant = tabular_variant(proposal.problem, executed=True)
-    task_id = identify(proposal, variant, split)
+    frame = frame.drop(plan.amendment.without_columns, strict=False)
     rows = without_repeats(divide(frame, proposal, split))
     held_out = rows.val
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
@@ -99,40 +99,40 @@ def draft_instruction(
     refusal = shortage(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    plan = _first_plan(rows, held_out, proposal, config, task_id)
-    if isinstance(plan, Reason):
-        return _refuse(plan, proposal, task_id, variant)
+    recipe = _first_recipe(rows, held_out, proposal, config, task_id)
+    if isinstance(recipe, Reason):
+        return _refuse(recipe, proposal, task_id, variant)
     # Cleaning took rows as well: duplicates, for example.
-    refusal = shortage(Rows(plan.train, plan.val), proposal, size, task_id, variant)
+    refusal = shortage(Rows(recipe.train, recipe.val), proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    layout = _layout(plan, rows, proposal, task_id, variant, config)
+    layout = _layout(recipe, rows, proposal, task_id, variant, config)
     return lay_out(raw, proposal, layout, folder)
 
 
 # --- planning ---------------------------------------------------------------------------------
 
 
-def _first_plan(
+def _first_recipe(
     rows: Rows, held_out: pl.DataFrame, proposal: Proposal, config: InstructionConfig, task_id: str
-) -> _Plan | Reason:
+) -> _Recipe | Reason:
     """The first of some draws that works, or why the last one does not."""
-    plan: _Plan | Reason = Reason.NO_STEPS
+    recipe: _Recipe | Reason = Reason.NO_STEPS
     for attempt in range(config.attempts):
         rng = random.Random(derive_seed("instructions", task_id, str(attempt)))
-        plan = _plan(rows, held_out, proposal, config, rng)
-        if isinstance(plan, _Plan):
+        recipe = _recipe(rows, held_out, proposal, config, rng)
+        if isinstance(recipe, _Recipe):
             break
-    return plan
+    return recipe
 
 
-def _plan(
+def _recipe(
     rows: Rows,
     held_out: pl.DataFrame,
     proposal: Proposal,
     config: InstructionConfig,
     rng: random.Random,
-) -> _Plan | Reason:
+) -> _Recipe | Reason:
     """Let every kind of step choose itself, cleaning first, then preparing and fitting."""
     train, val = (_typed(side) for side in (rows.train, rows.val))
     train, val = _hide_cells(train, val, proposal.targets, config, rng)
@@ -152,7 +152,7 @@ def _plan(
         steps = (*cleaning, *preparing)
         enough = len(steps) >= config.min_steps
         if enough and answer is not None and _varies(answer, proposal, config):
-            return _Plan(steps, settled.train, settled.val)
+            return _Recipe(steps, settled.train, settled.val)
     return Reason.NO_STEPS
 
 
@@ -305,7 +305,7 @@ def _refuse(reason: Reason, proposal: Proposal, task_id: str, variant: Variant) 
 
 
 def _layout(
-    plan: _Plan,
+    recipe: _Recipe,
     rows: Rows,
     proposal: Proposal,
     task_id: str,
@@ -315,12 +315,12 @@ def _layout(
     targets = proposal.targets
     rng = random.Random(derive_seed("dirt", task_id))
     soiled = soil(
-        plan.train.drop(ID_COLUMN), plan.val.drop(ID_COLUMN), plan.cleaning, rng, config.noise
+        recipe.train.drop(ID_COLUMN), recipe.val.drop(ID_COLUMN), recipe.cleaning, rng, config.noise
     )
     val = soiled.val.drop(targets)
     data = pick_format(task_id, soiled.dirty.columns, val.columns)
     join = (JoinTables.of(data.parts),) if data.parts > 1 else ()
-    fit = plan.steps[-1]
+    fit = recipe.steps[-1]
     assert isinstance(fit, FitPredict)
     told = Instructions(
         variant=variant,
@@ -328,9 +328,9 @@ def _layout(
         data=data,
         columns=cell_types(soiled.clean, val),
         targets=targets,
-        scores=score_columns(plan.train[targets[0]]) if fit.scores != "none" else (),
+        scores=score_columns(recipe.train[targets[0]]) if fit.scores != "none" else (),
         metric=VARIANTS[variant].metric,
-        steps=tuple(step.spec() for step in (*join, *plan.steps)),
+        steps=tuple(step.spec() for step in (*join, *recipe.steps)),
     )
     return Layout(
         task_id,
@@ -338,6 +338,6 @@ def _layout(
         soiled.dirty,
         val,
         clean=soiled.clean,
-        dirt=tuple(sorted({step.dirt for step in plan.cleaning})),
+        dirt=tuple(sorted({step.dirt for step in recipe.cleaning})),
         notes=rows.notes,
     )

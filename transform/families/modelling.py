@@ -14,13 +14,14 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.draft import Layout, assign_ids, derive_seed, identify, lay_out
+from transform.draft import Layout, assign_ids, derive_seed, lay_out
+from transform.plan import Plan
 from transform.proposal import Proposal
 from transform.render import cell_types, pick_format
 from transform.rows import Rows, capped, divide, shortage, without_rare_classes, without_repeats
 from transform.size import SizeConfig
 from transform.split import Split
-from transform.task import ID_COLUMN, VARIANTS, Draft, Instructions, Variant, tabular_variant
+from transform.task import ID_COLUMN, VARIANTS, Draft, Instructions, Variant
 
 
 class ModellingConfig(Noun):
@@ -35,15 +36,15 @@ class ModellingConfig(Noun):
 def draft_modelling(
     raw: RawDataset,
     frame: pl.DataFrame,
-    proposal: Proposal,
+    plan: Plan,
     split: Split,
     config: ModellingConfig,
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
     """Lay out the open variant of a classification or regression proposal."""
-    variant = tabular_variant(proposal.problem, executed=False)
-    task_id = identify(proposal, variant, split)
+    proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
+    frame = frame.drop(plan.amendment.without_columns, strict=False)
     rows = without_repeats(divide(frame, proposal, split))
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":

@@ -6,11 +6,11 @@ import polars as pl
 
 from transform.execute import cleaned
 from transform.task import Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding
 
 
-class CleanRoundTrip(Gate):
+class CleanRoundTrip(FileGate):
     """Refuses dirt that the stated steps do not undo exactly."""
 
     name: ClassVar[str] = "clean_round_trip"
@@ -20,7 +20,7 @@ class CleanRoundTrip(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """Compare with the table that the dirt was put into."""
         expected = pl.read_parquet(task.private / "clean.parquet")
         found = cleaned(task.spec.instructions, task.public)

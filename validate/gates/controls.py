@@ -4,20 +4,23 @@ from typing import ClassVar
 
 from transform.task import Task
 from validate.controls import answer_of, run_controls
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding, Proofs
 
 
-class Controls(Gate):
+class Controls(FileGate):
     """Refuses a task on which a control submission does not get its declared outcome."""
 
     name: ClassVar[str] = "controls"
     order: ClassVar[int] = 55
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """The share of controls that went as declared, with those that did not as evidence."""
         results = run_controls(answer_of(task))
         wrong = [result for result in results if not result.passed]
         evidence = "; ".join(f"{row.name}: {row.reason}, score {row.score:.3g}" for row in wrong)
         share = 1 - len(wrong) / len(results)
-        return (self.refused if wrong else self.passed)(share, 1.0, evidence)
+        if wrong:
+            return self.refused(share, 1.0, evidence)
+        graded = {result.name: (result.score, result.reason) for result in results}
+        return self.passed(share, 1.0, evidence, Proofs(controls=graded))

@@ -6,11 +6,11 @@ import polars as pl
 
 from transform.execute import load_tables
 from transform.task import ID_COLUMN, Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding
 
 
-class Duplicates(Gate):
+class Duplicates(FileGate):
     """Refuses a task in which a val row equals a training row in features and target."""
 
     name: ClassVar[str] = "duplicates"
@@ -20,7 +20,7 @@ class Duplicates(Gate):
         """Only held-out truth can be looked up; the answer of instructions is no source value."""
         return not task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """Count val rows, joined with truth, that occur in train on all shared columns."""
         train, val = load_tables(task.spec.instructions, task.public)
         solved = val.join(pl.read_parquet(task.truth.path), on=ID_COLUMN)

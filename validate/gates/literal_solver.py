@@ -14,9 +14,10 @@ from transform.program import write_program
 from transform.task import Task
 from transform.warm import ProgramFailed
 from validate.controls import answer_of
-from validate.gate import Gate, Lab
+from validate.gate import Gate
+from validate.lab import Laboratory
 from validate.score import score
-from validate.verdict import Check
+from validate.verdict import Finding
 
 
 class LiteralSolver(Gate):
@@ -29,7 +30,7 @@ class LiteralSolver(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def check(self, task: Task, lab: Laboratory) -> Finding:
         """Score of the program's answer."""
         program = write_program(wording.read(task.spec.question))
         if program != task.truth.program:

@@ -6,11 +6,11 @@ import polars as pl
 from pydantic import Field
 
 from transform.task import Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding
 
 
-class NotConstant(Gate):
+class NotConstant(FileGate):
     """Refuses answers of one value, or of one class in nearly all rows."""
 
     name: ClassVar[str] = "not_constant"
@@ -23,7 +23,7 @@ class NotConstant(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """The largest share over the targets."""
         answer = pl.read_parquet(task.truth.path)
         shares = [_largest_share(answer[name]) for name in task.truth.grading.targets]

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from transform.task import Task
 from validate.controls import answer_of
-from validate.gate import Gate, Lab
+from validate.gate import Gate
+from validate.lab import Laboratory
 from validate.score import score
-from validate.verdict import Check
+from validate.verdict import Finding
 
 
 class Reproducible(Gate):
@@ -25,7 +26,7 @@ class Reproducible(Gate):
         """Instruction tasks; held-out truth is not computed."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def check(self, task: Task, lab: Laboratory) -> Finding:
         """Grade the second answer with the shipped grader under the tighter tolerance."""
         again = pq.read_table(lab.execute_again(task))
         result = score(answer_of(task, self.share_of_tolerance), again)

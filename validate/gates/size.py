@@ -7,11 +7,11 @@ import polars as pl
 from transform.execute import load_tables
 from transform.size import SizeConfig
 from transform.task import ID_COLUMN, Grid, Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding
 
 
-class Size(Gate):
+class Size(FileGate):
     """Refuses tables below the limits of `tasks.md`."""
 
     name: ClassVar[str] = "size"
@@ -20,7 +20,7 @@ class Size(Gate):
     limits: SizeConfig = SizeConfig()
     """Also what the families look at before they lay a task out."""
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """The first limit that is not reached."""
         told = task.spec.instructions
         train, val = load_tables(told, task.public)
@@ -54,7 +54,7 @@ class Size(Gate):
             "instants of the shortest history": (_shortest_history(grid, train, val), need),
         }
 
-    def _judge(self, counts: dict[str, tuple[int, int]]) -> Check:
+    def _judge(self, counts: dict[str, tuple[int, int]]) -> Finding:
         for what, (found, needed) in counts.items():
             if found < needed:
                 return self.refused(found, needed, what)

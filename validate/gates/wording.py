@@ -4,17 +4,17 @@ from typing import ClassVar
 
 from transform import wording
 from transform.task import Instructions, Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import FileGate
+from validate.verdict import Finding
 
 
-class Wording(Gate):
+class Wording(FileGate):
     """Refuses a text that loses, changes or blurs anything that a step or the grader needs."""
 
     name: ClassVar[str] = "wording"
     order: ClassVar[int] = 10
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def look(self, task: Task) -> Finding:
         """Compare what the text says with what the task means."""
         told = task.spec.instructions
         try:

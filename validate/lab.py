@@ -1,14 +1,18 @@
-"""The laboratory that the gates use: worker processes that run tasks again, elsewhere.
+"""The laboratory: long-lived worker processes in which tasks are drafted, executed and tried.
 
-Truth comes from the `reference` worker; `execute_again` uses a second process, and `run_program` a
-third that has never loaded the code that computed truth. Scratch files live as long as the lab.
+Truth comes from the `reference` member of the panel; the other members differ from it in what may
+not matter (`panel.py`), and reference programs run in forks of processes that have never loaded the
+code that computed truth. Everything heavy that a gate does goes through here, so that the flow's
+threads only wait. Scratch files live as long as the laboratory.
+
+A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
 """
 
 import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field
 
@@ -18,27 +22,27 @@ from transform.execute import execute
 from transform.task import Draft, Task, Truth
 from transform.warm import PRELOAD, run_program
 
+T = TypeVar("T")
+
 
 class LabConfig(Noun):
     """Limits of one run of a task."""
 
     timeout_s: float = Field(default=60, gt=0)
-    """For one execution; a run that exceeds it is tried again alone with four times as much."""
+    """For one call; a call that exceeds it is tried again alone with four times as much."""
     memory_mb: int = Field(default=2000, ge=500)
     """For one worker, and for one program."""
 
 
 class Laboratory:
-    """Three kinds of long-lived processes and a scratch folder, used as a context manager."""
+    """Worker processes and a scratch folder, used as a context manager; usable from any thread."""
 
     def __init__(self, config: LabConfig, processes: int = 1) -> None:
         """Prepare for `processes` tasks side by side; workers start with their first call."""
         self._config = config
-        # A task uses one kind at a time, so half as many of each keep all cores busy.
-        n = max(1, processes // 2)
-        self._reference = Workers(n, memory_mb=config.memory_mb)
-        self._second = Workers(n, memory_mb=config.memory_mb)
-        self._programs = Workers(n, preload=PRELOAD)
+        self._reference = Workers(processes, memory_mb=config.memory_mb)
+        self._second = Workers(1, memory_mb=config.memory_mb)
+        self._programs = Workers(1, preload=PRELOAD)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -52,21 +56,30 @@ class Laboratory:
         """Kill the processes, then remove the folder."""
         self._open.close()
 
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)` in a worker with the environment of the reference.
+
+        Function, arguments and result must pickle. Raises what the function raises, `WorkerTimeout`
+        or `WorkerDied`.
+        """
+        return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
+
     def execute(self, draft: Draft, answer: Path) -> Truth:
-        """Truth of a draft by the reference worker; the answer is written to `answer`."""
-        return run_patiently(
-            self._reference, execute, draft, answer, timeout_s=self._config.timeout_s
-        )
+        """Truth of a draft by the reference; the answer is written to `answer`."""
+        return self.compute(execute, draft, answer)
 
     def execute_again(self, task: Task) -> Path:
-        """See `validate.gate.Lab`."""
+        """Parquet answer computed from the spec in another process than truth was."""
         answer = self._scratch / f"{task.spec.task_id}.parquet"
         return run_patiently(
             self._second, execute, task, answer, timeout_s=self._config.timeout_s
         ).path
 
     def run_program(self, task: Task, program: str) -> Path:
-        """See `validate.gate.Lab`."""
+        """`prediction.csv` that a program leaves in a folder with only the public files.
+
+        Raises `ProgramFailed` with the end of its output when it leaves none.
+        """
         try:
             return self._run_program(self._programs.run, task, program, self._config.timeout_s)
         except (TimeoutError, WorkerDied):

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from extract.workers import WorkerTimeout
-from flows.lab import LabConfig, Laboratory
 from tests.building import MARK, ROOT, environment, survivors
 from transform.task import Draft, Task
 from transform.warm import ProgramFailed
 from validate.gates.literal_solver import LiteralSolver
 from validate.judge import judge
+from validate.lab import LabConfig, Laboratory
 
 pytestmark = pytest.mark.slow
 INSTRUCTED = ["class-if", "reg-if"]
@@ -101,7 +101,7 @@ def test_nothing_is_left_when_it_closes(tasks: Mapping[str, Task]) -> None:
 _HANGING = """
 import sys
 from pathlib import Path
-from flows.lab import Laboratory, LabConfig
+from validate.lab import Laboratory, LabConfig
 from transform.task import Task
 
 if __name__ == "__main__":

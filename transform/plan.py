@@ -1,0 +1,78 @@
+"""What a task is drawn from: a proposal, a variant, the table's split, and what repairs changed.
+
+The design stage makes plans; drafting one again with an amendment gives the repaired task under the
+same id. A plan says nothing about whether its draft will be any good.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from extract.noun import Noun
+from transform.proposal import Proposal
+from transform.task import StepSpec, Variant
+
+SplitKind = Literal["time", "group", "random"]
+
+
+class Amendment(Noun):
+    """What a gate asks the next draft of a task to do otherwise; amendments add up."""
+
+    draw: int = Field(default=0, ge=0)
+    """Salt of all random choices of the draft: another number, other steps and other dirt."""
+    without_columns: tuple[str, ...] = ()
+    """Columns that are not shipped."""
+    avoid_steps: tuple[StepSpec, ...] = ()
+    """Steps with these very parameters are not stated."""
+    avoid_kinds: tuple[str, ...] = ()
+    """Kinds of step that are not stated."""
+    avoid_models: tuple[str, ...] = ()
+    """Estimators that are not drawn."""
+
+    def plus(self, more: "Amendment") -> "Amendment":
+        """Both amendments; draws add, lists join without repeats."""
+        return Amendment(
+            draw=self.draw + more.draw,
+            without_columns=_joined(self.without_columns, more.without_columns),
+            avoid_steps=(
+                *self.avoid_steps,
+                *(s for s in more.avoid_steps if s not in self.avoid_steps),
+            ),
+            avoid_kinds=_joined(self.avoid_kinds, more.avoid_kinds),
+            avoid_models=_joined(self.avoid_models, more.avoid_models),
+        )
+
+
+class SplitFile(Noun):
+    """The split of a table's rows, shared by all plans of the table."""
+
+    kind: SplitKind
+    cutoff: datetime | None
+    """By time: the first held-out instant; None otherwise."""
+    path: Path
+    """Parquet with one Boolean column: row by row of the table, True for held out, null for
+    neither side. Machine-local."""
+    description: str
+    """How rows were split, for people; stable."""
+    key: str
+    """Eight hexadecimal digits of the description and of every row's side."""
+
+
+class Plan(Noun):
+    """One task to be drafted."""
+
+    task_id: str
+    variant: Variant
+    proposal: Proposal
+    split: SplitFile
+    amendment: Amendment = Amendment()
+
+    def amended(self, more: Amendment) -> "Plan":
+        """The plan with one more amendment."""
+        return self.model_copy(update={"amendment": self.amendment.plus(more)})
+
+
+def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
