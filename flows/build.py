@@ -1,68 +1,43 @@
-"""The whole walk: sources to datasets to drafts to tasks to verdicts to a release.
+"""The whole walk: sources to datasets to plans to proven tasks to a release.
 
-    refs --extract--> datasets --design--> drafts --execute--> tasks --validate--> released
+    refs --extract--> datasets --inspect--> evidence --design--> plans --try--> proven tasks
          --publish--> folder
 
-A Prefect flow with one task for each dataset and stage. What a stage hands over for a dataset is
-remembered in STATE under the hash of all that it depends on, so a build that was killed continues
-where it stood, and one that changes nothing computes nothing. Results depend neither on the number
-of workers nor on the order in which they finish. A dataset that fails in any way costs itself only;
-work that is owed (a worker died twice, a check could not be computed) stops the release, not the
-build.
+A Prefect flow with one task for each dataset and stage, and one for each plan. What a stage hands
+over is remembered in STATE under the hash of all that it depends on, so a build that was killed
+continues where it stood, and one that changes nothing computes nothing. Results depend neither on
+the number of workers nor on the order in which they finish. A dataset that fails in any way costs
+itself only; work that is owed (a worker died twice, a check could not be computed) stops the
+release, not the build.
 """
 
-import shlex
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
 from extract.store import Store
 from extract.workers import Workers
 from flows.lock import StateInUseError, sole_build
-from flows.progress import Progress, Summary, print_summary
+from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
 from flows.sources import open_source
-from flows.stages import design_dataset, execute_drafts, extract_dataset, validate_tasks
+from flows.stages import design_dataset, extract_dataset, try_plan
+from flows.walk import Walk, summary, tell_owed, write_ledger
 from publish.folder import publish
-from publish.release import PublishError, Release, Released
+from publish.release import PublishError
 from publish.swap import check_destination
-from transform.task import Draft, Task
 from validate.lab import Laboratory
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
 _LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
-_Item = TypeVar("_Item", Draft, Task)
-
-
-@dataclass
-class Walk:
-    """What came of a build so far; filled stage by stage."""
-
-    refs: Sequence[DatasetRef] = ()
-    raws: Sequence[RawDataset] = ()
-    drafts: Sequence[Draft] = ()
-    tasks: Sequence[Task] = ()
-    released: Sequence[Released] = ()
-    release: Release | None = None
-    refusal: str = ""
-    drops: list[Drop] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def owed(self) -> list[Drop]:
-        """Work that another run may do."""
-        return [drop for drop in self.drops if drop.transient]
 
 
 def build(settings: Settings) -> int:
@@ -77,12 +52,13 @@ def build(settings: Settings) -> int:
     except (PublishError, StateInUseError) as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
-    print_summary(_summary(walk))
+    print_summary(summary(walk))
+    write_ledger(settings.state / "ledger.jsonl", walk.trials)
     if walk.refusal:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED
     if walk.release is None:
-        _tell_owed(walk)
+        tell_owed(walk)
         return EXIT_OWED
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
@@ -101,12 +77,12 @@ def build_split(settings: Settings) -> Walk:
         tools = (source, store, workers, settings)
         walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
     with Workers(processes) as workers:
-        walk.drafts = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
+        walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
+    raws = {raw.ref: raw for raw in walk.raws}
+    items = [(plan, raws[plan.proposal.dataset]) for plan in walk.plans]
     with Laboratory(settings.workers.lab, processes) as lab:
-        drafts = _by_source(walk.drafts)
-        walk.tasks = _each(walk, "execute", execute_drafts, drafts, store, lab, settings)
-        tasks = _by_source(walk.tasks)
-        walk.released = _each(walk, "validate", validate_tasks, tasks, store, lab, settings)
+        walk.trials = _each(walk, "try", try_plan, items, store, lab, settings)
+    walk.drops += [trial.result for trial in walk.trials if isinstance(trial.result, Drop)]
     if not walk.owed:
         _publish(walk, settings)
     return walk
@@ -120,7 +96,7 @@ def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:
 
 def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
-        parts = (walk.released, walk.raws, walk.drops)
+        parts = (walk.trials, walk.raws, walk.drops)
         try:
             walk.release = publish(*parts, settings.publish, resolved(settings), settings.out)
         except PublishError as error:
@@ -128,8 +104,6 @@ def _publish(walk: Walk, settings: Settings) -> None:
             walk.refusal = str(error)
             return
     walk.drops += walk.release.refused
-    refused = {drop.key for drop in walk.release.refused}
-    walk.released = [r for r in walk.released if r.task.spec.task_id not in refused]
 
 
 # --- running a stage --------------------------------------------------------------------------
@@ -153,9 +127,8 @@ def _each(
 
 
 def _name(item: Any) -> str:
-    """The dataset that an item of any stage belongs to."""
-    first = item[0].spec.source if isinstance(item, tuple) else getattr(item, "ref", item)
-    return str(first)
+    """What an item of any stage is called."""
+    return item[0].task_id if isinstance(item, tuple) else str(getattr(item, "ref", item))
 
 
 @contextmanager
@@ -163,43 +136,3 @@ def _clock(walk: Walk, stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     walk.seconds[stage] = time.monotonic() - start
-
-
-def _by_source(items: Sequence[_Item]) -> list[tuple[_Item, ...]]:
-    groups: dict[str, list[_Item]] = {}
-    for item in items:
-        groups.setdefault(item.spec.source.key, []).append(item)
-    return [tuple(group) for group in groups.values()]
-
-
-# --- the closing words ------------------------------------------------------------------------
-
-
-def _summary(walk: Walk) -> Summary:
-    variants = Counter(item.task.spec.instructions.variant for item in walk.released)
-    final = [drop for drop in walk.drops if not drop.transient]
-    return Summary(
-        funnel={
-            "sources": len(walk.refs),
-            "datasets": len(walk.raws),
-            "drafts": len(walk.drafts),
-            "tasks": len(walk.tasks),
-            "released" if walk.release else "passed": len(walk.released),
-            "their sources": len({item.task.spec.source.key for item in walk.released}),
-        },
-        refused=dict(sorted(Counter(f"{d.room}: {d.reason}" for d in final).items())),
-        variants=dict(sorted(variants.items())),
-        seconds=walk.seconds,
-    )
-
-
-def _tell_owed(walk: Walk) -> None:
-    """Equal reasons are told once, with one key and how many more there are."""
-    by_reason: dict[str, list[str]] = {}
-    for drop in walk.owed:
-        by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
-    for reason, keys in by_reason.items():
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
-    command = shlex.join(["opendare", *sys.argv[1:]])
-    print(f"no release: {len(walk.owed)} items are owed; continue with: {command}", file=sys.stderr)

@@ -91,8 +91,12 @@ class Summary:
 
     funnel: Mapping[str, int]
     """What was left after each room, from sources to released tasks."""
+    yields: Mapping[str, float] = field(default_factory=dict)
+    """How much the sources gave."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Refusals by reason."""
+    gates: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """By gate: tasks refused at first, mended by a repair, lost."""
     variants: Mapping[str, int] = field(default_factory=dict)
     """Released tasks by variant."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -104,7 +108,12 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
     console = Console(file=stream or sys.stdout)
     for title, rows in (
         ("walk", {name: str(count) for name, count in summary.funnel.items()}),
+        ("yield", {name: f"{share:.3g}" for name, share in summary.yields.items()}),
         ("refused", {name: str(count) for name, count in summary.refused.items()}),
+        (
+            "gates: refused at first, mended, lost",
+            {name: " ".join(f"{n:>4}" for n in counts) for name, counts in summary.gates.items()},
+        ),
         ("tasks", {name: str(count) for name, count in summary.variants.items()}),
         ("seconds", {name: f"{seconds:.1f}" for name, seconds in summary.seconds.items()}),
     ):

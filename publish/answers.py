@@ -4,6 +4,7 @@ Enter the shipped tasks; leave rows of truth, reference program and proofs. Noth
 stand in any other file, which `answers_search.py` checks on the finished folder.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from publish.files import read_verified
 from publish.parquet import Row, write_shards
 from publish.tasks import Placed
+from validate.verdict import Proofs
 
 ANSWERS = pa.schema(
     {
@@ -36,13 +38,24 @@ def write_answers(folder: Path, placed: Sequence[Placed]) -> None:
 
 
 def _row(entry: Placed) -> Row:
-    truth = entry.task.truth
+    truth, proofs = entry.task.truth, entry.item.verdict.proofs
     return {
         "task_id": entry.task.spec.task_id,
         "truth": read_verified(truth.path, truth.sha256),
         "sha256": truth.sha256,
         "solution": truth.program,
-        "certificate": entry.item.certificate,
-        "controls": entry.item.controls,
+        "certificate": proofs.certificate and proofs.certificate.model_dump_json(),
+        "controls": _controls(proofs),
         "skill": truth.skill,
     }
+
+
+def _controls(proofs: Proofs) -> str | None:
+    """Score and reason by control submission."""
+    if proofs.controls is None:
+        return None
+    graded = {
+        name: {"score": score, "reason": reason}
+        for name, (score, reason) in proofs.controls.items()
+    }
+    return json.dumps(graded)

@@ -26,6 +26,7 @@ from publish.attribution import attribution
 from publish.card import card
 from publish.changelog import changelog
 from publish.files import write_files
+from publish.ledger import write_ledger
 from publish.lite import lite
 from publish.manifest import write_manifest
 from publish.parquet import write_rows
@@ -35,9 +36,11 @@ from publish.release import PublishError, Release, Released, SplitCount
 from publish.repair import least_refusals
 from publish.selection import Selection, refuse_unproven, select
 from publish.sources import write_sources
-from publish.split import Side, SplitConfig, SplitEvidence, lane_order, plain_evidence
+from publish.split import Side, SplitConfig, SplitEvidence, lane_order
 from publish.swap import staging, swap_in
 from publish.tasks import TASKS, Placed, RowConfig, task_row
+from transform.task import Task
+from validate.trial import Trial
 
 
 class PublishConfig(Noun):
@@ -52,24 +55,24 @@ class PublishConfig(Noun):
 
 
 def publish(
-    released: Sequence[Released],
+    trials: Sequence[Trial],
     sources: Sequence[RawDataset],
+    evidence: SplitEvidence,
     rejects: Sequence[Drop],
     config: PublishConfig,
     resolved: Mapping[str, Any],
     out: Path,
-    evidence: SplitEvidence | None = None,
 ) -> Release:
     """Write the release into `out`, replacing an older one in one step.
 
-    `resolved` is the configuration as it may be published. Without `evidence` a source is as fresh
-    as its last update and a cluster of its own.
+    `resolved` is the configuration as it may be published; `rejects` are the refusals of all rooms
+    before this one, those of the trials included.
     Raises `PublishError` when work is owed, the open lane cannot have train and eval, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
-    evidence = evidence or plain_evidence(sources)
+    released = _released(trials)
     refuse_unproven(released, rejects)
-    edition = _Edition(sources, rejects, config, resolved, evidence.clusters)
+    edition = _Edition(trials, sources, rejects, config, resolved, evidence)
     with staging(out) as staged:
         selection = select(released, sources, evidence, config.split, {})
         counts = edition.write(staged, selection)
@@ -92,15 +95,25 @@ def publish(
     )
 
 
+def _released(trials: Sequence[Trial]) -> list[Released]:
+    """The proven tasks."""
+    return [
+        Released(task=trial.result, verdict=trial.verdict)
+        for trial in trials
+        if isinstance(trial.result, Task) and trial.verdict is not None
+    ]
+
+
 @dataclass(frozen=True)
 class _Edition:
     """What all files of a release have in common."""
 
+    trials: Sequence[Trial]
     sources: Sequence[RawDataset]
     rejects: Sequence[Drop]
     config: PublishConfig
     resolved: Mapping[str, Any]
-    clusters: Mapping[str, str]
+    evidence: SplitEvidence
 
     def write(self, folder: Path, selection: Selection) -> list[SplitCount]:
         """Write all but the manifest, in place of whatever the folder holds."""
@@ -108,7 +121,8 @@ class _Edition:
         placed, rejects = selection.placed, [*self.rejects, *selection.refused]
         previous = read_previous(self.config.previous)
         counts = _write_tasks(folder / "data", placed, first_releases(previous), self.config)
-        counts += _write_rest(folder / "data", placed, self.sources, rejects, self.clusters)
+        counts += _write_rest(folder / "data", placed, self.sources, rejects, self.evidence)
+        write_ledger(folder / "report", self.trials)
         settings = json.dumps(self.resolved, indent=1, sort_keys=True, ensure_ascii=False)
         texts = {
             "README.md": card(self.config.release, counts, placed, rejects),
@@ -168,12 +182,12 @@ def _write_rest(
     placed: Sequence[Placed],
     sources: Sequence[RawDataset],
     rejects: Sequence[Drop],
-    clusters: Mapping[str, str],
+    evidence: SplitEvidence,
 ) -> list[SplitCount]:
     """The configs without sides; their one split is called `train`, as readers expect."""
     n_files = write_files(data / "files", placed)
     write_answers(data / "answers", placed)
-    write_sources(data / "sources", sources, clusters)
+    write_sources(data / "sources", sources, evidence)
     write_rejects(data / "rejects", rejects)
     rows = {
         "files": n_files,

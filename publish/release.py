@@ -20,14 +20,11 @@ class PublishError(Exception):
 
 
 class Released(Noun):
-    """A task that passed, with what the private side of a release says about it."""
+    """A task that passed, with what its gates proved."""
 
     task: Task
     verdict: Verdict
-    controls: str
-    """JSON: what each control submission scored."""
-    certificate: str | None = None
-    """JSON: the panel's agreement on the truth; None where truth is held out, not executed."""
+    """Passed, with the proofs that ship."""
 
 
 class ReleaseFile(Noun):

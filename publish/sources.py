@@ -3,13 +3,14 @@
 Enter the datasets of a build, also those that gave no task; leave rows without any of their data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from extract.dataset import RawDataset
 from publish.parquet import write_rows
+from publish.split import SplitEvidence
 
 SOURCES = pa.schema(
     {
@@ -28,7 +29,7 @@ SOURCES = pa.schema(
 )
 
 
-def write_sources(folder: Path, sources: Sequence[RawDataset], clusters: Mapping[str, str]) -> None:
+def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEvidence) -> None:
     """Write all sources by ref; `cluster` is null where none was computed."""
     rows = [
         {
@@ -42,7 +43,7 @@ def write_sources(folder: Path, sources: Sequence[RawDataset], clusters: Mapping
             "creator": source.creator,
             "title": source.title,
             "url": source.url,
-            "cluster": clusters.get(source.ref.key),
+            "cluster": evidence.clusters.get(source.ref.key),
         }
         for source in sorted(sources, key=lambda source: (source.ref.key, source.ref.version))
     ]

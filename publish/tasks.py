@@ -22,6 +22,7 @@ from publish.parquet import Row
 from publish.release import Released
 from publish.split import Side
 from transform.task import Task
+from validate.verdict import Ladder
 
 CANARY = "opendare:canary:5f1f7c0e-2b8a-4d39-9b65-0c7a4e91d2f8"
 """Fixed for ever: who finds it in a corpus has found rows of a release."""
@@ -117,10 +118,7 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "files": [file.model_dump() for file in spec.files],
         "timeout_s": config.timeout_s,
         "max_turns": config.max_turns,
-        "floor": None,
-        "ceiling": None,
-        "ladder": None,
-        "difficulty": None,
+        **_room(placed.item.verdict.proofs.ladder),
         "domain": domain(source),
         "language": language(source),
         "n_rows": spec.n_rows,
@@ -135,6 +133,19 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "release": release,
         "proposer": {"model": spec.proposer, "prompt_hash": None},
         "canary": CANARY,
+    }
+
+
+def _room(ladder: Ladder | None) -> Row:
+    """Null where no ladder was climbed; difficulty is what the best scripted solver leaves."""
+    if ladder is None:
+        return dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
+    rungs = {rung.solver: {"score": rung.score, "skill": rung.skill} for rung in ladder.rungs}
+    return {
+        "floor": ladder.floor,
+        "ceiling": ladder.ceiling,
+        "ladder": json.dumps(rungs),
+        "difficulty": float(f"{1 - ladder.ceiling:.3g}"),
     }
 
 

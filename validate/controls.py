@@ -8,7 +8,6 @@ controls say nothing about whether a task is hard or solvable: only that its gra
 import csv
 import hashlib
 import io
-import json
 import math
 import random
 import tempfile
@@ -82,11 +81,6 @@ def run_controls(answer: Answer) -> tuple[ControlResult, ...]:
         junk.truncate(max(JUNK_BYTES, answer.max_bytes + 1))
         results = [_run(answer, control) for control in _controls(answer, Path(junk.name))]
     return (*results, _run_shuffled_answers(answer))
-
-
-def controls_json(results: Sequence[ControlResult]) -> str:
-    """The `controls` column of a release: score and reason by control."""
-    return json.dumps({row.name: {"score": row.score, "reason": row.reason} for row in results})
 
 
 def _run(answer: Answer, control: _Control) -> ControlResult:

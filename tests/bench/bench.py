@@ -4,10 +4,13 @@ Builds from an empty state and prints wall seconds and the peak memory of the wh
 then executes the reference of every instruction task of the release in a long-lived worker and, the
 peer's way, each `solution.py` in a fresh interpreter, and prints tasks per CPU second of both. CPU
 seconds count user and system time of the processes that did the work, start-up included on the
-fresh side and, once, on the warm side. Nothing here is a test; numbers depend on the machine.
+fresh side and, once, on the warm side. Last, what it cost to verify each of these tasks (all
+attempts, from the ledger of the build) is divided by what its program costs in a fresh interpreter.
+Nothing here is a test; numbers depend on the machine.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -19,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +30,8 @@ import pyarrow.parquet as pq
 from validate import score
 
 _SAMPLE_S = 0.2
+_LEFT_OUT = ("generations", "draft")
+"""Purposes that are not part of verifying: other library generations, and making the task."""
 
 
 class _PeakMemory(threading.Thread):
@@ -64,8 +70,11 @@ def build(config: str, out: Path, state: Path, mirror: Path | None) -> None:
     print(f"build {config}: exit {code}, {wall_s:.0f} s wall, peak {memory.peak / 2**30:.2f} GiB")
 
 
-def compare(release: Path) -> None:
-    """Print tasks per CPU second of warm workers and of fresh interpreters."""
+def compare(release: Path, state: Path | None = None) -> None:
+    """Print tasks per CPU second of warm workers and of fresh interpreters.
+
+    With the state of the build, also what verifying a task costs.
+    """
     tasks = _instruction_tasks(release)
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_lay_out(release, task, Path(scratch)) for task in tasks]
@@ -75,21 +84,41 @@ def compare(release: Path) -> None:
                 check=True,
                 env=_one_thread(),
             )
-        with _cpu_seconds() as fresh:
-            for folder in folders:
-                subprocess.run(
-                    [sys.executable, "solution.py"],
-                    cwd=folder,
-                    check=True,
-                    env=_one_thread(),
-                    capture_output=True,
-                )
+        fresh = {folder.name: _run_fresh(folder) for folder in folders}
         equal = sum(_is_truth(release, folder) for folder in folders)
-    ratio = fresh[0] / warm[0]
+    ratio = sum(fresh.values()) / warm[0]
     print(f"{len(tasks)} instruction tasks, {equal} with equal predictions")
     print(f"warm workers      {len(tasks) / warm[0]:6.2f} tasks per CPU second")
-    print(f"fresh interpreter {len(tasks) / fresh[0]:6.2f} tasks per CPU second")
+    print(f"fresh interpreter {len(tasks) / sum(fresh.values()):6.2f} tasks per CPU second")
     print(f"ratio             {ratio:6.2f}")
+    if state is not None:
+        verified(state, fresh)
+
+
+def _run_fresh(folder: Path) -> float:
+    """CPU seconds of the program in an interpreter of its own."""
+    command = [sys.executable, "solution.py"]
+    with _cpu_seconds() as spent:
+        subprocess.run(command, cwd=folder, check=True, env=_one_thread(), capture_output=True)
+    return spent[0]
+
+
+def verified(state: Path, fresh: dict[str, float]) -> None:
+    """Print CPU of verifying a task, without other generations, over that of its program alone."""
+    costs = {}
+    for line in (state / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        trial = json.loads(line)
+        if trial["task_id"] in fresh:
+            spent = trial["cpu_s"]
+            costs[trial["task_id"]] = {n: s for n, s in spent.items() if n not in _LEFT_OUT}
+    ratios = np.array([sum(costs[task].values()) / fresh[task] for task in sorted(costs)])
+    low, high = np.percentile(ratios, [50, 90])
+    print(f"verified tasks    {len(ratios)}; CPU over one fresh run of the program:")
+    print(f"  median {low:.2f}, mean {ratios.mean():.2f}, 90th percentile {high:.2f}")
+    total = sum(fresh[task] for task in costs)
+    for purpose in sorted({name for spent in costs.values() for name in spent}):
+        share = sum(spent.get(purpose, 0.0) for spent in costs.values()) / total
+        print(f"  {purpose:<18} {share:6.3f}")
 
 
 def _instruction_tasks(release: Path) -> list[dict[str, object]]:
@@ -172,22 +201,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mirror", type=Path, help="also build and compare on this mirror")
     parser.add_argument("--release", type=Path, help="compare on this release, build nothing")
+    parser.add_argument("--state", type=Path, help="with --release: the state of its build")
     parser.add_argument("--warm", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.warm:
         _run_warm(options.warm)
         return
     if options.release:
-        compare(options.release)
+        compare(options.release, options.state)
         return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         build("configs/bundled.yaml", place / "bundled", place / "state-bundled", None)
-        compare(place / "bundled")
+        compare(place / "bundled", place / "state-bundled")
         if options.mirror:
             _CACHE.clear()
             build("configs/mirror.yaml", place / "mirror", place / "state-mirror", options.mirror)
-            compare(place / "mirror")
+            compare(place / "mirror", place / "state-mirror")
 
 
 if __name__ == "__main__":

@@ -13,14 +13,15 @@ from extract.store import Store
 from extract.workers import WorkerDied, Workers, WorkerTimeout
 from flows import stages
 from flows.settings import Settings, load
-from flows.stages import design_dataset, execute_drafts, extract_dataset, validate_tasks
-from publish.release import Released
+from flows.stages import design_dataset, extract_dataset, try_plan
 from tests.building import MIRROR_CONFIG
-from transform.task import Draft, Task
+from transform.plan import Amendment, Plan
+from transform.task import Task
 from validate.gates.size import Size
 from validate.gates.wording import Wording
-from validate.lab import Laboratory
-from validate.verdict import Check
+from validate.lab import LabConfig, Laboratory
+from validate.trial import MAX_REPAIRS, Trial
+from validate.verdict import Finding
 
 NOBODY: Any = None
 """For tools that must not be asked: any use of it raises."""
@@ -113,10 +114,7 @@ def test_a_design_is_remembered_until_something_it_depends_on_changes(
 ) -> None:
     raw = raws["bob/shops"]
     first = design_dataset(raw, store, workers, settings)
-    assert {draft.spec.instructions.variant for draft in first if isinstance(draft, Draft)} >= {
-        "ts-xf",
-        "ts-cf",
-    }
+    assert {plan.variant for plan in first if isinstance(plan, Plan)} >= {"ts-xf", "ts-cf"}
     assert design_dataset(raw, store, NOBODY, settings) == first
     assert design_dataset(raw, store, NOBODY, changed(settings, workers=NOBODY)) == first
     renamed = raw.model_copy(update={"title": "Another"})
@@ -150,86 +148,99 @@ def test_a_design_without_end_is_owed_and_forgotten(
         assert (drop.reason, drop.transient, drop.room) == ("timeout", True, "transform")
         assert not (store.root / "results").exists()
         again = design_dataset(raws["ann/rents"], store, workers, settings)
-    assert all(isinstance(item, Draft) for item in again)
+    assert all(isinstance(item, Plan) for item in again)
 
 
-# --- execute ----------------------------------------------------------------------------------
+# --- try: owed, remembered, repaired ------------------------------------------------------------
 
 
-class Refuser:
-    """A laboratory in which every estimator refuses."""
-
-    def execute(self, draft: Draft, answer: Path) -> None:
-        raise ValueError("Input X contains NaN")
-
-
-def test_what_no_estimator_fits_is_refused_and_its_siblings_go_on(
-    tasks: Mapping[str, Task], store: Store, settings: Settings
-) -> None:
-    drafts = tuple(
-        Draft(spec=t.spec, folder=t.folder, truth=None if v == "reg-if" else t.truth)
-        for v, t in tasks.items()
-        if v in ("reg-if", "reg-mm")
-    )
-    results = execute_drafts(drafts, store, cast(Laboratory, Refuser()), settings)
-    (drop,) = (item for item in results if isinstance(item, Drop))
-    assert (drop.reason, drop.variant, drop.transient) == ("no_fit", "reg-if", False)
-    assert "contains NaN" in drop.evidence
-    assert [item.spec.instructions.variant for item in results if isinstance(item, Task)] == [
-        "reg-mm"
-    ]
-    assert execute_drafts(drafts, store, NOBODY, settings) == results
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig()) as lab:
+        yield lab
 
 
-# --- validate: owed ---------------------------------------------------------------------------
+@pytest.fixture
+def item(
+    raws: Mapping[str, RawDataset], store: Store, settings: Settings, workers: Workers
+) -> tuple[Plan, RawDataset]:
+    """The plan of one open task, with its dataset."""
+    raw = raws["ann/rents"]
+    plans = design_dataset(raw, store, workers, settings)
+    return next((p, raw) for p in plans if isinstance(p, Plan) and p.variant == "reg-mm")
 
 
+def the_trial(result: tuple[object, ...]) -> Trial:
+    (trial,) = result
+    assert isinstance(trial, Trial)
+    return trial
+
+
+@pytest.mark.slow
 def test_a_gate_that_raises_is_owed_and_asked_again(
-    tasks: Mapping[str, Task], store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    item: tuple[Plan, RawDataset],
+    store: Store,
+    settings: Settings,
+    lab: Laboratory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    both = (tasks["reg-mm"], tasks["class-mm"])
-    sound: Callable[..., Check] = Size.check
-
-    def moody(gate: Size, task: Task, lab: object) -> Check:
-        if task.spec.instructions.variant == "reg-mm":
-            raise OSError("the disk is away")
-        return sound(gate, task, lab)
+    def moody(*_: object) -> None:
+        raise OSError("the disk is away")
 
     with monkeypatch.context() as patch:
         patch.setattr(Size, "check", moody)
-        results = validate_tasks(both, store, NOBODY, settings)
-    drop, released = results
+        drop = the_trial(try_plan(item, store, lab, settings)).result
     assert isinstance(drop, Drop)
     assert (drop.reason, drop.room, drop.transient) == ("size", "validate", True)
     assert "the disk is away" in drop.evidence
-    assert isinstance(released, Released)
-    assert not (store.root / "results").exists(), "what owes work is not remembered"
-    healed = validate_tasks(both, store, NOBODY, settings)
-    assert [type(item) for item in healed] == [Released, Released]
-    assert validate_tasks(both, store, NOBODY, settings) == healed
+    assert not (store.root / "results" / "try").exists(), "what owes work is not remembered"
+    healed = try_plan(item, store, lab, settings)
+    assert isinstance(the_trial(healed).result, Task)
+    assert try_plan(item, store, NOBODY, settings) == healed
 
 
+@pytest.mark.slow
 def test_a_refusal_is_final_and_names_its_gate(
-    tasks: Mapping[str, Task], store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    item: tuple[Plan, RawDataset],
+    store: Store,
+    settings: Settings,
+    lab: Laboratory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    task = tasks["reg-mm"]
-    spec = task.spec.model_copy(update={"question": task.spec.question + "\nBe nice."})
-    blurred = (task.model_copy(update={"spec": spec}),)
-    drop = the_drop(validate_tasks(blurred, store, NOBODY, settings))
-    assert (drop.reason, drop.variant, drop.transient) == ("wording", "reg-mm", False)
-    assert "Be nice." in drop.evidence
-    monkeypatch.setattr(Wording, "check", None)
-    assert the_drop(validate_tasks(blurred, store, NOBODY, settings)) == drop
-
-
-def test_other_thresholds_are_judged_anew(
-    tasks: Mapping[str, Task], store: Store, settings: Settings
-) -> None:
-    mine = (tasks["reg-mm"],)
-    assert isinstance(validate_tasks(mine, store, NOBODY, settings)[0], Released)
     limits = settings.gates.size.limits.model_copy(update={"min_val_rows": 10**6})
-    gates = settings.gates.model_copy(
-        update={"size": settings.gates.size.model_copy(update={"limits": limits})}
-    )
-    drop = the_drop(validate_tasks(mine, store, NOBODY, changed(settings, gates=gates)))
-    assert (drop.reason, drop.threshold) == ("size", 10**6)
+    size = settings.gates.size.model_copy(update={"limits": limits})
+    strict = changed(settings, gates=settings.gates.model_copy(update={"size": size}))
+    first = try_plan(item, store, lab, strict)
+    drop = the_trial(first).result
+    assert isinstance(drop, Drop)
+    assert drop.threshold == 10**6
+    monkeypatch.setattr(Wording, "check", None)
+    assert try_plan(item, store, NOBODY, strict) == first
+
+
+@pytest.mark.slow
+def test_a_repair_is_granted_twice_and_every_attempt_is_kept(
+    item: tuple[Plan, RawDataset],
+    store: Store,
+    settings: Settings,
+    lab: Laboratory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound: Callable[..., Finding] = Wording.check
+    column = item[0].proposal.features[0].name
+
+    def picky(gate: Wording, task: Task, lab: Laboratory) -> Finding:
+        """Refuses while the first feature is shipped."""
+        if column in {spec.name for spec in task.spec.instructions.columns}:
+            return gate.refused(1, 0, column, Amendment(without_columns=(column,)))
+        return sound(gate, task, lab)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Wording, "check", picky)
+        mended = the_trial(try_plan(item, store, lab, settings))
+        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Amendment(draw=1)))
+        lost = the_trial(try_plan(item, store, lab, changed(settings, seed=1)))
+    assert isinstance(mended.result, Task)
+    assert [attempt.amendment.without_columns for attempt in mended.attempts] == [(), (column,)]
+    assert isinstance(lost.result, Drop)
+    assert [attempt.amendment.draw for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))

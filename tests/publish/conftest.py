@@ -5,7 +5,7 @@ import hashlib
 import io
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ import polars as pl
 import pytest
 
 from extract.dataset import Column, DatasetRef, Lane, Licence, RawDataset, Table
-from publish.release import Released
+from extract.drop import Drop
+from publish.folder import PublishConfig, publish
+from publish.release import Release, Released
+from publish.split import SplitEvidence
+from transform.plan import Amendment
 from transform.task import (
     ColumnSpec,
     DataFiles,
@@ -28,11 +32,13 @@ from transform.task import (
     Truth,
     Variant,
 )
-from validate.verdict import Check, Verdict
+from validate.trial import Attempt, Trial
+from validate.verdict import Check, Proofs, Verdict
 
 N_ROWS, N_TRAIN = 60, 45
 COLUMNS = {"area": "number", "rooms": "integer", "town": "text", "day": "time"}
 TARGET = "price"
+_CONFIG = PublishConfig()
 _SPDX = {"open": "CC0-1.0", "share-alike": "CC-BY-SA-4.0", "recipe-only": "LicenseRef-recipe"}
 
 
@@ -148,8 +154,36 @@ class Workshop:
             ),
         )
         checks = (Check(name="controls", verdict="valid", value=1.0, threshold=1.0),)
-        verdict = Verdict(task_id=task_id, checks=checks)
-        return Released(task=task, verdict=verdict, controls='{"truth": 1.0}')
+        proofs = Proofs(controls={"truth": (1.0, "ok")})
+        verdict = Verdict(task_id=task_id, checks=checks, proofs=proofs)
+        return Released(task=task, verdict=verdict)
+
+
+def trial(item: Released) -> Trial:
+    """The trial that a proven task came from."""
+    spec = item.task.spec
+    return Trial(
+        task_id=spec.task_id,
+        source=spec.source.key,
+        variant=spec.instructions.variant,
+        attempts=(Attempt(amendment=Amendment(), verdict=item.verdict),),
+        result=item.task,
+    )
+
+
+def publish_all(
+    released: Sequence[Released],
+    sources: Sequence[RawDataset],
+    out: Path,
+    rejects: Sequence[Drop] = (),
+    config: PublishConfig = _CONFIG,
+    resolved: Mapping[str, Any] | None = None,
+    evidence: SplitEvidence | None = None,
+) -> Release:
+    """Publish tasks as a build would; a source is as fresh as its last update unless told."""
+    evidence = evidence or SplitEvidence({source.ref.key: source.updated_at for source in sources})
+    trials = [trial(item) for item in released]
+    return publish(trials, sources, evidence, rejects, config, resolved or {}, out)
 
 
 def write_public(

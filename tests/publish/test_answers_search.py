@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from publish.answers_search import find_answers
-from publish.folder import PublishConfig, publish
 from publish.release import PublishError
+from tests.publish.conftest import publish_all
 
 N_TRAIN = 45
 
@@ -27,7 +27,7 @@ def publish_with(
         ids = {item.task.spec.task_id for item in items}
         kept = [item for item in build.released if item.task.spec.task_id not in ids]
         out = tmp_path / "release"
-        publish([*kept, *items], build.sources, [], PublishConfig(), {}, out)
+        publish_all([*kept, *items], build.sources, out, [])
         return out
 
     return run

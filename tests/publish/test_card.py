@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from extract.drop import Drop
-from publish.folder import PublishConfig, publish
+from tests.publish.conftest import publish_all
 
 HOSTILE = "<script>alert(1)</script>|[x](javascript:y)"
 
@@ -32,7 +32,7 @@ def release(workshop: Any, build: Any, tmp_path: Path) -> Path:
         detail=HOSTILE,
         evidence=HOSTILE,
     )
-    publish(build.released, build.sources, [drop], PublishConfig(), {}, tmp_path / "release")
+    publish_all(build.released, build.sources, tmp_path / "release", [drop])
     return tmp_path / "release"
 
 
@@ -135,7 +135,7 @@ print(json.dumps(rows))
 def test_datasets_loads_every_config(build: Any, tmp_path: Path, empty: bool) -> None:
     drop = Drop(key="a/x", source="a/x", room="extract", reason="no_table", detail="none")
     rejects = [] if empty else [drop]
-    found = publish(build.released, build.sources, rejects, PublishConfig(), {}, tmp_path / "r")
+    found = publish_all(build.released, build.sources, tmp_path / "r", rejects)
     command = [sys.executable, "-c", _LOAD, str(tmp_path / "r")]
     rows = json.loads(_run(command, tmp_path, tmp_path / "hf").splitlines()[-1])
     expected = {f"{c.config} {c.split}": c.rows for c in found.counts if c.rows}

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.drop import Drop
-from publish.folder import PublishConfig, publish
+from publish.folder import PublishConfig
 from publish.manifest import read_manifest
 from publish.release import PublishError
 from publish.split import SplitEvidence
+from tests.publish.conftest import publish_all
 from validate.verdict import Check, Verdict
 
 REJECT = Drop(
@@ -29,7 +30,7 @@ CONFIG = PublishConfig()
 def _run(build: Any, out: Path, **changes: Any) -> Any:
     fields = {"rejects": [REJECT], "config": CONFIG, "resolved": {"seed": 1}} | changes
     given = {"released": build.released, "sources": build.sources, "out": out} | fields
-    return publish(**given)
+    return publish_all(**given)
 
 
 def _bytes(folder: Path) -> dict[str, str]:
@@ -66,6 +67,8 @@ def test_writes_the_contract(build: Any, tmp_path: Path) -> None:
         "data/tasks_share-alike/eval-00000-of-00001.parquet",
         "data/tasks_share-alike/train-00000-of-00001.parquet",
         "manifest.json",
+        "report/gates.csv",
+        "report/steps.csv",
         "score.py",
     ]
     assert (out / "score.py").read_bytes() == Path("validate/score.py").read_bytes()

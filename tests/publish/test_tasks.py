@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from publish.folder import PublishConfig, publish
 from publish.tasks import CANARY, Placed, RowConfig, answer_hash, task_row
+from tests.publish.conftest import publish_all
 
 
 def _schema(folder: Path) -> str:
@@ -22,7 +22,7 @@ def _schema(folder: Path) -> str:
 
 
 def test_schemas_are_the_contract(build: Any, tmp_path: Path, golden: Any) -> None:
-    publish(build.released, build.sources, [], PublishConfig(), {}, tmp_path / "r")
+    publish_all(build.released, build.sources, tmp_path / "r", [])
     golden("publish/schemas.txt", _schema(tmp_path / "r"))
 
 
@@ -62,7 +62,7 @@ def test_the_answer_hash_is_as_documented(workshop: Any) -> None:
 
 
 def test_types_are_those_of_the_contract(build: Any, tmp_path: Path) -> None:
-    publish(build.released, build.sources, [], PublishConfig(), {}, tmp_path / "r")
+    publish_all(build.released, build.sources, tmp_path / "r", [])
     for path in (tmp_path / "r").glob("data/*/*.parquet"):
         for field in pq.read_schema(path):
             assert _allowed(field.type), f"{path.name}: {field}"

@@ -1,0 +1,139 @@
+"""What came of a build, and the words that close it.
+
+`Walk` is filled stage by stage; `summary` and `tell_owed` say it to people, `write_ledger` keeps
+the history of every task in STATE. Nothing here decides anything.
+"""
+
+import json
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from extract.dataset import DatasetRef, RawDataset
+from extract.drop import Drop
+from flows.progress import Summary
+from publish.ledger import gate_rows
+from publish.release import Release
+from transform.plan import Plan
+from transform.task import Task
+from validate.sources.evidence import SourceEvidence
+from validate.trial import Trial
+
+_COUNTED = 6
+"""Tasks of one source that count towards the yield."""
+
+
+@dataclass
+class Walk:
+    """What came of a build so far."""
+
+    refs: Sequence[DatasetRef] = ()
+    raws: Sequence[RawDataset] = ()
+    evidence: Sequence[SourceEvidence] = ()
+    plans: Sequence[Plan] = ()
+    trials: Sequence[Trial] = ()
+    release: Release | None = None
+    refusal: str = ""
+    drops: list[Drop] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def owed(self) -> list[Drop]:
+        """Work that another run may do."""
+        return [drop for drop in self.drops if drop.transient]
+
+    @property
+    def kept(self) -> list[Task]:
+        """Tasks that passed every gate, and publishing where it has been."""
+        refused = {drop.key for drop in self.release.refused} if self.release else set()
+        proven = (trial.result for trial in self.trials)
+        return [t for t in proven if isinstance(t, Task) and t.spec.task_id not in refused]
+
+
+def summary(walk: Walk) -> Summary:
+    """The numbers with which a build closes."""
+    kept = walk.kept
+    final = [drop for drop in walk.drops if not drop.transient]
+    return Summary(
+        funnel={
+            "sources": len(walk.refs),
+            "datasets": len(walk.raws),
+            "plans": len(walk.plans),
+            "released" if walk.release else "passed": len(kept),
+            "their sources": len({task.spec.source.key for task in kept}),
+        },
+        yields=_yields(walk, kept),
+        refused=dict(sorted(Counter(f"{d.room}: {d.reason}" for d in final).items())),
+        gates=_gates(walk.trials),
+        variants=dict(sorted(Counter(t.spec.instructions.variant for t in kept).items())),
+        seconds=walk.seconds,
+    )
+
+
+def _yields(walk: Walk, kept: Sequence[Task]) -> dict[str, float]:
+    """Usable sources, and kept tasks for each of them, at most `_COUNTED` of one source."""
+    usable = {trial.source for trial in walk.trials if _has_size(trial)}
+    per_source = Counter(task.spec.source.key for task in kept)
+    counted = sum(min(n, _COUNTED) for n in per_source.values())
+    return {
+        "usable sources": len(usable),
+        "kept tasks per usable source": counted / len(usable) if usable else 0.0,
+    }
+
+
+def _has_size(trial: Trial) -> bool:
+    """Whether some draft of a task passed the size gate."""
+    checks = (check for a in trial.attempts for check in (a.verdict.checks if a.verdict else ()))
+    return any(check.name == "size" and check.verdict == "valid" for check in checks)
+
+
+def _gates(trials: Sequence[Trial]) -> dict[str, tuple[int, int, int]]:
+    """Tasks that each gate refused at first, saw mended, and cost in the end."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for gate, _, _, refused, mended, lost in gate_rows(trials):
+        before = found.get(str(gate), (0, 0, 0))
+        now = (int(refused), int(mended), int(lost))
+        found[str(gate)] = (before[0] + now[0], before[1] + now[1], before[2] + now[2])
+    return {gate: counts for gate, counts in found.items() if any(counts)}
+
+
+def write_ledger(path: Path, trials: Sequence[Trial]) -> None:
+    """One JSON object a task: what each attempt changed and met, and what it cost this machine."""
+    lines = [json.dumps(_history(trial), ensure_ascii=False) for trial in trials]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _history(trial: Trial) -> Mapping[str, object]:
+    attempts = [
+        {
+            "amendment": attempt.amendment.model_dump(mode="json", exclude_defaults=True),
+            "estimator": attempt.estimator,
+            "checks": [
+                {"name": c.name, "verdict": c.verdict, "value": c.value, "evidence": c.evidence}
+                for c in (attempt.verdict.checks if attempt.verdict else ())
+            ],
+        }
+        for attempt in trial.attempts
+    ]
+    outcome = trial.result.reason if isinstance(trial.result, Drop) else "proven"
+    return {
+        "task_id": trial.task_id,
+        "outcome": outcome,
+        "cpu_s": {name: round(seconds, 3) for name, seconds in trial.cpu_s.items()},
+        "attempts": attempts,
+    }
+
+
+def tell_owed(walk: Walk) -> None:
+    """Equal reasons are told once, with one key and how many more there are."""
+    by_reason: dict[str, list[str]] = {}
+    for drop in walk.owed:
+        by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
+    for reason, keys in by_reason.items():
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
+    command = shlex.join(["opendare", *sys.argv[1:]])
+    print(f"no release: {len(walk.owed)} items are owed; continue with: {command}", file=sys.stderr)

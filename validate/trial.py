@@ -1,0 +1,169 @@
+"""One task from its plan to its proof: draft, execute, judge, and repair at most twice.
+
+Enters a plan of a dataset; leaves a `Trial`: the proven task or the refusal, with every attempt and
+what each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can
+tell what each gate repaired, refused and cost. Nothing is remembered here, and nothing is decided
+that a gate has not said.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from numpy.linalg import LinAlgError
+from pydantic import Field
+from sklearn.exceptions import ConvergenceWarning
+
+from extract.dataset import RawDataset
+from extract.drop import Drop, Reason
+from extract.noun import Noun
+from transform.design import DesignConfig, draft
+from transform.plan import Amendment, Plan
+from transform.size import SizeConfig
+from transform.task import Draft, Task, Variant
+from validate.gate import Gate
+from validate.judge import judge
+from validate.lab import Laboratory
+from validate.verdict import Check, Verdict
+
+MAX_REPAIRS = 2
+
+
+class Attempt(Noun):
+    """One draft of a task and how it was judged."""
+
+    amendment: Amendment
+    estimator: str | None = None
+    """What the last step fits; None where truth is held out or nothing was drafted."""
+    verdict: Verdict | None = None
+    """None when nothing could be drafted or executed."""
+
+
+class Trial(Noun):
+    """Everything that came of one plan."""
+
+    task_id: str
+    source: str
+    """`owner/slug` of the dataset."""
+    variant: Variant
+    attempts: tuple[Attempt, ...]
+    result: Task | Drop
+    """A task is proven: the last attempt's verdict passed."""
+    cpu_s: dict[str, float] = Field(default_factory=dict)
+    """CPU seconds of all attempts by purpose; a matter of this machine, never released."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """How the last attempt was judged."""
+        return self.attempts[-1].verdict
+
+
+def prove(
+    raw: RawDataset,
+    plan: Plan,
+    config: DesignConfig,
+    size: SizeConfig,
+    gates: Sequence[Gate],
+    lab: Laboratory,
+    folder: Path,
+) -> Trial:
+    """Try a plan; its files lie in `folder`. Raises what a worker that is lost raises."""
+    attempts: list[Attempt] = []
+    while True:
+        with lab.charged_to(plan.task_id, "draft"):
+            drafted = lab.compute(draft, raw, plan, config, size, folder)
+        attempt, result = _judged(drafted, plan, gates, lab)
+        attempts.append(attempt)
+        repair = _repair(attempt, result)
+        if repair is None or len(attempts) > MAX_REPAIRS:
+            break
+        plan = plan.amended(repair)
+    return Trial(
+        task_id=plan.task_id,
+        source=raw.ref.key,
+        variant=plan.variant,
+        attempts=tuple(attempts),
+        result=result,
+        cpu_s=dict(lab.costs(plan.task_id)),
+    )
+
+
+def _judged(
+    drafted: Draft | Drop, plan: Plan, gates: Sequence[Gate], lab: Laboratory
+) -> tuple[Attempt, Task | Drop]:
+    if isinstance(drafted, Drop):
+        return Attempt(amendment=plan.amendment), drafted
+    estimator = _estimator(drafted)
+    task = _executed(drafted, lab)
+    if isinstance(task, Drop):
+        return Attempt(amendment=plan.amendment, estimator=estimator), task
+    verdict = judge(task, gates, lab)
+    attempt = Attempt(amendment=plan.amendment, estimator=estimator, verdict=verdict)
+    if verdict.refusal is not None:
+        return attempt, _refusal(task, verdict.refusal)
+    return attempt, _with_yardstick(task, verdict)
+
+
+def _estimator(drafted: Draft) -> str | None:
+    steps = drafted.spec.instructions.steps
+    return str(steps[-1].parameters["estimator"]) if steps else None
+
+
+def _executed(drafted: Draft, lab: Laboratory) -> Task | Drop:
+    """The task with its truth; held-out truth is known already."""
+    truth = drafted.truth
+    if truth is None:
+        try:
+            with lab.charged_to(drafted.spec.task_id, "execute"):
+                truth = lab.execute(drafted, drafted.private / "truth.parquet")
+        except (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning) as error:
+            # What estimators raise on data that they cannot fit; anything else is a fault of ours.
+            return _unfit(drafted, f"{type(error).__name__}: {error}")
+    return Task(spec=drafted.spec, folder=drafted.folder, truth=truth)
+
+
+def _with_yardstick(task: Task, verdict: Verdict) -> Task:
+    """Open tasks take floor and ceiling from the ladder; forecasts bring their own skill."""
+    ladder = verdict.proofs.ladder
+    if ladder is None or task.truth.skill is not None or task.spec.instructions.is_executed:
+        return task
+    skill = json.dumps({"floor": ladder.floor, "ceiling": ladder.ceiling})
+    return task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
+
+
+def _repair(attempt: Attempt, result: Task | Drop) -> Amendment | None:
+    """What may mend a refused attempt."""
+    if isinstance(result, Task):
+        return None
+    if attempt.verdict is not None:
+        return attempt.verdict.repair
+    if result.reason == Reason.NO_FIT and attempt.estimator is not None:
+        return Amendment(avoid_models=(attempt.estimator,))
+    return None
+
+
+def _refusal(task: Task, check: Check) -> Drop:
+    return Drop(
+        key=task.spec.task_id,
+        source=task.spec.source.key,
+        room="validate",
+        reason=check.name,
+        detail=f"gate {check.name}: {check.evidence or 'below its threshold'}",
+        variant=task.spec.instructions.variant,
+        transient=check.verdict in ("error", "timeout"),
+        value=check.value,
+        threshold=check.threshold,
+        evidence=check.evidence,
+    )
+
+
+def _unfit(drafted: Draft, detail: str) -> Drop:
+    return Drop(
+        key=drafted.spec.task_id,
+        source=drafted.spec.source.key,
+        room="transform",
+        reason=Reason.NO_FIT,
+        detail=detail,
+        variant=drafted.spec.instructions.variant,
+        evidence=detail,
+    )
