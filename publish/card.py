@@ -12,9 +12,11 @@ import yaml
 
 from extract.drop import Drop
 from publish.attribution import licence_link
+from publish.ledger import gate_rows
 from publish.release import SplitCount
 from publish.tasks import CANARY, Placed
 from transform.proposal import Problem
+from validate.trial import Trial
 
 _CATEGORIES: dict[Problem, str] = {
     "classification": "tabular-classification",
@@ -114,7 +116,7 @@ _LIMITS = """\
 - The data is as true as its sources; descriptions in `metadata.md` are untrusted text.
 - Sources are public, so a model may have seen the held-out values; the freshest sources are `eval`.
 - Near-duplicate sources are recognised only where `sources.cluster` says so.
-- `floor`, `ceiling`, `ladder` and `difficulty` are null until they are measured.
+- `floor`, `ceiling`, `ladder` and `difficulty` come from scripted solvers only.
 - Domain and language are labels by keyword.
 - Every row bears the canary `{canary}`. Please leave files that contain it out of pre-training.
 - `answer_hash` in `reward_model.ground_truth` is `sha256(salt + ":" + sha256 of the truth file)`,
@@ -133,7 +135,11 @@ _LIMITS = """\
 
 
 def card(
-    release: str, counts: Sequence[SplitCount], placed: Sequence[Placed], rejects: Sequence[Drop]
+    release: str,
+    counts: Sequence[SplitCount],
+    placed: Sequence[Placed],
+    rejects: Sequence[Drop],
+    trials: Sequence[Trial],
 ) -> str:
     """The whole text of `README.md`."""
     evals = (e.task.spec.task_id for e in placed if e.side == "eval" and e.lane == "open")
@@ -143,6 +149,7 @@ def card(
         f"## Contents\n\n{_config_table(counts)}\n{_task_table(placed)}",
         _USE.replace("{task_id}", min(evals)),
         f"## How tasks were refused\n\n{_funnel(rejects)}",
+        f"## What the gates did\n\n{_gates(trials)}",
         f"## Licences\n\n{_licences(placed)}",
         _LIMITS.format(canary=CANARY, release=release),
     ]
@@ -206,6 +213,19 @@ def _funnel(rejects: Sequence[Drop]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (rooms.index(item[0][0]), -item[1], item[0]))
     rows = [(room, f"`{reason}`", count) for (room, reason), count in ordered]
     return _table(("room", "reason", "refused"), rows) + "\nOne row each in the config `rejects`.\n"
+
+
+def _gates(trials: Sequence[Trial]) -> str:
+    """Summed over variants; what no gate refused needs no line."""
+    totals: dict[str, list[int]] = {}
+    for gate, _, *counts in gate_rows(trials):
+        total = totals.setdefault(str(gate), [0] * len(counts))
+        totals[str(gate)] = [a + int(b) for a, b in zip(total, counts, strict=True)]
+    rows = [(f"`{gate}`", *counts) for gate, counts in totals.items() if any(counts[1:])]
+    if not rows:
+        return "No gate refused anything.\n"
+    table = _table(("gate", "tried", "refused at first", "mended", "lost"), rows)
+    return f"{table}\nBy variant in `report/gates.csv`; by kind of step in `report/steps.csv`.\n"
 
 
 def _licences(placed: Sequence[Placed]) -> str:

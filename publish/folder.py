@@ -125,7 +125,7 @@ class _Edition:
         write_ledger(folder / "report", self.trials)
         settings = json.dumps(self.resolved, indent=1, sort_keys=True, ensure_ascii=False)
         texts = {
-            "README.md": card(self.config.release, counts, placed, rejects),
+            "README.md": card(self.config.release, counts, placed, rejects, self.trials),
             "LICENSES.md": attribution(placed),
             "CHANGELOG.md": changelog(
                 self.config.release,

@@ -27,7 +27,7 @@ import yaml
 
 from tests.opened import OpenedRelease, OpenedTask
 
-TASK_ID = r"[\w.-]+__[\w.-]+__v\d+__(class|reg)-(if|mm)-[0-9a-f]{8}|.*__ts-(xf|cf)-[0-9a-f]{8}"
+TASK_ID = r"[\w.-]+__[\w.-]+__v\d+__(class|reg)-(if|mm)-[0-9a-f]{8}|.*__ts-(xf|cf|if)-[0-9a-f]{8}"
 IMPORTS = {"numpy", "pandas", "sklearn", "statsmodels", "sqlite3"}
 """What a reference program may import; the last is part of Python."""
 

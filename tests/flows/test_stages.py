@@ -239,7 +239,7 @@ def test_a_repair_is_granted_twice_and_every_attempt_is_kept(
         patch.setattr(Wording, "check", picky)
         mended = the_trial(try_plan(item, store, lab, settings))
         patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Amendment(draw=1)))
-        lost = the_trial(try_plan(item, store, lab, changed(settings, seed=1)))
+        lost = the_trial(try_plan(item, Store(store.root / "other"), lab, settings))
     assert isinstance(mended.result, Task)
     assert [attempt.amendment.without_columns for attempt in mended.attempts] == [(), (column,)]
     assert isinstance(lost.result, Drop)
