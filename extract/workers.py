@@ -12,24 +12,23 @@ itself are not killed with the worker, and the limit on memory counts what a wor
 what it maps from files.
 """
 
-import ctypes
 import importlib
 import os
 import pickle
 import queue
 import resource
-import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Self, TypeVar, cast
 
 from pebble import ProcessExpired, ProcessPool
+
+from extract.process import cpu_seconds, die_with_parent, starter
 
 T = TypeVar("T")
 
@@ -42,11 +41,7 @@ ONE_THREAD = {
 }
 PATIENCE = 4
 """How many times the limit a call gets when it is tried again alone."""
-_PR_SET_PDEATHSIG = 1
 _HEARTBEAT_S = 1.0
-# The death signal is tied to the thread that started a process, so one thread that lives as long
-# as the interpreter starts them all. It also keeps two changes of the environment apart.
-_starter = ThreadPoolExecutor(1, thread_name_prefix="worker-starter")
 
 
 class WorkerTimeout(TimeoutError):
@@ -67,12 +62,14 @@ class Workers:
         memory_mb: int | None = None,
         environment: Mapping[str, str] | None = None,
         preload: tuple[str, ...] = (),
+        on_cpu: Callable[[float], None] | None = None,
     ) -> None:
         """Prepare the slots; a process starts with the first call that needs it.
 
         `memory_mb` limits the data of each worker (None: unlimited), `environment` is set before
         its interpreter starts and wins over `ONE_THREAD`, `preload` names modules to import before
-        the first call, so that they do not count against its limit.
+        the first call, so that they do not count against its limit. `on_cpu` is told, in the thread
+        of the caller, the CPU seconds of each call that came to an end by itself.
         """
         assert n >= 1, f"{n} workers"
         context = _PinnedContext({**ONE_THREAD, **(environment or {})})
@@ -83,7 +80,7 @@ class Workers:
             initargs=(os.getpid(), memory_mb, preload),
             context=context,
         )
-        self._slots = [_Slot(new_pool) for _ in range(n)]
+        self._slots = [_Slot(new_pool, on_cpu or _forget) for _ in range(n)]
         self._idle: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
         for slot in self._slots:
             self._idle.put(slot)
@@ -133,31 +130,27 @@ def run_patiently(workers: Workers, function: Callable[..., T], *args: Any, time
         return workers.run_alone(function, *args, timeout_s=PATIENCE * timeout_s)
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the system kill this process when the thread of process `parent` that made it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 class _Slot:
     """One worker process at a time, replaced whenever it is lost."""
 
-    def __init__(self, new_pool: Callable[[], ProcessPool]) -> None:
+    def __init__(
+        self, new_pool: Callable[[], ProcessPool], on_cpu: Callable[[float], None]
+    ) -> None:
         self._new_pool = new_pool
+        self._on_cpu = on_cpu
         self._pool: ProcessPool | None = None
 
     def call(self, function: Callable[..., T], args: tuple[Any, ...], timeout_s: float) -> T:
         what = f"{function.__module__}.{function.__qualname__}"
         try:
-            returned, pickled = self._answer(function, args, timeout_s)
+            returned, pickled, cpu_s = self._answer(function, args, timeout_s)
         except TimeoutError as error:
             raise WorkerTimeout(f"{what} did not end within {timeout_s:g} s") from error
         except ProcessExpired as error:
             raise WorkerDied(f"the worker of {what} ended with code {error.exitcode}") from error
         except BrokenProcessPool as error:
             raise WorkerDied(f"the worker of {what} ended: {error}") from error
+        self._on_cpu(cpu_s)
         value = pickle.loads(pickled)
         if returned:
             return cast(T, value)
@@ -173,7 +166,7 @@ class _Slot:
 
     def _answer(
         self, function: Callable[..., T], args: tuple[Any, ...], timeout_s: float
-    ) -> tuple[bool, bytes]:
+    ) -> tuple[bool, bytes, float]:
         if self._pool is None or not self._pool.active:
             self.close()
             self._pool = self._new_pool()
@@ -189,16 +182,22 @@ class _Slot:
             raise
 
 
-def _perform(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, bytes]:
-    """Whether the function returned, and the pickled value or exception.
+def _forget(cpu_s: float) -> None:
+    """What a call costs is of no interest."""
+
+
+def _perform(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[bool, bytes, float]:
+    """Whether the function returned, the pickled value or exception, and the CPU seconds.
 
     Pickled here, because an answer that does not travel would break the pool.
     """
+    before = cpu_seconds()
     try:
-        return True, pickle.dumps(function(*args))
+        returned, pickled = True, pickle.dumps(function(*args))
     except BaseException as error:
         error.add_note(traceback.format_exc())
-        return False, _pickled_error(error)
+        returned, pickled = False, _pickled_error(error)
+    return returned, pickled, cpu_seconds() - before
 
 
 def _pickled_error(error: BaseException) -> bytes:
@@ -230,7 +229,7 @@ class _PinnedProcess(SpawnProcess):
         self._environment = dict(environment)
 
     def start(self) -> None:
-        _starter.submit(self._start).result()
+        starter.submit(self._start).result()
 
     def _start(self) -> None:
         before = {name: os.environ.get(name) for name in self._environment}

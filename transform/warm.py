@@ -4,6 +4,8 @@ Called inside a long-lived worker that has imported numpy, pandas and scikit-lea
 (a forked child of a process that used polars hangs). The child sees a folder that holds copies of
 the public files alone, has its own process group, bounded memory, time and size of files, and
 leaves `prediction.csv`. It is no sandbox: it runs only programs that this project wrote.
+
+Standard library only, because interpreters that have none of our packages run it too (`serve.py`).
 """
 
 import os
@@ -16,7 +18,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from extract.workers import die_with_parent
+from extract.process import die_with_parent
 
 PRELOAD = (
     "numpy",
@@ -45,11 +47,15 @@ class ProgramFailed(Exception):
     """A program ended without an answer; the message ends with what it printed last."""
 
 
+class ProgramDied(ProgramFailed):
+    """Something outside ended a program, the lack of memory perhaps: it says nothing about it."""
+
+
 def run_program(program: str, public: Path, folder: Path, timeout_s: float, memory_mb: int) -> Path:
     """Run `program` in `folder`, made anew with copies of the files in `public`.
 
-    Returns the path of `prediction.csv`. Raises `ProgramFailed`, or `TimeoutError` after
-    `timeout_s`.
+    Returns the path of `prediction.csv`. Raises `ProgramFailed`, `ProgramDied` where a signal ended
+    the program, or `TimeoutError` after `timeout_s`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(public, folder)
@@ -62,7 +68,8 @@ def run_program(program: str, public: Path, folder: Path, timeout_s: float, memo
     status = _wait(child, timeout_s)
     answer = folder / "prediction.csv"
     if status != 0 or not answer.is_file():
-        raise ProgramFailed(f"status {status}, answer {answer.is_file()}: {_ending(log)}")
+        failure = ProgramDied if status < 0 else ProgramFailed
+        raise failure(f"status {status}, answer {answer.is_file()}: {_ending(log)}")
     return answer
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from extract.workers import WorkerTimeout
 from tests.building import MARK, ROOT, environment, survivors
@@ -38,11 +39,67 @@ def test_two_processes_write_the_same_bytes(
 ) -> None:
     task = tasks[variant]
     truth = lab.execute(draft_of(task), tmp_path / "truth.parquet")
-    again = lab.execute_again(task)
     assert truth.sha256 == task.truth.sha256
     assert truth.program == task.truth.program
-    assert again.read_bytes() == truth.path.read_bytes() == task.truth.path.read_bytes()
-    assert again != truth.path
+    assert truth.path.read_bytes() == task.truth.path.read_bytes()
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_every_member_gives_an_answer_of_its_own(
+    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+) -> None:
+    task = tasks[variant]
+    answers = lab.run_panel(task)
+    assert [*answers] == [member.name for member in lab.members]
+    paths = [Path(answer) for answer in answers.values()]
+    assert len({*paths}) == len(answers) >= 6
+    truth = pl.read_parquet(task.truth.path)
+    for path in paths:
+        found = pl.read_parquet(path)
+        assert found["row_id"].equals(truth["row_id"])
+        assert_frame_equal(found, truth, rel_tol=1e-6)
+    # Whatever shuffled the files was not what the solver sees.
+    assert {path.name for path in task.public.iterdir()} == {f.name for f in task.spec.files}
+
+
+def test_a_member_whose_steps_fail_says_why(tasks: Mapping[str, Task], lab: Laboratory) -> None:
+    task = tasks["class-if"]
+    told = task.spec.instructions
+    *before, fit = told.steps
+    wrong = fit.model_copy(update={"parameters": fit.parameters | {"arguments": {"C": -1.0}}})
+    spec = task.spec.model_copy(
+        update={"instructions": told.model_copy(update={"steps": (*before, wrong)})}
+    )
+    answers = lab.run_panel(task.model_copy(update={"spec": spec}))
+    assert len(answers) >= 6
+    assert all("Error: " in str(answer) for answer in answers.values()), answers
+
+
+def test_costs_are_kept_by_task_and_purpose(tasks: Mapping[str, Task]) -> None:
+    task = tasks["reg-if"]
+    name = task.spec.task_id
+    with Laboratory(LabConfig()) as lab:
+        lab.compute(_burn, 0.1)
+        with lab.charged_to(name, "sensitive"):
+            lab.compute(_burn, 0.3)
+            with lab.charged_to("another", "draft"):
+                lab.compute(_burn, 0.1)
+            with pytest.raises(ZeroDivisionError):
+                lab.compute(_burn, 0.2, 0)
+            lab.run_program(task, task.truth.program or "")
+        costs = lab.costs(name)
+        assert {*costs} == {"sensitive", "program"}
+        assert 0.5 <= costs["sensitive"] < 1.5
+        assert 0.005 < costs["program"] < 30
+        assert {*lab.costs("another")} == {"draft"}
+        assert lab.costs("nobody") == {}
+
+
+def _burn(cpu_s: float, divisor: float = 1) -> float:
+    end = time.process_time() + cpu_s
+    while time.process_time() < end:
+        pass
+    return cpu_s / divisor
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
@@ -86,13 +143,13 @@ def test_an_execution_that_takes_too_long_is_tried_again_and_then_owed(
         with pytest.raises(WorkerTimeout, match=r"0\.004 s"):
             lab.execute(draft, tmp_path / "truth.parquet")
         with pytest.raises(WorkerTimeout):
-            lab.execute_again(tasks["reg-if"])
+            lab.run_panel(tasks["reg-if"])
 
 
 def test_nothing_is_left_when_it_closes(tasks: Mapping[str, Task]) -> None:
     before = children()
     with Laboratory(LabConfig()) as lab:
-        scratch = lab.execute_again(tasks["reg-if"]).parent
+        scratch = Path(lab.run_panel(tasks["reg-if"])["kernel"]).parent
         assert children() > before
     assert not scratch.exists()
     assert children() <= before

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import JsonValue, model_validator
 from sklearn.exceptions import ConvergenceWarning
 
+from transform.perturbation import Matrix, disturbed
 from transform.steps.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
@@ -30,7 +31,6 @@ _MAX_SEED = 1000
 _PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
 
-Matrix = npt.NDArray[np.float64]
 Targets = Literal["single", "joint", "separate"]
 
 
@@ -121,7 +121,8 @@ class FitPredict(Step):
         Columns that are not full of numbers, because an earlier step is violated, are left out.
         """
         features = [name for name in work.features if _is_full(work, name)]
-        train, val = _matrix(work.train, features), _matrix(work.val, features)
+        matrices = _matrix(work.train, features), _matrix(work.val, features)
+        train, val = disturbed(*matrices, work.perturbation)
         answer = work.val.select(ID_COLUMN)
         joint = self.targets == "joint"
         for group in [work.targets] if joint else [(target,) for target in work.targets]:

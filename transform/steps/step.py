@@ -20,7 +20,8 @@ from typing import ClassVar, Literal, Self
 import polars as pl
 
 from extract.noun import Noun
-from transform.proposal import Problem
+from transform.perturbation import Perturbation
+from transform.proposal import Aggregation, Frequency, Problem
 from transform.steps.phrase import Phrase
 from transform.task import ID_COLUMN, StepSpec
 
@@ -33,7 +34,11 @@ Stage = Literal[
     "categories",
     "target",
     "duplicates",
+    "resample",
+    "fill",
+    "lag",
     "derive",
+    "incomplete",
     "select",
     "impute",
     "encode",
@@ -63,11 +68,15 @@ class Workspace:
     """Train and val tables still to be joined; empty after the join."""
     answer: pl.DataFrame | None = None
     """`row_id`, targets and scores, ascending id; set by the last step."""
+    perturbation: Perturbation = "none"
+    """What is done to the matrix that enters the last step's estimator; set by the panel alone."""
 
     @property
     def features(self) -> list[str]:
-        """Columns of train but the id and the targets, in order."""
-        return [name for name in self.train.columns if name not in (ID_COLUMN, *self.targets)]
+        """Columns of both tables but the id and the targets, in the order of train."""
+        others = {ID_COLUMN, *self.targets}
+        known = set(self.val.columns) - others
+        return [name for name in self.train.columns if name in known]
 
     def present(self, columns: Iterable[str]) -> list[str]:
         """Those of the columns that train has.
@@ -98,6 +107,25 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class Series:
+    """What a table of series is to the steps that know about time."""
+
+    time: str
+    by: tuple[str, ...]
+    """Columns that tell one series from another; empty for one series."""
+    frequency: Frequency
+    """Step of the grid that is scored."""
+    season: int
+    """Observed values in a season."""
+    horizon: int
+    """Most rows to predict of one series: no lag below it is known for all of them."""
+    history: int
+    """Least rows on the grid of one series in train."""
+    aggregations: tuple[tuple[str, Aggregation], ...] = ()
+    """How the columns of train become cells of the grid; empty when each row is one."""
+
+
+@dataclass(frozen=True)
 class Sketch:
     """What a step may look at when it is asked to propose itself for a table."""
 
@@ -115,6 +143,8 @@ class Sketch:
     taken: frozenset[str] = field(default_factory=frozenset)
     """Columns that earlier steps rule or make: dirt of one cleaning rule must not hide behind
     another's, and a column on which a step has worked must reach the model."""
+    series: Series | None = None
+    """None where rows have no order in time that matters."""
 
     def after(self, work: Workspace, step: "Step | None" = None) -> "Sketch":
         """The sketch of the tables in `work`, with the columns that `step` rules or makes taken.
@@ -141,12 +171,36 @@ class Sketch:
 
 
 @dataclass(frozen=True)
+class Slip:
+    """What somebody does instead of a step that no step says."""
+
+    change: Callable[[Workspace], Workspace]
+
+    def apply(self, work: Workspace) -> Workspace:
+        """The workspace after the mistake."""
+        return self.change(work)
+
+
+@dataclass(frozen=True)
 class Violation:
     """A natural way of getting one step wrong: what a careless solver does instead."""
 
     name: str
-    instead: "tuple[Step, ...]"
-    """Steps that take this step's place; empty when it is skipped."""
+    instead: "tuple[Step | Slip, ...]"
+    """What takes this step's place; empty when it is skipped."""
+    places: int = 1
+    """Steps replaced, this one first; 2 when it changes its order with the next."""
+    if_it_acts: bool = False
+    """Data decide whether this is a mistake at all: where it leads to the same matrix it is none.
+    Only for the set held back."""
+
+
+def slip(
+    name: str, change: Callable[[Workspace], Workspace], *, if_it_acts: bool = False
+) -> Violation:
+    """A violation that no step says."""
+    return Violation(name, (Slip(change),), if_it_acts=if_it_acts)
+
 
 
 class Step(Noun):
@@ -201,7 +255,14 @@ class Step(Noun):
 
     @abstractmethod
     def violations(self) -> tuple[Violation, ...]:
-        """Natural mistakes, the most tempting first; at least one."""
+        """Natural mistakes by which a task is built, the most tempting first; at least one."""
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Natural mistakes that building never looks at, none of those in `violations`.
+
+        They measure how well a task sees mistakes that it was not built to see.
+        """
+        return ()
 
 
 class CleaningStep(Step):

@@ -12,7 +12,7 @@ from extract.drop import MAX_EVIDENCE
 from transform import wording
 from transform.program import write_program
 from transform.task import Task
-from transform.warm import ProgramFailed
+from transform.warm import ProgramDied, ProgramFailed
 from validate.controls import answer_of
 from validate.gate import Gate
 from validate.lab import Laboratory
@@ -37,6 +37,8 @@ class LiteralSolver(Gate):
             return self.refused(evidence="the program from the text is not the shipped one")
         try:
             prediction = lab.run_program(task, program)
+        except ProgramDied:
+            raise
         except ProgramFailed as failure:
             # What a program says last is why it ended.
             return self.refused(evidence=str(failure)[-MAX_EVIDENCE:])
