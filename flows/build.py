@@ -34,6 +34,7 @@ from flows.walk import Walk, summary, tell_owed, write_ledger
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
+from validate.generations import GenerationMissing
 from validate.lab import Laboratory
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
@@ -48,8 +49,11 @@ def build(settings: Settings) -> int:
             if not open_source(settings).refs():
                 print(f"no dataset in {settings.source.mirror}: {_LAYOUT}", file=sys.stderr)
                 return EXIT_REFUSED
+            # Before the flow, since an environment that cannot be made is no crash of it.
+            with _laboratory(settings):
+                pass
             walk = build_split.with_options(task_runner=_threads(settings))(settings)
-    except (PublishError, StateInUseError) as error:
+    except (GenerationMissing, PublishError, StateInUseError) as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     print_summary(summary(walk))
@@ -80,12 +84,18 @@ def build_split(settings: Settings) -> Walk:
         walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
     raws = {raw.ref: raw for raw in walk.raws}
     items = [(plan, raws[plan.proposal.dataset]) for plan in walk.plans]
-    with Laboratory(settings.workers.lab, processes) as lab:
+    with _laboratory(settings) as lab:
         walk.trials = _each(walk, "try", try_plan, items, store, lab, settings)
     walk.drops += [trial.result for trial in walk.trials if isinstance(trial.result, Drop)]
     if not walk.owed:
         _publish(walk, settings)
     return walk
+
+
+def _laboratory(settings: Settings) -> Laboratory:
+    """The laboratory of a build; its workers start when they are first asked."""
+    workers, environments = settings.workers, settings.state / "environments"
+    return Laboratory(workers.lab, workers.processes, settings.panel, environments)
 
 
 def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:

@@ -43,6 +43,7 @@ from transform.design import DesignConfig
 from validate.gate import Gate
 from validate.gates.size import Size
 from validate.lab import LabConfig
+from validate.panel import PanelConfig
 from validate.registry import gate_classes
 
 _PREFIX = "OPENDARE_"
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     read: ReadConfig = ReadConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
+    panel: PanelConfig = PanelConfig()
     publish: PublishConfig = PublishConfig()
     workers: WorkersConfig = WorkersConfig()
 

@@ -20,7 +20,8 @@ def judge(task: Task, gates: Sequence[Gate], lab: Laboratory) -> Verdict:
     for gate in gates:
         if not gate.applies_to(task):
             continue
-        finding = _run(gate, task, lab)
+        with lab.charged_to(task.spec.task_id, gate.name):
+            finding = _run(gate, task, lab)
         checks.append(finding.check)
         proofs = proofs.plus(finding.proofs)
         if finding.check.verdict != "valid":

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from validate import score
 
 _SAMPLE_S = 0.2
-_LEFT_OUT = ("generations", "draft")
+_LEFT_OUT = ("generation", "draft")
 """Purposes that are not part of verifying: other library generations, and making the task."""
 
 

@@ -1,17 +1,20 @@
 """The judge: order, first refusal, and what a gate that fails to answer becomes."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import pytest
 
 from extract.workers import WorkerDied, WorkerTimeout
+from transform.plan import Amendment
 from transform.task import Task
-from validate.gate import Gate, Lab
+from validate.gate import Gate
 from validate.judge import judge
-from validate.verdict import Check, Verdict
+from validate.lab import LabConfig, Laboratory
+from validate.verdict import Check, Finding, Proofs, Verdict
 
-NO_LAB = cast(Lab, None)
+IDLE = Laboratory(LabConfig())
+"""Its workers never start."""
 
 
 class Scripted(Gate):
@@ -22,20 +25,23 @@ class Scripted(Gate):
     title: str
     outcome: Any = "valid"
     variants: tuple[str, ...] = ()
+    proofs: Proofs = Proofs()
+    repair: Amendment | None = None
 
     def applies_to(self, task: Task) -> bool:
         return not self.variants or task.spec.instructions.variant in self.variants
 
-    def check(self, task: Task, lab: Lab) -> Check:
-        assert lab is NO_LAB
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        assert lab is IDLE
         if isinstance(self.outcome, BaseException):
             raise self.outcome
-        return Check(name=self.title, verdict=self.outcome)
+        check = Check(name=self.title, verdict=self.outcome)
+        return Finding(check=check, proofs=self.proofs, repair=self.repair)
 
 
 def tried(task: Task, *outcomes: Any) -> Verdict:
     return judge(
-        task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)], NO_LAB
+        task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)], IDLE
     )
 
 
@@ -92,9 +98,19 @@ def test_who_stops_the_build_is_heard(task: Task, stop: BaseException) -> None:
 
 def test_a_gate_that_does_not_apply_is_not_asked(task: Task) -> None:
     deaf = Scripted(title="deaf", outcome=ValueError("asked"), variants=("class-if",))
-    verdict = judge(task, [deaf, Scripted(title="last")], NO_LAB)
+    verdict = judge(task, [deaf, Scripted(title="last")], IDLE)
     assert [check.name for check in verdict.checks] == ["last"]
 
 
 def test_no_gate_no_objection(task: Task) -> None:
-    assert judge(task, [], NO_LAB).checks == ()
+    assert judge(task, [], IDLE).checks == ()
+
+
+def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: Task) -> None:
+    graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Amendment(draw=1)
+    first = Scripted(title="first", proofs=graded, repair=repair)
+    assert judge(task, [first, Scripted(title="last")], IDLE).repair is None
+    refused = Scripted(title="last", outcome="invalid", proofs=Proofs(exposure=()), repair=repair)
+    verdict = judge(task, [first, refused], IDLE)
+    assert (verdict.proofs.controls, verdict.proofs.exposure) == (graded.controls, ())
+    assert verdict.repair == repair

@@ -20,8 +20,9 @@ NEW_GATE = '''
 """A gate of tomorrow."""
 from typing import ClassVar
 from transform.task import Task
-from validate.gate import Gate, Lab
-from validate.verdict import Check
+from validate.gate import Gate
+from validate.lab import Laboratory
+from validate.verdict import Finding
 
 class Tomorrow(Gate):
     """Passes everything."""
@@ -30,7 +31,7 @@ class Tomorrow(Gate):
     order: ClassVar[int] = 0
     patience: int = 7
 
-    def check(self, task: Task, lab: Lab) -> Check:
+    def check(self, task: Task, lab: Laboratory) -> Finding:
         """Pass."""
         return self.passed()
 '''
@@ -47,7 +48,7 @@ def test_cheap_gates_come_first() -> None:
     assert orders == sorted(orders)
     names = [gate.name for gate in GATES]
     assert names.index("wording") < names.index("size") < names.index("duplicates")
-    assert names[-2:] == ["reproducible", "literal_solver"], "programs are run last"
+    assert names[-3:] == ["reproducible", "literal_solver", "sensitive"], "the dearest are last"
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
