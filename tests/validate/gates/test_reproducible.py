@@ -1,0 +1,157 @@
+"""Truth that some environment of the panel does not reach is refused, with what may mend it."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from transform.execute import execute
+from transform.parquet import write_parquet
+from transform.plan import Amendment
+from transform.task import Draft, StepSpec, Task
+from validate.gates.reproducible import Reproducible
+from validate.judge import judge
+from validate.lab import LabConfig, Laboratory
+from validate.verdict import Finding
+
+pytestmark = pytest.mark.slow
+INSTRUCTED = ["class-if", "reg-if"]
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig()) as lab:
+        yield lab
+
+
+def with_truth(task: Task, folder: Path, change: Change) -> Task:
+    """The task with another answer."""
+    path = folder / "truth.parquet"
+    write_parquet(change(pl.read_parquet(task.truth.path)), path)
+    return task.model_copy(update={"truth": task.truth.model_copy(update={"path": path})})
+
+
+def with_fit(task: Task, folder: Path, **parameters: Any) -> Task:
+    """A copy of the task whose last step is another, with the truth that it leads to."""
+    shutil.copytree(task.folder, folder)
+    told = task.spec.instructions
+    *before, fit = told.steps
+    last = StepSpec(kind=fit.kind, parameters=fit.parameters | parameters)
+    spec = task.spec.model_copy(
+        update={"instructions": told.model_copy(update={"steps": (*before, last)})}
+    )
+    truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
+    return Task(spec=spec, folder=folder, truth=truth)
+
+
+def refused(finding: Finding) -> Finding:
+    assert (finding.check.name, finding.check.verdict) == ("reproducible", "invalid")
+    return finding
+
+
+def estimator(task: Task) -> str:
+    return str(task.spec.instructions.steps[-1].parameters["estimator"])
+
+
+def test_it_leaves_held_out_truth_alone(tasks: Mapping[str, Task]) -> None:
+    for task in tasks.values():
+        assert Reproducible().applies_to(task) == task.spec.instructions.is_executed
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_sound_tasks_pass_with_a_certificate(
+    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+) -> None:
+    finding = Reproducible(min_margin=0).check(tasks[variant], lab)
+    assert (finding.check.verdict, finding.check.value, finding.repair) == ("valid", 1.0, None)
+    certificate = finding.proofs.certificate
+    assert certificate is not None
+    assert [member.name for member in certificate.members] == [m.name for m in lab.members]
+    assert all(member.agrees and "numpy" in member.versions for member in certificate.members)
+    assert certificate.share_of_tolerance == 0.1
+    assert (certificate.margin is not None) == bool(tasks[variant].truth.grading.scores)
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_truth_with_one_changed_cell(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path, variant: str
+) -> None:
+    task = tasks[variant]
+    target = task.spec.instructions.targets[0]
+
+    def spoil(truth: pl.DataFrame) -> pl.DataFrame:
+        other = pl.col(target).filter(pl.col(target) != pl.col(target).gather(3)).first()
+        place = pl.int_range(pl.len()) == 3
+        return truth.with_columns(pl.when(place).then(other).otherwise(target).alias(target))
+
+    finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), lab))
+    assert finding.check.value == 0
+    assert "6 of 6 members disagree: reference: 1 rows; jitter: 1 rows" in finding.check.evidence
+    assert finding.repair == Amendment(draw=1, avoid_models=(estimator(task),))
+    assert finding.proofs.certificate is not None
+    assert not any(member.agrees for member in finding.proofs.certificate.members)
+
+
+def test_members_may_use_a_tenth_of_the_tolerance(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+) -> None:
+    (target,) = tasks["reg-if"].spec.instructions.targets
+
+    def scaled(factor: float) -> Task:
+        grow: Change = lambda truth: truth.with_columns(pl.col(target) * factor)  # noqa: E731
+        return with_truth(tasks["reg-if"], tmp_path, grow)
+
+    refused(Reproducible().check(scaled(1 + 5e-6), lab))
+    assert Reproducible().check(scaled(1 + 5e-7), lab).check.verdict == "valid"
+    assert Reproducible(share_of_tolerance=1).check(scaled(1 + 5e-6), lab).check.verdict == "valid"
+
+
+def test_an_estimator_whose_seed_nobody_stated(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+) -> None:
+    """Every run is another; also the reference's own."""
+    task = with_fit(
+        tasks["reg-if"],
+        tmp_path / "task",
+        estimator="DecisionTreeRegressor",
+        module="sklearn.tree",
+        arguments={"max_depth": 6, "max_features": 0.5},
+    )
+    finding = refused(Reproducible().check(task, lab))
+    assert "reference: " in finding.check.evidence
+    assert "kernel: " in finding.check.evidence
+    assert finding.repair == Amendment(draw=1, avoid_models=("DecisionTreeRegressor",))
+
+
+def test_a_label_that_hangs_by_a_hair(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+) -> None:
+    task = tasks["class-if"]
+    first, second, *others = task.truth.grading.scores
+    place = pl.int_range(pl.len()) == 3
+
+    def tie(truth: pl.DataFrame) -> pl.DataFrame:
+        """In one row the first two classes are as good as equal, and better than all others."""
+        told = [(first, 0.50001), (second, 0.49999), *((name, 0.0) for name in others)]
+        return truth.with_columns(
+            pl.when(place).then(value).otherwise(name).alias(name) for name, value in told
+        )
+
+    tied = with_truth(task, tmp_path, tie)
+    grading = tied.truth.grading.model_copy(update={"rtol": 1e3})
+    tied = tied.model_copy(update={"truth": tied.truth.model_copy(update={"grading": grading})})
+    finding = refused(Reproducible().check(tied, lab))
+    assert finding.check.value == pytest.approx(2e-5)
+    assert finding.check.threshold == 1e-4
+    assert finding.repair == Amendment(draw=1)
+    assert Reproducible(min_margin=1e-5).check(tied, lab).check.verdict == "valid"
+
+
+def test_a_member_that_is_lost_is_owed(tasks: Mapping[str, Task]) -> None:
+    with Laboratory(LabConfig(timeout_s=0.001)) as lab:
+        verdict = judge(tasks["reg-if"], [Reproducible()], lab)
+    assert [check.verdict for check in verdict.checks] == ["timeout"]
