@@ -1,0 +1,35 @@
+"""A series can be forecast: some scripted forecaster beats the last season repeated."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from transform.task import Task
+from validate.gate import Gate
+from validate.lab import Laboratory
+from validate.ladder.climb import climbed
+from validate.verdict import Finding
+
+
+class Forecastable(Gate):
+    """Refuses series on which nobody has skill; of executed truth, a reference without any."""
+
+    name: ClassVar[str] = "forecastable"
+    order: ClassVar[int] = 54
+
+    skill: float = Field(default=0.05, gt=0, le=1)
+    """Least skill of the best forecaster: its error below that of seasonal naive, as a share."""
+
+    def applies_to(self, task: Task) -> bool:
+        """Forecasts, as far as the error of seasonal naive is known."""
+        return task.spec.instructions.problem == "forecasting" and task.truth.skill is not None
+
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        """The best skill on the ladder."""
+        rungs = climbed(task, lab).ladder.rungs
+        found = {rung.solver: rung.skill for rung in rungs if rung.skill is not None}
+        if not found:
+            return self.refused(0.0, self.skill, "seasonal naive makes no error anywhere")
+        best = max(found, key=lambda solver: found[solver])
+        result = self.passed if found[best] >= self.skill else self.refused
+        return result(found[best], self.skill, f"skill of {best}")

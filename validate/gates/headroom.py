@@ -1,0 +1,37 @@
+"""There is room between the best trivial answer and the best scripted one."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from transform.task import Task
+from validate.gate import Gate
+from validate.lab import Laboratory
+from validate.ladder.climb import climbed
+from validate.verdict import Finding
+
+
+class Headroom(Gate):
+    """Refuses a task on which effort does not pay.
+
+    Measured on the score that ships. For a panel of series whose levels differ, naive forecasts
+    already score high in clipped R²; such a task is refused though its skill may be fine, because
+    the score could not tell good forecasts from trivial ones.
+    """
+
+    name: ClassVar[str] = "headroom"
+    order: ClassVar[int] = 54
+
+    room: float = Field(default=0.1, gt=0, le=1)
+    """Least distance of the ceiling from the floor."""
+
+    def applies_to(self, task: Task) -> bool:
+        """Tasks with held-out truth."""
+        return not task.spec.instructions.is_executed
+
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        """Ceiling less floor."""
+        ladder = climbed(task, lab).ladder
+        room = round(ladder.ceiling - ladder.floor, 6)
+        result = self.passed if room >= self.room else self.refused
+        return result(room, self.room, f"floor {ladder.floor:g}, ceiling {ladder.ceiling:g}")

@@ -1,0 +1,52 @@
+"""A task is not solved before anyone has thought: by a booster as it comes, or by one column."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from transform.plan import Amendment
+from transform.task import Task
+from validate.gate import Gate
+from validate.lab import Laboratory
+from validate.ladder.climb import climbed
+from validate.ladder.heaviest import heaviest_column
+from validate.ladder.solver import BOOSTER, ONE_FEATURE
+from validate.verdict import Finding
+
+
+class Saturated(Gate):
+    """Refuses what takes no skill; the column that makes it so may be left out.
+
+    Of series, the booster is the one on lags, and the one column is a covariate known in advance.
+    """
+
+    name: ClassVar[str] = "saturated"
+    order: ClassVar[int] = 53
+
+    booster: float = Field(default=0.98, gt=0, le=1)
+    """Score that an untuned booster must stay below."""
+    one_feature: float = Field(default=0.95, gt=0, le=1)
+    """Score that a tree on one column must stay below."""
+
+    def applies_to(self, task: Task) -> bool:
+        """Tasks with held-out truth."""
+        return not task.spec.instructions.is_executed
+
+    def check(self, task: Task, lab: Laboratory) -> Finding:
+        """The score of the booster, or of the one column that is too good."""
+        climb = climbed(task, lab)
+        alone, booster = climb.score_of(ONE_FEATURE), climb.score_of(BOOSTER)
+        assert booster is not None, "every ladder of held-out truth has the booster"
+        if alone is not None and alone >= self.one_feature:
+            evidence = f"a tree on {', '.join(map(repr, climb.alone))} alone"
+            return self.refused(alone, self.one_feature, evidence, _without(climb.alone))
+        if booster >= self.booster:
+            is_table = task.spec.instructions.grid is None
+            # Of a forecast nothing but its covariates can be left out.
+            columns = (lab.compute(heaviest_column, task),) if is_table else climb.alone
+            return self.refused(booster, self.booster, "an untuned booster", _without(columns))
+        return self.passed(booster, self.booster, "an untuned booster")
+
+
+def _without(columns: tuple[str, ...]) -> Amendment | None:
+    return Amendment(without_columns=columns) if columns else None

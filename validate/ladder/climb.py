@@ -1,0 +1,145 @@
+"""Sends all scripted solvers up a task and measures how far each gets.
+
+A task enters; a `Climb` leaves: the ladder, chance under the permutation null, and the columns that
+alone answer best. Every attempt is graded by `score.py`. Where truth is executed, the reference is
+the one solver, and its answer is held against the true targets of val, which only we have: whether
+the instructions lead to something that has to do with the world.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from extract.noun import Noun
+from transform.task import ID_COLUMN, Metric, Task
+from validate.controls import answer_of
+from validate.lab import Laboratory
+from validate.ladder import forecasting, tabular
+from validate.ladder.null import null_scores
+from validate.ladder.solver import ONE_FEATURE, REFERENCE, Attempt, Floats, case_of, seed_of
+from validate.score import Answer, score
+from validate.verdict import Ladder, Measured, Rung
+
+HELD_OUT = "held_out.parquet"
+"""Private file of executed tasks: the id and the true targets of val."""
+_REMEMBERED = 64
+"""Tasks whose climb is kept; more than are judged side by side."""
+
+
+class Climb(Noun):
+    """What the solvers reached."""
+
+    ladder: Ladder
+    chance: Measured
+    """Mean score of the best attempt when truth is paired with rows at random."""
+    alone: tuple[str, ...] = ()
+    """Columns that `one_feature` chose."""
+
+    def score_of(self, solver: str) -> float | None:
+        """Score of a rung; None where the ladder has no such solver."""
+        rungs = self.ladder.rungs
+        return next((rung.score for rung in rungs if rung.solver == solver), None)
+
+
+def climbed(task: Task, lab: Laboratory) -> Climb:
+    """The climb of a task, computed once however many gates ask.
+
+    Known by the content of every file that enters, so that a task that was drafted again, or
+    touched, is never taken for the one before.
+    """
+    return _climbed(lab, task.model_dump_json(), _digest(task))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _climbed(lab: Laboratory, task: str, digest: str) -> Climb:
+    return lab.compute(climb, Task.model_validate_json(task))
+
+
+def _digest(task: Task) -> str:
+    paths = [*sorted(task.public.iterdir()), task.truth.path, held_out(task)]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()]
+    return " ".join(hashes)
+
+
+def held_out(task: Task) -> Path:
+    """Where the true targets of an executed task lie."""
+    return task.private / HELD_OUT
+
+
+def climb(task: Task) -> Climb:
+    """Let every solver try; deterministic, one thread, some seconds."""
+    executed = task.spec.instructions.is_executed
+    answer = _held_out_answer(task) if executed else answer_of(task)
+    attempts = list(_around_reference(task) if executed else _scripted(task))
+    rungs = [_rung(task, answer, attempt) for attempt in attempts]
+    tried = list(zip(attempts, rungs, strict=True))
+    ceiling = max(rung.score for attempt, rung in tried if not attempt.is_trivial)
+    null = _null(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
+    ladder = Ladder(
+        rungs=tuple(rungs),
+        floor=max(rung.score for attempt, rung in tried if attempt.is_trivial),
+        ceiling=ceiling,
+        p_value=(1 + int((null >= ceiling).sum())) / (1 + len(null)),
+    )
+    alone = next((a.columns for a in attempts if a.solver == ONE_FEATURE), ())
+    return Climb(ladder=ladder, chance=float(null.mean()), alone=alone)
+
+
+def _scripted(task: Task) -> Iterator[Attempt]:
+    case = case_of(task)
+    return tabular.attempts(case) if case.told.grid is None else forecasting.attempts(case)
+
+
+def _around_reference(task: Task) -> Iterator[Attempt]:
+    """The reference between chance and the mean or majority of the clean training table."""
+    case = replace(case_of(task), train=pl.read_parquet(task.private / "clean.parquet"))
+    yield from tabular.trivial_attempts(case)
+    answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.told.targets)
+    yield Attempt(REFERENCE, False, (answer,))
+
+
+def _held_out_answer(task: Task) -> Answer:
+    """The true targets of val, graded as an open task; rows that lack one are left out."""
+    told = task.spec.instructions
+    metric: Metric = "macro_f1" if told.problem == "classification" else "clipped_r2"
+    grading = task.truth.grading.model_copy(update={"metric": metric, "scores": ()})
+    known = pl.read_parquet(held_out(task)).select(ID_COLUMN, *told.targets).drop_nulls()
+    return Answer.parse(
+        task_id=task.spec.task_id,
+        variant=told.variant,
+        ground_truth=grading.model_dump_json(),
+        truth=known.to_arrow(),
+        skill=task.truth.skill,
+    )
+
+
+def _rung(task: Task, answer: Answer, attempt: Attempt) -> Rung:
+    results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
+    skills = [result.skill for result in results if result.skill is not None]
+    assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)
+    is_forecast = task.spec.instructions.problem == "forecasting"
+    return Rung(
+        solver=attempt.solver,
+        score=float(np.mean([result.score for result in results])),
+        skill=float(np.mean(skills)) if is_forecast and skills else None,
+    )
+
+
+def _ordered(answer: Answer, prediction: pl.DataFrame) -> pa.Table:
+    """A prediction in the order of truth's rows."""
+    ids = pl.DataFrame({ID_COLUMN: answer.truth.column(ID_COLUMN).to_pylist()})
+    return ids.join(prediction, on=ID_COLUMN, how="left", maintain_order="left").to_arrow()
+
+
+def _null(answer: Answer, attempts: Sequence[Attempt], seed: int) -> Floats:
+    """The permutation null of the attempts; a prediction's cells are read as truth's are."""
+    tables = [_ordered(answer, table) for a in attempts for table in a.predictions]
+    read = [answer.right, *(replace(answer, truth=table).right for table in tables)]
+    truth, *found = [{name: right[name] for name in answer.rules.targets} for right in read]
+    return null_scores(answer.rules.metric, truth, found, seed)

@@ -1,0 +1,196 @@
+"""The ladder for series: the last value to a tuned booster, and their mean.
+
+One target's panel enters, forecasts for val leave. The trivial rungs look at values alone; Theta
+(statsmodels) is the classical forecaster, since it needs milliseconds a series and is hard to
+beat; ridge and boosters learn from lags over all series. A series on which Theta fails gets the
+seasonal naive forecast.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from transform.baseline import seasonal_naive
+from validate.ladder.panel import CALENDAR, Panel, Series, panels_of
+from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, predicted
+
+_MOST_SEASONS = 20
+"""Seasons, or hundreds of values, that Theta is fitted to."""
+
+Forecast = Callable[[Panel], Floats]
+ForecastOne = Callable[[Series, int], Floats]
+
+
+def attempts(case: Case) -> Iterator[Attempt]:
+    """What every forecaster answers, from the weakest to the strongest."""
+    panels = dict(panels_of(case))
+    for name, forecast in TRIVIAL.items():
+        values = {target: _by_series(panel, forecast) for target, panel in panels.items()}
+        yield Attempt(name, True, (predicted(case, values),))
+    if case.told.grid is not None and case.told.grid.known_ahead:
+        yield _one_feature(case, panels)
+    fitted = {
+        name: {target: solve(panel) for target, panel in panels.items()}
+        for name, solve in FITTED.items()
+    }
+    for name, values in fitted.items():
+        yield Attempt(name, False, (predicted(case, values),))
+    means = {target: np.mean([fitted[n][target] for n in fitted], axis=0) for target in panels}
+    yield Attempt("mean_of_fitted", False, (predicted(case, means),))
+
+
+def _by_series(panel: Panel, forecast: ForecastOne) -> Floats:
+    return panel.in_val(np.concatenate([forecast(one, panel.season) for one in panel.series]))
+
+
+# --- values alone -----------------------------------------------------------------------------
+
+
+def _last(one: Series, season: int) -> Floats:
+    return np.full(len(one.steps), one.past[-1])
+
+
+def _mean(one: Series, season: int) -> Floats:
+    return np.full(len(one.steps), one.past.mean())
+
+
+def _drift(one: Series, season: int) -> Floats:
+    """The line through the first and the last value."""
+    slope = (one.past[-1] - one.past[0]) / max(1, len(one.past) - 1)
+    return np.asarray(one.past[-1] + slope * (one.steps + 1))
+
+
+def _seasonal_naive(one: Series, season: int) -> Floats:
+    return seasonal_naive(one.past, season, one.steps.tolist())
+
+
+# --- one covariate ----------------------------------------------------------------------------
+
+
+def _one_feature(case: Case, panels: dict[str, Panel]) -> Attempt:
+    """The covariate of each target that alone tells most, as the calendar cannot."""
+    chosen = {target: _best_covariate(panel) for target, panel in panels.items()}
+    values = {target: _tree_on(panel, chosen[target]) for target, panel in panels.items()}
+    columns = dict.fromkeys(panels[target].covariates[place] for target, place in chosen.items())
+    return Attempt(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
+
+
+def _best_covariate(panel: Panel) -> int:
+    """By R² on the last tenth of every history."""
+    from sklearn.metrics import r2_score
+
+    past, known, late = _stacked(panel)
+    scores = []
+    for place in range(len(panel.covariates)):
+        x = known[:, [place]]
+        tree = _tree().fit(x[~late], past[~late])
+        scores.append(r2_score(past[late], tree.predict(x[late])))
+    return int(np.argmax(scores))
+
+
+def _tree_on(panel: Panel, place: int) -> Floats:
+    past, known, _ = _stacked(panel)
+    ahead = np.concatenate([one.known_ahead for one in panel.series])[:, -len(panel.covariates) :]
+    tree = _tree().fit(known[:, [place]], past)
+    return panel.in_val(tree.predict(ahead[:, [place]]))
+
+
+def _stacked(panel: Panel) -> tuple[Floats, Floats, np.ndarray]:
+    """Values and covariates of all series, and which are late."""
+    past = np.concatenate([one.past for one in panel.series])
+    known = np.concatenate([one.known_past for one in panel.series])[:, -len(panel.covariates) :]
+    late = [np.arange(len(one.past)) >= 0.9 * len(one.past) for one in panel.series]
+    return past, known, np.concatenate(late)
+
+
+def _tree() -> Any:
+    from sklearn.tree import DecisionTreeRegressor
+
+    return DecisionTreeRegressor(min_samples_leaf=3, max_leaf_nodes=256, random_state=0)
+
+
+# --- fitted -----------------------------------------------------------------------------------
+
+
+def _theta(panel: Panel) -> Floats:
+    return _by_series(panel, _theta_of)
+
+
+def _theta_of(one: Series, season: int) -> Floats:
+    """Theta with additive seasons where a test finds any; seasonal naive where it fails."""
+    from statsmodels.tsa.forecasting.theta import ThetaModel
+
+    past = one.past[-max(200, _MOST_SEASONS * season) :]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = ThetaModel(past, period=season, deseasonalize=season > 1, method="additive")
+            ahead = np.asarray(model.fit(disp=False).forecast(int(one.steps.max()) + 1))
+    except Exception:
+        return _seasonal_naive(one, season)
+    found = ahead[one.steps]
+    return found if np.isfinite(found).all() else _seasonal_naive(one, season)
+
+
+def _ridge(panel: Panel) -> Floats:
+    """On lags and covariates, and on the fields of the calendar as categories."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    columns = ColumnTransformer(
+        [("calendar", one_hot, CALENDAR), ("number", numbers, slice(CALENDAR.stop, None))]
+    )
+    return _fitted(make_pipeline(columns, RidgeCV(alphas=(1.0, 10.0, 100.0, 1000.0))), panel)
+
+
+def _booster(panel: Panel) -> Floats:
+    return _fitted(_new_booster(), panel)
+
+
+def _tuned_booster(panel: Panel) -> Floats:
+    """The best of a few settings by the absolute error on late instants, fitted anew to all."""
+    pairs = panel.learnt
+    late = pairs.is_late
+    errors = []
+    for settings in _SETTINGS:
+        model = _new_booster(**settings).fit(pairs.x[~late], pairs.y[~late])
+        errors.append(float(np.abs(pairs.y[late] - model.predict(pairs.x[late])).mean()))
+    return _fitted(_new_booster(**_SETTINGS[int(np.argmin(errors))]), panel)
+
+
+def _new_booster(**settings: Any) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(early_stopping=False, random_state=0, **settings)
+
+
+def _fitted(model: Any, panel: Panel) -> Floats:
+    pairs = panel.learnt
+    return panel.absolute(np.asarray(model.fit(pairs.x, pairs.y).predict(panel.asked.x)))
+
+
+_SMOOTH = {"max_iter": 60, "max_leaf_nodes": 6, "min_samples_leaf": 50, "max_features": 0.5}
+_SETTINGS: tuple[dict[str, Any], ...] = (
+    {**_SMOOTH, "learning_rate": 0.05},
+    {**_SMOOTH, "learning_rate": 0.05, "loss": "absolute_error"},
+    {**_SMOOTH, "learning_rate": 0.15},
+)
+TRIVIAL: dict[str, ForecastOne] = {
+    "last": _last,
+    "mean": _mean,
+    "drift": _drift,
+    "seasonal_naive": _seasonal_naive,
+}
+FITTED: dict[str, Forecast] = {
+    "theta": _theta,
+    "ridge": _ridge,
+    BOOSTER: _booster,
+    "tuned_booster": _tuned_booster,
+}
