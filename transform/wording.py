@@ -38,6 +38,8 @@ _OPENINGS: dict[Variant, str] = {
     "of features and model is yours.",
     "ts-cf": "Forecast as well as you can from the past alone: the choice of features and model "
     "is yours.",
+    "ts-if": "Forecast by following instructions: the answer is right when it equals the one that "
+    "the steps below lead to.",
 }
 _METRICS: dict[Metric, Phrase] = {
     "exact": Phrase(
@@ -79,6 +81,14 @@ _SERIES = Phrase(
     "Times: {column:column} holds ISO 8601 instants, {step:words}; one series for each combination "
     "of {entities:columns}."
 )
+_ONE_HISTORY = Phrase(
+    "Times: {column:column} holds ISO 8601 instants; those to predict stand {step:words}; one "
+    "series."
+)
+_HISTORIES = Phrase(
+    "Times: {column:column} holds ISO 8601 instants; those to predict stand {step:words}; one "
+    "series for each combination of {entities:columns}."
+)
 _KNOWN = Phrase("Known in advance and given for the rows to predict: {known:columns}.")
 _STEPS = (
     "Use Python with pandas and scikit-learn. Sort both tables by ascending `row_id` first: "
@@ -106,7 +116,7 @@ def _lines(told: Instructions) -> Iterator[str]:
     yield _MISSING
     yield _TARGETS.say({"targets": told.targets})
     if told.grid is not None:
-        yield from _say_grid(told.grid)
+        yield from _say_grid(told.grid, told.is_executed)
     if told.steps:
         yield _STEPS
         for number, step in enumerate(told.steps, start=1):
@@ -123,13 +133,15 @@ def _say_files(data: DataFiles) -> str:
     return _TWO_FILES.say({"train": train, "val": val})
 
 
-def _say_grid(grid: Grid) -> Iterator[str]:
+def _say_grid(grid: Grid, is_executed: bool) -> Iterator[str]:
+    """A history that is still to be cleaned need not stand on the grid."""
+    several, one = (_HISTORIES, _ONE_HISTORY) if is_executed else (_SERIES, _ONE_SERIES)
     parameters = {
         "column": grid.column,
         "step": FREQUENCIES[grid.frequency].words,
         "entities": grid.entities,
     }
-    yield (_SERIES if grid.entities else _ONE_SERIES).say(parameters)
+    yield (several if grid.entities else one).say(parameters)
     if grid.known_ahead:
         yield _KNOWN.say({"known": grid.known_ahead})
 
@@ -187,6 +199,8 @@ _CLAUSES = (
     ("targets", _TARGETS),
     ("grid", _SERIES),
     ("grid", _ONE_SERIES),
+    ("grid", _HISTORIES),
+    ("grid", _ONE_HISTORY),
     ("known", _KNOWN),
     ("answer", _ANSWER),
 )

@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 
 from transform import wording
 from transform.proposal import Frequency
+from transform.steps.derive_lag import DeriveLag
 from transform.steps.derive_ratio import DeriveRatio
+from transform.steps.derive_rolling import DeriveRolling
 from transform.steps.drop_duplicates import DropDuplicates
+from transform.steps.drop_incomplete import DropIncomplete
+from transform.steps.fill_series import FillSeries
 from transform.steps.filter_categories import FilterCategories
 from transform.steps.filter_range import FilterRange
 from transform.steps.fit_predict import FitPredict
 from transform.steps.models import MODELS
 from transform.steps.normalise_text import NormaliseText
 from transform.steps.read_missing import ReadMissing
+from transform.steps.resample import Resample
 from transform.steps.select_columns import SelectColumns
 from transform.steps.step import Step
 from transform.task import (
@@ -40,6 +45,7 @@ METRICS: dict[str, Metric] = {
     "reg-mm": "clipped_r2",
     "ts-xf": "clipped_r2",
     "ts-cf": "clipped_r2",
+    "ts-if": "allclose",
 }
 PROBLEMS = {"class": "classification", "reg": "regression", "ts": "forecasting"}
 # What extraction lets through: no back quote and no control character, but anything else.
@@ -84,10 +90,18 @@ def test_every_grid(
     frequency: Frequency, entities: tuple[str, ...], known_ahead: tuple[str, ...]
 ) -> None:
     grid = Grid(column="day", frequency=frequency, entities=entities, known_ahead=known_ahead)
-    instructions = told(variant="ts-xf", grid=grid)
-    text = wording.say(instructions)
-    assert wording.read(text) == instructions
-    assert "one series" in text
+    for variant in ("ts-xf", "ts-if"):
+        instructions = told(variant=variant, grid=grid)
+        text = wording.say(instructions)
+        assert wording.read(text) == instructions
+        assert "one series" in text
+
+
+def test_a_history_that_is_not_on_the_grid_is_not_said_to_be() -> None:
+    grid = Grid(column="day", frequency="1d", entities=(), known_ahead=())
+    said = wording.say(told(variant="ts-if", grid=grid))
+    assert "`day` holds ISO 8601 instants; those to predict stand every day" in said
+    assert "instants, every day" in wording.say(told(variant="ts-cf", grid=grid))
 
 
 def test_the_tolerance_is_read_as_it_is_said() -> None:
@@ -204,6 +218,18 @@ def heard(text: str) -> Instructions | None:
         return None
 
 
+def _in_series() -> tuple[Step, ...]:
+    at: dict[str, Any] = {"time": "day", "by": ("kind",)}
+    return (
+        Resample(every="1w", aggregations=(("x", "sum"), ("y", "last")), **at),
+        FillSeries(columns=("w", "x"), how="previous", **at),
+        DeriveLag(name="y lag 28", column="y", lag=28, **at),
+        DeriveLag(name="x lag 1", column="x", lag=1, time="day", order="id"),
+        DeriveRolling(name="y mean 3", column="y", lag=28, window=3, statistic="mean", time="day"),
+        DropIncomplete(columns=("y lag 28", "x lag 1")),
+    )
+
+
 def long_tasks() -> list[Instructions]:
     """Tasks with every clause there is."""
     steps = (
@@ -233,6 +259,9 @@ def long_tasks() -> list[Instructions]:
             **common,
         ),
         told(variant="ts-xf", data=DataFiles(format="parquet"), grid=grid, **common),
+        told(
+            variant="ts-if", grid=grid, steps=tuple(step.spec() for step in _in_series()), **common
+        ),
         told(variant="class-mm", **common),
     ]
 

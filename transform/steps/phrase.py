@@ -35,6 +35,10 @@ class _Slot:
     read: Callable[[str], Any]
 
 
+def _say_column(name: str) -> str:
+    return f"`{name}`"
+
+
 def _say_text(value: str) -> str:
     """JSON with readable letters; what cannot be printed is escaped, so a sentence is one line."""
     quoted = json.dumps(value, ensure_ascii=False)
@@ -82,10 +86,10 @@ def _choice(words: Mapping[str, str]) -> _Slot:
 
 
 _SLOTS: dict[str, _Slot] = {
-    "column": _Slot(_QUOTED, lambda name: f"`{name}`", _unquote),
+    "column": _Slot(_QUOTED, _say_column, _unquote),
     "columns": _Slot(
         rf"{_QUOTED}(?:, {_QUOTED})*",
-        _say_list(lambda name: f"`{name}`"),
+        _say_list(_say_column),
         _read_list(_QUOTED, _unquote),
     ),
     "typed": _Slot(
@@ -94,6 +98,13 @@ _SLOTS: dict[str, _Slot] = {
         _read_list(_TYPED, _read_typed),
     ),
     "number": _Slot(_NUMBER, repr, _read_number),
+    "rows": _Slot(
+        rf"all rows|the rows that share {_QUOTED}(?:, {_QUOTED})*",
+        lambda names: (
+            f"the rows that share {_say_list(_say_column)(names)}" if names else "all rows"
+        ),
+        _read_list(_QUOTED, _unquote),
+    ),
     "text": _Slot(_TEXT, _say_text, json.loads),
     "texts": _Slot(rf"{_TEXT}(?:, {_TEXT})*", _say_list(_say_text), _read_list(_TEXT, json.loads)),
     "words": _Slot(r"[a-z0-9 ]+", str, str),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from transform.steps.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
 from transform.task import ID_COLUMN
 
 _MIN_COLUMNS = 2
@@ -33,17 +33,19 @@ class SelectColumns(Step):
         """Random selections of the numbers and categories, in random order where it matters.
 
         Columns on which an earlier step has worked are never left out, or it could not be seen;
-        instants are, because no estimator takes them. Empty when there is nothing to state.
+        instants are, because no estimator takes them, and what train alone has. Empty when there is
+        nothing to state.
         """
         names = [*sketch.numbers, *sketch.categories]
         shuffled = MODELS[sketch.model].column_order
+        history = set(sketch.train.columns) - {*sketch.val.columns, *sketch.targets}
         found: dict[tuple[str, ...], SelectColumns] = {}
         for _ in range(_CHOICES if names else 0):
             left_out = _left_out(sketch, names, rng)
             kept = [n for n in sketch.train.columns if n in names and n not in left_out]
             if shuffled:
                 rng.shuffle(kept)
-            if shuffled or left_out or sketch.times:
+            if shuffled or left_out or sketch.times or history:
                 found.setdefault(tuple(kept), cls(columns=tuple(kept)))
         return tuple(found.values())
 
@@ -62,18 +64,26 @@ class SelectColumns(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Use all columns, the other order, or one less."""
+        """Use all columns, or all but the last stated."""
         wrong = [Violation("skip", ())]
         if len(self.columns) > 1:
-            wrong += [
-                Violation(name, (SelectColumns(columns=columns),))
-                for name, columns in (
-                    ("reversed", self.columns[::-1]),
-                    ("without_last", self.columns[:-1]),
-                    ("without_first", self.columns[1:]),
-                )
-            ]
+            wrong.append(Violation("without_last", (SelectColumns(columns=self.columns[:-1]),)))
         return tuple(wrong)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Overlook another column, or use one too many."""
+        wrong = [slip("one_more", self._with_one_more, if_it_acts=True)]
+        middle = len(self.columns) // 2
+        if middle:
+            fewer = (*self.columns[:middle], *self.columns[middle + 1 :])
+            wrong.append(Violation("without_middle", (SelectColumns(columns=fewer),)))
+            wrong.append(Violation("without_first", (SelectColumns(columns=self.columns[1:]),)))
+        return tuple(wrong)
+
+    def _with_one_more(self, work: Workspace) -> Workspace:
+        """Also the first number that is to be removed."""
+        more = [name for name in work.numeric(work.features) if name not in self.columns]
+        return SelectColumns(columns=(*self.columns, *more[:1])).apply(work)
 
 
 def _left_out(sketch: Sketch, names: list[str], rng: random.Random) -> list[str]:

@@ -202,13 +202,14 @@ def slip(
     return Violation(name, (Slip(change),), if_it_acts=if_it_acts)
 
 
-
 class Step(Noun):
     """One instruction. Subclasses hold only parameters as fields."""
 
     kind: ClassVar[str]
     stage: ClassVar[Stage]
     phrase: ClassVar[Phrase]
+    per_task: ClassVar[int] = 1
+    """Steps of the kind that a task states at most; how many of cleaning is configured."""
 
     def say(self) -> str:
         """One unambiguous English sentence that holds every parameter."""
@@ -239,6 +240,11 @@ class Step(Noun):
         """Columns whose cells the step looks at or changes."""
         fields = self.model_dump()
         return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
+
+    @property
+    def sees_column_order(self) -> bool:
+        """Whether the order of the columns that it meets acts on the answer, beyond rounding."""
+        return True
 
     @classmethod
     @abstractmethod
@@ -284,6 +290,14 @@ def copies(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
 
 class RowRule(CleaningStep):
     """Cleaning that removes whole rows. Rows with a missing value in the ruled column stay."""
+
+    compares_rows: ClassVar[bool] = False
+    """Holds rows against each other: a dirty row repeats a clean one and must have a higher id."""
+
+    @property
+    def sees_targets(self) -> bool:
+        """Whether dirty rows must keep the targets that they were copied with."""
+        return False
 
     @abstractmethod
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:

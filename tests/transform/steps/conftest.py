@@ -4,7 +4,7 @@ import random
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from transform.steps.registry import step_classes
-from transform.steps.step import Sketch, Step, Workspace
+from transform.steps.step import Series, Sketch, Step, Workspace
 
 NUMBERS = ("a, b", "100% {x}", 'say "hi"', "count")
 TEXTS = ("kind's", "back\\slash 😀", "tönung")
@@ -61,11 +61,22 @@ def _table(rng: np.random.Generator, n: int, is_class: bool, n_targets: int) -> 
 
 @pytest.fixture
 def make_sketch() -> MakeSketch:
-    """A random table as steps meet it; no cleaning has been stated yet."""
+    """A random table as steps meet it; no cleaning has been stated yet.
 
-    def make(seed: int, model: str = "Ridge", n_targets: int = 1, n: int = 160) -> Sketch:
+    With `series`, rows of two series; `finer` ones are to be gathered on the grid.
+    """
+
+    def make(
+        seed: int,
+        model: str = "Ridge",
+        n_targets: int = 1,
+        n: int = 160,
+        series: Literal["none", "grid", "finer"] = "none",
+    ) -> Sketch:
         from transform.steps.models import MODELS
 
+        if series != "none":
+            return _series(seed, model, n_targets, series == "finer")
         problem = MODELS[model].problem
         table = _table(np.random.default_rng(seed), n, problem == "classification", n_targets)
         targets = tuple(f"y{number}" for number in range(n_targets))
@@ -74,6 +85,39 @@ def make_sketch() -> MakeSketch:
         return blank.after(Workspace(train, val, targets))
 
     return make
+
+
+def _series(seed: int, model: str, n_targets: int, finer: bool) -> Sketch:
+    """Two series in random rows; not all numbers are known ahead."""
+    rng = np.random.default_rng([seed, finer])
+    table = _table(rng, 280, is_class=False, n_targets=n_targets)
+    place = pl.int_range(280, eager=True).shuffle(seed=seed)
+    start, hours = datetime(2020, 1, 30), 8 if finer else 24
+    table = table.with_columns(
+        pl.Series(TIME, [start + timedelta(hours=hours * (i // 2)) for i in place]),
+        pl.Series(TEXTS[0], [f"series {i % 2}" for i in place]),
+    ).drop(TEXTS[1:])
+    targets = tuple(f"y{number}" for number in range(n_targets))
+    future = pl.col(TIME) >= start + timedelta(hours=hours * 120)
+    on_grid = pl.col(TIME).dt.hour() == 0
+    val = table.filter(future, on_grid).drop(*targets, NUMBERS[2], NUMBERS[3])
+    hows = ("mean", "sum", "max", "min", "last", "count")
+    series = Series(
+        time=TIME,
+        by=(TEXTS[0],),
+        frequency="1d",
+        season=7,
+        horizon=val.height // 2,
+        history=40 if finer else 120,
+        aggregations=tuple(
+            (name, hows[(seed + i) % len(hows)]) for i, name in enumerate((*targets, *NUMBERS))
+        )
+        if finer
+        else (),
+    )
+    train = table.filter(~future)
+    blank = Sketch(train, val, "regression", targets, (), (), (), model, series=series)
+    return blank.after(Workspace(train, val, targets))
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
