@@ -28,7 +28,6 @@ PRELOAD = (
     "sklearn.impute",
     "sklearn.linear_model",
     "sklearn.naive_bayes",
-    "sklearn.neighbors",
     "sklearn.neural_network",
     "sklearn.preprocessing",
     "sklearn.svm",
