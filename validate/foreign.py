@@ -111,7 +111,12 @@ class ForeignPrograms:
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()
-        watch = threading.Timer(timeout_s, lambda: (late.set(), process.kill()))
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        watch = threading.Timer(timeout_s, end)
         watch.start()
         try:
             if line is not None:
