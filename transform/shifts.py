@@ -38,7 +38,9 @@ class ShiftConfig(Noun):
     """Rows by which a column may be moved."""
     window: int = Field(default=31, ge=1)
     """Rows before and after of which averages and totals may be made."""
-    rows: int = Field(default=5_000, ge=100)
+    series: int = Field(default=6, ge=1)
+    """Series that are looked at, evenly chosen."""
+    rows: int = Field(default=3_000, ge=100)
     """Rows that are looked at, the latest of each series."""
 
 
@@ -76,8 +78,9 @@ def repeats(told: Sequence[Floats], target: Sequence[Floats], config: ShiftConfi
 
 
 def _latest(series: Sequence[Floats], config: ShiftConfig) -> list[Floats]:
-    most = max(_ENOUGH, config.rows // max(1, len(series)))
-    return [np.asarray(values[-most:], dtype=np.float64) for values in series]
+    chosen = series[:: max(1, -(-len(series) // config.series))]
+    most = config.rows // max(1, len(chosen))
+    return [np.asarray(values[-most:], dtype=np.float64) for values in chosen]
 
 
 def _best(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from polars.testing import assert_frame_equal
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.baseline import season_length, seasonal_naive
-from transform.families.forecasting import ForecastingConfig, draft_forecasts
+from transform.families.forecasting import ForecastingConfig, draft_forecast
+from transform.plan import Plan
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
 from transform.render import read_tables
 from transform.size import SizeConfig
@@ -81,11 +83,19 @@ def propose(frequency: Frequency, resample: bool = False, **more: object) -> Pro
 def drafts(
     frame: pl.DataFrame, proposal: Proposal, folder: Path, config: ForecastingConfig | None = None
 ) -> tuple[Draft | Drop, ...]:
+    """With covariates where some are known in advance, and without."""
     split = split_rows(frame, [proposal])
     assert isinstance(split, Split), split
-    return draft_forecasts(
-        RAW, frame, proposal, split, config or ForecastingConfig(), SizeConfig(), folder
-    )
+    made = []
+    with tempfile.TemporaryDirectory() as place:
+        file = split.write(Path(place))
+    for variant in ("ts-xf", "ts-cf"):
+        plan = Plan(
+            task_id=f"o__s__v1__{variant}-0", variant=variant, proposal=proposal, split=file
+        )
+        how = (config or ForecastingConfig(), SizeConfig(), folder)
+        made.append(draft_forecast(RAW, frame, plan, split, *how))
+    return tuple(made) if isinstance(made[0], Draft) else (made[1],)
 
 
 def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -299,8 +309,16 @@ def test_what_gives_the_target_away_is_not_known_ahead(tmp_path: Path) -> None:
         pl.col("sales").shift(1).over("shop").alias("yesterday"),
         pl.col("sales").shift(-1).over("shop").alias("tomorrow"),
         pl.when(pl.col("shop") == "a").then("sales").otherwise(-pl.col("sales")).alias("signed"),
+        (pl.col("sales") > 105).cast(pl.Int64).alias("busy"),
+        pl.col("sales").rolling_mean(7).over("shop").alias("week"),
+        pl.col("sales").rolling_mean(7, center=True).over("shop").alias("smooth"),
+        pl.col("sales").cum_sum().over("shop").alias("total"),
+        (pl.col("sales") + pl.col("temp") / 4).alias("nearly"),
     )
-    names = ("promo", "fahrenheit", "yesterday", "tomorrow", "signed")
+    names = (
+        *("promo", "fahrenheit", "yesterday", "tomorrow", "signed"),
+        *("busy", "week", "smooth", "total", "nearly"),
+    )
     proposal = propose(
         "1d",
         known_ahead=names,
@@ -309,8 +327,8 @@ def test_what_gives_the_target_away_is_not_known_ahead(tmp_path: Path) -> None:
     xf, _ = drafts(frame, proposal, tmp_path)
     train, val, _ = tables(xf)
     assert val.columns == ["row_id", "when", "shop", "promo"]
-    assert "yesterday" in train.columns
-    assert "tomorrow" not in train.columns
+    assert {"yesterday", "week", "total", "busy"} <= set(train.columns)
+    assert not {"tomorrow", "smooth"} & set(train.columns)
 
 
 def test_calendar_and_names_alone_make_no_covariate(tmp_path: Path) -> None:
@@ -319,8 +337,9 @@ def test_calendar_and_names_alone_make_no_covariate(tmp_path: Path) -> None:
         (pl.col("when").dt.weekday() > 5).alias("weekend"),
         pl.col("when").dt.year().alias("year"),
         pl.col("shop").str.to_uppercase().alias("kind"),
+        pl.col("when").dt.epoch("d").alias("clock"),
     )
-    names = ("weekday", "weekend", "year", "kind")
+    names = ("weekday", "weekend", "year", "kind", "clock")
     (only,) = drafts(frame, propose("1d", known_ahead=names), tmp_path)
     assert isinstance(only, Draft)
     assert only.spec.instructions.variant == "ts-cf"
@@ -375,6 +394,7 @@ def test_seasons_follow_frequency_and_open_days() -> None:
 
 BYTES = """
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 sys.path.insert(0, str(Path("tests/transform").resolve()))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 from pydantic import Field
@@ -21,24 +22,21 @@ from extract.drop import Drop
 from extract.noun import Noun
 from transform.aggregate import aggregated
 from transform.baseline import season_length, seasonal_naive
+from transform.covariates import gives_away
 from transform.draft import Layout, assign_ids, derive_seed, lay_out, too_small
 from transform.frequency import FREQUENCIES
 from transform.plan import Plan
 from transform.proposal import Aggregation, Frequency, Proposal
 from transform.render import cell_types, pick_format
+from transform.shifts import foretells
 from transform.size import SizeConfig
 from transform.split import Split, cells, instants
 from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
-_SERIES, _STEP, _SIDE = " series", " step", " held out"
+SERIES, _STEP, _SIDE = " series", " step", " held out"
 """Scratch columns; shipped names never begin with a space."""
-_GIVE_AWAY = 0.99
-"""Correlation with the target at the same instant above which a covariate is not told ahead."""
-_SAME_SHARE = 0.9
-"""Share of rows on which a column repeats the target of another instant."""
-_SAME_STEPS = 0.999
-"""Correlation of the steps from row to row above which a column is a target in other units."""
-_MAX_SHIFT = 31
+_CLOCK = 0.9999
+"""Correlation with the instants from which a column is the time written otherwise."""
 _MIN_SHARE = 0.5
 """Scored instants of a series as a share of the horizon."""
 _AGGREGATED_NOTE = "Several rows of the source were aggregated into each row."
@@ -59,7 +57,7 @@ class ForecastingConfig(Noun):
 
 
 @dataclass(frozen=True)
-class _Panel:
+class Panel:
     """All series of a task on their grid."""
 
     proposal: Proposal
@@ -86,7 +84,7 @@ def draft_forecast(
     """
     proposal = plan.proposal
     frame = frame.drop(plan.amendment.without_columns, strict=False)
-    panel = _panel(frame, proposal, split, config, size)
+    panel = panel_of(frame, proposal, split, config, size)
     if isinstance(panel, tuple):
         return too_small(proposal, plan.task_id, plan.variant, *panel)
     if plan.variant == "ts-xf" and not panel.known_ahead:
@@ -99,41 +97,41 @@ Shortage = tuple[str, float, float]
 """What there is too little of, how much was found, how much is needed."""
 
 
-def _panel(
+def panel_of(
     frame: pl.DataFrame,
     proposal: Proposal,
     split: Split,
     config: ForecastingConfig,
     size: SizeConfig,
-) -> _Panel | Shortage:
+) -> Panel | Shortage:
     """The panel that is shipped, or what it lacks."""
     assert proposal.time is not None, "a forecast has a time axis"
-    on_grid, notes = _on_grid(_sided(frame, proposal, split), proposal)
+    on_grid, notes = _on_grid(sided(frame, proposal, split), proposal)
     past, future = (on_grid.filter(side).drop(_SIDE) for side in (~pl.col(_SIDE), pl.col(_SIDE)))
     time = proposal.time.column
     most = config.max_horizon[proposal.time.frequency]
     scored = _scored(past, future, time, min(most, future[time].n_unique()), config, size)
     if isinstance(scored, tuple):
         return scored
-    kept = past.join(scored.select(_SERIES).unique(), on=_SERIES, how="semi").sort(_SERIES, time)
+    kept = past.join(scored.select(SERIES).unique(), on=SERIES, how="semi").sort(SERIES, time)
     horizon = scored[_STEP].n_unique()
-    longest = max(config.max_train_rows // kept[_SERIES].n_unique(), size.history_factor * horizon)
-    train = kept.group_by(_SERIES, maintain_order=True).tail(longest)
+    longest = max(config.max_train_rows // kept[SERIES].n_unique(), size.history_factor * horizon)
+    train = kept.group_by(SERIES, maintain_order=True).tail(longest)
     spoilt = [name for name in _covariates(train, proposal) if _foretells(train, name, proposal)]
     train = train.drop(spoilt, *(c.name for c in train if c.null_count() == train.height))
-    return _Panel(proposal, train, scored, _known_ahead(train, proposal), notes)
+    return Panel(proposal, train, scored, _known_ahead(train, proposal, horizon), notes)
 
 
 def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
     assert proposal.time is not None
-    others = {proposal.time.column, *proposal.entities, *proposal.targets, _SERIES}
+    others = {proposal.time.column, *proposal.entities, *proposal.targets, SERIES}
     return [name for name in train.columns if name not in others]
 
 
 # --- the grid ---------------------------------------------------------------------------------
 
 
-def _sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame:
+def sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame:
     """Rows with instant, entity and side, by time; the columns in shipped order."""
     assert proposal.time is not None
     time = instants(frame[proposal.time.column]).alias(proposal.time.column)
@@ -196,8 +194,8 @@ def _on_grid(rows: pl.DataFrame, proposal: Proposal) -> tuple[pl.DataFrame, tupl
 def _numbered(grid: pl.DataFrame, entities: tuple[str, ...]) -> pl.DataFrame:
     """The grid with the number of the series, in order of the names of the entities."""
     if not entities:
-        return grid.with_columns(pl.lit(0, pl.UInt32).alias(_SERIES))
-    names = grid.select(entities).unique().sort(entities).with_row_index(_SERIES)
+        return grid.with_columns(pl.lit(0, pl.UInt32).alias(SERIES))
+    names = grid.select(entities).unique().sort(entities).with_row_index(SERIES)
     return grid.join(names, on=entities, maintain_order="left")
 
 
@@ -226,14 +224,14 @@ def _scored(
 ) -> pl.DataFrame | Shortage:
     """Rows of the first instants after the cutoff, of the series with enough before and after."""
     history = (
-        past.group_by(_SERIES)
+        past.group_by(SERIES)
         .agg(pl.len().alias("n"))
-        .sort(pl.col("n"), pl.col(_SERIES), descending=[True, False])
+        .sort(pl.col("n"), pl.col(SERIES), descending=[True, False])
     )
-    held_out = future.group_by(_SERIES).agg(pl.len().alias("after"))
+    held_out = future.group_by(SERIES).agg(pl.len().alias("after"))
     long = history.filter(pl.col("n") >= size.shortest_history).join(
         held_out.filter(pl.col("after") >= _MIN_SHARE * size.min_instants),
-        on=_SERIES,
+        on=SERIES,
         maintain_order="left",
     )
     if long.is_empty():
@@ -243,15 +241,15 @@ def _scored(
     typical: int = lengths[len(lengths) // 2]
     horizon = size.horizon(typical, most)
     enough = long.filter(pl.col("n") >= size.history_factor * horizon).head(config.max_entities)
-    rows = _first_instants(future.join(enough, on=_SERIES, how="semi"), time, horizon)
-    complete = pl.len().over(_SERIES) >= _MIN_SHARE * horizon
+    rows = _first_instants(future.join(enough, on=SERIES, how="semi"), time, horizon)
+    complete = pl.len().over(SERIES) >= _MIN_SHARE * horizon
     rows = _first_instants(rows.filter(complete), time, horizon)
     counts = (
         ("scored instants", rows[time].n_unique(), size.min_instants),
         ("scored rows", rows.height, size.min_scored_rows),
     )
     short = next((count for count in counts if count[1] < count[2]), None)
-    return short or rows.sort(_SERIES, time)
+    return short or rows.sort(SERIES, time)
 
 
 def _first_instants(rows: pl.DataFrame, time: str, horizon: int) -> pl.DataFrame:
@@ -264,55 +262,36 @@ def _first_instants(rows: pl.DataFrame, time: str, horizon: int) -> pl.DataFrame
 
 
 def _foretells(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
-    """Whether a column of the past repeats a target of a later instant."""
-    return any(_repeats(train, name, proposal, -lead) for lead in range(1, _MAX_SHIFT + 1))
-
-
-def _repeats(train: pl.DataFrame, name: str, proposal: Proposal, lag: int) -> bool:
-    """Whether a column is a target `lag` rows before it, as it is or in another unit.
-
-    Other units are told by the steps from row to row: levels of slow series always resemble.
-    """
+    """Whether a column of the past is made of later values of a target."""
     if not train.schema[name].is_numeric():
         return False
-    column, steps = pl.col(name), pl.col(name).diff().over(_SERIES)
-    for target in proposal.targets:
-        earlier = pl.col(target).shift(lag).over(_SERIES)
-        same = (column == earlier).mean().alias("same")
-        alike = pl.corr(steps, earlier.diff().over(_SERIES)).abs().fill_nan(0).alias("alike")
-        share, r = train.select(same, alike).row(0)
-        if (share or 0) > _SAME_SHARE or (r or 0) > _SAME_STEPS:
-            return True
-    return False
+    told = _by_series(train, name)
+    return any(foretells(told, _by_series(train, target)) for target in proposal.targets)
 
 
-def _known_ahead(train: pl.DataFrame, proposal: Proposal) -> tuple[str, ...]:
+def _known_ahead(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple[str, ...]:
     """Covariates that future rows may carry; empty when none tells more than calendar and name."""
+    assert proposal.time is not None
+    time = proposal.time.column
+    season = season_length(proposal.time.frequency, train[time])
     names = [
         name
         for name in _covariates(train, proposal)
         if name in proposal.known_ahead
-        and not _follows(train, name, proposal)
-        and not any(_repeats(train, name, proposal, lag) for lag in range(_MAX_SHIFT + 1))
+        and not any(
+            gives_away(_by_series(train, name), _by_series(train, target), horizon, season)
+            for target in proposal.targets
+        )
     ]
-    assert proposal.time is not None
-    time = proposal.time.column
     return tuple(names) if any(not _is_calendar(train, n, time) for n in names) else ()
 
 
-def _follows(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
-    """Whether a number moves with a target at the same instant, in all or in the median series."""
-    if not train.schema[name].is_numeric():
-        return False
-    for target in proposal.targets:
-        pairs = train.select(
-            _SERIES, pl.col(name).cast(pl.Float64), pl.col(target).cast(pl.Float64)
-        ).drop_nulls()
-        r = pl.corr(name, target).abs().fill_nan(0).alias("r")
-        within = pairs.group_by(_SERIES).agg(r)["r"].median()
-        if max(pairs.select(r).item() or 0, within or 0) > _GIVE_AWAY:  # type: ignore[operator]
-            return True
-    return False
+def _by_series(train: pl.DataFrame, name: str) -> list[np.ndarray]:
+    """A column as numbers, one array a series, by time; texts become codes of all series."""
+    values = train[name].rank("dense") if train.schema[name] == pl.String else train[name]
+    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    starts = train[SERIES].rle_id().to_numpy()
+    return np.split(numbers, np.flatnonzero(np.diff(starts)) + 1)
 
 
 def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
@@ -320,22 +299,27 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
     when = pl.col(time).dt
     fields = (pl.lit(0), when.month(), when.day(), when.weekday(), when.hour())
     values = train.filter(pl.col(name).is_not_null())
-    counts = [pl.col(name).n_unique().over(_SERIES, field).max() for field in fields]
+    counts = [pl.col(name).n_unique().over(SERIES, field).max() for field in fields]
     if values.select(pl.min_horizontal(counts)).item() == 1:
         return True
-    is_number = train.schema[name].is_numeric()
-    return is_number and bool(values.select((pl.col(name) == when.year()).all()).item())
+    if not train.schema[name].is_numeric():
+        return False
+    if values.select((pl.col(name) == when.year()).all()).item():
+        return True
+    alone = values.select(time, name).unique()
+    clock = pl.corr(pl.col(name), when.epoch("s")).abs().fill_nan(0)
+    return alone[time].is_unique().all() and alone.select(clock).item() > _CLOCK
 
 
 # --- layout -----------------------------------------------------------------------------------
 
 
-def _layout(panel: _Panel, plan: Plan) -> Layout:
+def _layout(panel: Panel, plan: Plan) -> Layout:
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
     known = panel.known_ahead if variant == "ts-xf" else ()
     train, solved = assign_ids(
-        panel.train.drop(_SERIES), panel.scored, derive_seed("row ids", task_id)
+        panel.train.drop(SERIES), panel.scored, derive_seed("row ids", task_id)
     )
     val = solved.select(ID_COLUMN, proposal.time.column, *proposal.entities, *known)
     numbers = [pl.col(name).cast(pl.Float64) for name in proposal.targets]
@@ -358,13 +342,13 @@ def _layout(panel: _Panel, plan: Plan) -> Layout:
     return Layout(task_id, told, train, val, truth=truth, skill=skill, notes=panel.notes)
 
 
-def _skill(panel: _Panel, solved: pl.DataFrame) -> Iterator[dict[str, object]]:
+def _skill(panel: Panel, solved: pl.DataFrame) -> Iterator[dict[str, object]]:
     """Per series: its rows, season, and the error of seasonal naive for each target."""
     axis = panel.proposal.time
     assert axis is not None
     season = season_length(axis.frequency, panel.train[axis.column])
-    past = panel.train.partition_by(_SERIES, as_dict=True)
-    for key, rows in solved.sort(_SERIES, _STEP).group_by(_SERIES, maintain_order=True):
+    past = panel.train.partition_by(SERIES, as_dict=True)
+    for key, rows in solved.sort(SERIES, _STEP).group_by(SERIES, maintain_order=True):
         mae = {}
         for target in panel.proposal.targets:
             history = past[key][target].cast(pl.Float64).to_numpy()

@@ -88,6 +88,12 @@ LIKELY = lexicon(
     "revenue income amount duration rate",
 )
 """Weaker than `TARGET`."""
+AFTERWARDS = lexicon(
+    "outcome outcomes result results after afterwards final finally resolved resolution closed",
+    "cancelled canceled cancellation discharge discharged refunded settled confirmed predicted",
+    "prediction predictions probability resultado ergebnis résultat sonuç",
+)
+"""What is known only when it is over."""
 
 
 def is_code(name: str) -> bool:

@@ -1,0 +1,34 @@
+"""Nothing in the files of a task gives its answers away."""
+
+from typing import ClassVar
+
+from transform.plan import Amendment
+from transform.task import Task
+from validate.gate import FileGate
+from validate.leakage.panel import PanelLeaksConfig, find_future
+from validate.leakage.tabular import TabularLeaksConfig, find_leaks
+from validate.verdict import Finding
+
+
+class Leak(FileGate):
+    """Refuses a task of which a column, an id or a row betrays a target.
+
+    The repair is to do without the columns; what no column explains is not mended.
+    """
+
+    name: ClassVar[str] = "leak"
+    order: ClassVar[int] = 32
+
+    tabular: TabularLeaksConfig = TabularLeaksConfig()
+    panel: PanelLeaksConfig = PanelLeaksConfig()
+
+    def look(self, task: Task) -> Finding:
+        """Count what leaks; name it, and the columns to do without."""
+        if task.spec.instructions.grid is None:
+            leaks = find_leaks(task, self.tabular)
+        else:
+            leaks = find_future(task, self.panel)
+        if not leaks.count:
+            return self.passed(0, 0, "nothing tells a target")
+        mend = None if leaks.faults else Amendment(without_columns=tuple(leaks.columns))
+        return self.refused(leaks.count, 0, leaks.evidence, repair=mend)

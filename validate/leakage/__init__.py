@@ -1,0 +1,1 @@
+"""What gives the answers of a task away, measured on its files and its truth."""
