@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
 
 Part = Literal["year", "month", "day", "dayofweek", "hour"]
 
@@ -66,6 +66,8 @@ class DeriveDateParts(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Polars counts the days of the week from 1 on Monday."""
+        if not work.present((self.column,)):
+            return work
         instant = pl.col(self.column).cast(pl.Datetime("us"))
         parts: list[pl.Expr] = []
         for part in self.parts:
@@ -87,18 +89,30 @@ class DeriveDateParts(Step):
         return tuple(lines)
 
     def violations(self) -> tuple[Violation, ...]:
-        """Overlook a part, begin the week on Sunday, or skip it, which loses the column."""
-        wrong = [
-            Violation(f"without_{part}", (self._but(parts=self._without(part)),))
-            for part in self.parts
-            if len(self.parts) > 1
-        ]
+        """Begin the week on Sunday, overlook the last part, or skip it, which loses the column."""
+        wrong = [Violation("skip", ())]
         if "dayofweek" in self.parts and self.week == "monday":
             wrong.insert(0, Violation("week_from_sunday", (self._but(week="sunday"),)))
-        return (*wrong, Violation("skip", ()))
+        if len(self.parts) > 1:
+            wrong.append(Violation("without_last", (self._but(parts=self.parts[:-1]),)))
+        return tuple(wrong)
 
-    def _without(self, part: Part) -> tuple[Part, ...]:
-        return tuple(other for other in self.parts if other != part)
+    def held_back(self) -> tuple[Violation, ...]:
+        """Overlook the first part, or read days as months where both are possible."""
+        wrong = [slip("day_for_month", self._misread, if_it_acts=True)]
+        if len(self.parts) > 1:
+            wrong.append(Violation("without_first", (self._but(parts=self.parts[1:]),)))
+        return tuple(wrong)
+
+    def _misread(self, work: Workspace) -> Workspace:
+        """Exchange day and month of days up to the twelfth, as readers that guess a format do."""
+        if not work.present((self.column,)):
+            return work
+        instant = pl.col(self.column).cast(pl.Datetime("us"))
+        day, month = instant.dt.day(), instant.dt.month()
+        turned = pl.when(day <= 12).then(instant.dt.replace(month=day, day=month))
+        misread = turned.otherwise(instant).alias(self.column)
+        return self.apply(work.on_both(lambda frame: frame.with_columns(misread)))
 
     def _but(self, **changes: object) -> "DeriveDateParts":
         return self.model_copy(update=changes)

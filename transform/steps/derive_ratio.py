@@ -7,7 +7,7 @@ from typing import ClassVar
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
 
 _MIN_DISTINCT = 40
 """Fewer values are counts of something, codes or parts of a date, whose ratio says little."""
@@ -47,11 +47,8 @@ class DeriveRatio(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Divide in both tables."""
-        if len(work.numeric((self.numerator, self.denominator))) < 2:
-            return work
         above, below = pl.col(self.numerator), pl.col(self.denominator)
-        ratio = pl.when(below != 0).then(above / below).alias(self.name)
-        return work.on_both(lambda frame: frame.with_columns(ratio))
+        return self._appended(work, pl.when(below != 0).then(above / below))
 
     def write(self) -> tuple[str, ...]:
         """Division by missing gives missing."""
@@ -68,6 +65,19 @@ class DeriveRatio(Step):
             Violation("upside_down", (self.model_copy(update=swapped),)),
             Violation("skip", ()),
         )
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Multiply, or add one below against zeros."""
+        above, below = pl.col(self.numerator), pl.col(self.denominator)
+        return (
+            slip("product", lambda work: self._appended(work, above * below)),
+            slip("one_below", lambda work: self._appended(work, above / (below + 1))),
+        )
+
+    def _appended(self, work: Workspace, value: pl.Expr) -> Workspace:
+        if len(work.numeric((self.numerator, self.denominator))) < 2:
+            return work
+        return work.on_both(lambda frame: frame.with_columns(value.alias(self.name)))
 
 
 def _is_positive(sketch: Sketch, column: str) -> bool:

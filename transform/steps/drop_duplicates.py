@@ -9,8 +9,11 @@ from typing import ClassVar, Literal
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies, slip
 from transform.task import ID_COLUMN
+
+_MAX_LOST = 0.05
+"""Share of the clean rows that the rule may take from train."""
 
 
 class DropDuplicates(RowRule):
@@ -19,6 +22,7 @@ class DropDuplicates(RowRule):
     kind: ClassVar[str] = "drop_duplicates"
     stage: ClassVar[Stage] = "duplicates"
     dirt: ClassVar[str] = "duplicate"
+    compares_rows: ClassVar[bool] = True
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove duplicates: of the rows that are equal in all columns but "
         "`row_id`{compare:choice} (missing equals missing), {keep:choice}.",
@@ -37,8 +41,21 @@ class DropDuplicates(RowRule):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[DropDuplicates, ...]":
-        """Always one."""
-        return (cls(),)
+        """Those that take few clean rows, first without a look at the targets.
+
+        That one may leave conflicting answers to equal rows in the dirt; where the table itself
+        holds many, they are what the other one must keep.
+        """
+        height = sketch.train.height
+        both = (cls(compare="features"), cls(compare="all"))
+        work = Workspace(sketch.train, sketch.val, sketch.targets)
+        lost = {step: height - step.apply(work).train.height for step in both}
+        return tuple(step for step in both if lost[step] <= _MAX_LOST * height)
+
+    @property
+    def sees_targets(self) -> bool:
+        """Copies must be equal in all that is compared."""
+        return self.compare == "all"
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows; the others keep their order."""
@@ -57,13 +74,27 @@ class DropDuplicates(RowRule):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, lose the originals too, or leave the targets out."""
+        """Skip it, as comparing the id too does."""
+        return (Violation("skip", ()),)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Lose the originals too, or compare more or less than is stated."""
+        other = "features" if self.compare == "all" else "all"
+        compared = self.model_copy(update={"compare": other})
         return (
-            Violation("skip", ()),
             Violation("lose_originals", (self.model_copy(update={"keep": "none"}),)),
-            Violation("ignore_targets", (self.model_copy(update={"compare": "features"}),)),
+            Violation(f"compare_{other}", (compared,), if_it_acts=True),
+            slip("ignore_a_column", self._without_a_column, if_it_acts=True),
+        )
+
+    def _without_a_column(self, work: Workspace) -> Workspace:
+        """The last feature is not compared."""
+        targets = work.targets if self.compare == "all" else ()
+        compared = [*work.features[:-1], *targets]
+        return work.on_train(
+            lambda frame: frame.unique(compared, keep="first", maintain_order=True)
         )
 
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """Exact copies of clean rows."""
+        """Copies of clean rows."""
         return copies(clean, rng, n)

@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies, slip
+from transform.task import ID_COLUMN
 
 
 class DropMissingTarget(RowRule):
@@ -42,7 +43,7 @@ class DropMissingTarget(RowRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows, or fill in."""
-        targets = list(self.columns)
+        targets = [name for name in self.columns if name in work.train.columns]
         if self.how == "remove":
             return work.on_train(lambda frame: frame.drop_nulls(targets))
         if self.how == "previous":
@@ -70,10 +71,38 @@ class DropMissingTarget(RowRule):
             if how != self.how
         )
 
+    def held_back(self) -> tuple[Violation, ...]:
+        """Fill in from the rows after, or with a value of its own."""
+        return (slip("next", self._from_next), slip("placeholder", self._with_placeholder))
+
+    def _from_next(self, work: Workspace) -> Workspace:
+        fills = pl.col(self.columns).backward_fill().forward_fill()
+        return work.on_train(lambda frame: frame.with_columns(fills))
+
+    def _with_placeholder(self, work: Workspace) -> Workspace:
+        """Zero, or a text."""
+        schema = work.train.schema
+        fills = [
+            pl.col(name).fill_null("unknown" if schema[name] == pl.String else 0)
+            for name in self.columns
+        ]
+        return work.on_train(lambda frame: frame.with_columns(fills))
+
+    @property
+    def sees_targets(self) -> bool:
+        """It looks at nothing else."""
+        return True
+
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """Copies of clean rows; each lacks one of the targets, by turns."""
+        """Mixtures of two clean rows each, lest they repeat one; each lacks a target, by turns."""
+        first, second = copies(clean, rng, n), copies(clean, rng, n)
+        mixed = [
+            name
+            for name in clean.columns
+            if name not in (ID_COLUMN, *self.columns) and not name.startswith(" ")
+        ][::2]
         turn = pl.int_range(pl.len()) % len(self.columns)
-        return copies(clean, rng, n).with_columns(
+        return first.with_columns(second[name] for name in mixed).with_columns(
             pl.when(turn != position).then(pl.col(target)).alias(target)
             for position, target in enumerate(self.columns)
         )

@@ -76,11 +76,20 @@ class EncodeOneHot(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Number the categories, leave out the first, or lose the columns by not encoding them."""
-        wrong = [Violation("ordinal", (EncodeOrdinal(columns=self.columns),))]
+        """Number the categories, or lose the columns by not encoding them."""
+        numbered = EncodeOrdinal(columns=self.columns)
+        return (Violation("ordinal", (numbered,)), Violation("skip", ()))
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Leave out the first category, number by frequency, or overlook a column."""
+        by_frequency = EncodeOrdinal(columns=self.columns, order="frequency")
+        wrong = [Violation("by_frequency", (by_frequency,))]
         if self.drop == "none":
             wrong.append(Violation("drop_first", (self.model_copy(update={"drop": "first"}),)))
-        return (*wrong, Violation("skip", ()))
+        if len(self.columns) > 1:
+            fewer = self.model_copy(update={"columns": self.columns[1:]})
+            wrong.append(Violation("miss_first", (fewer,)))
+        return tuple(wrong)
 
 
 def _categories(values: pl.Series) -> list[str]:

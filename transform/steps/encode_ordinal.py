@@ -4,13 +4,17 @@ The categories are those of the training rows; any other, and a missing one, is 
 """
 
 import random
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
+
+Order = Literal["text", "appearance", "frequency"]
+_ORDERS: tuple[Order, ...] = ("appearance", "frequency", "text")
 
 
 class EncodeOrdinal(Step):
@@ -33,7 +37,7 @@ class EncodeOrdinal(Step):
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
-    order: Literal["text", "appearance", "frequency"] = "text"
+    order: Order = "text"
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[EncodeOrdinal, ...]":
@@ -75,10 +79,23 @@ class EncodeOrdinal(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Number by appearance or frequency, or lose the columns by not encoding them."""
-        wrong = [
-            Violation(f"by_{order}", (self.model_copy(update={"order": order}),))
-            for order in ("appearance", "frequency", "text")
-            if order != self.order
-        ]
-        return (*wrong, Violation("skip", ()))
+        """Number in another order, or lose the columns by not encoding them."""
+        return (self._by(self._others()[0]), Violation("skip", ()))
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Number in the third order, or each table by itself."""
+        return (
+            self._by(self._others()[1]),
+            slip("each_alone", self._each_alone, if_it_acts=True),
+        )
+
+    def _others(self) -> list[Order]:
+        return [order for order in _ORDERS if order != self.order]
+
+    def _by(self, order: Order) -> Violation:
+        return Violation(f"by_{order}", (self.model_copy(update={"order": order}),))
+
+    def _each_alone(self, work: Workspace) -> Workspace:
+        """The numbers of the rows to predict are those of their own texts."""
+        by_val = self.apply(replace(work, train=work.val))
+        return replace(self.apply(work), val=by_val.val)

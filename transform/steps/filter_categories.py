@@ -11,13 +11,13 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies, slip
 
 _MAX_CATEGORIES = 12
 _MAX_LENGTH = 60
 """Longer texts are not categories that a person would list."""
 _NEW = ("other", "legacy", "test", "pilot", "unassigned", "temporary", "misc", "retired")
-_MAX_NEW = 3
+_MAX_NEW = 2
 
 
 class FilterCategories(RowRule):
@@ -61,6 +61,8 @@ class FilterCategories(RowRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows."""
+        if not work.present((self.column,)):
+            return work
         listed = pl.col(self.column).is_in(list(self.categories))
         keep = listed.fill_null(self.missing != "remove")
         return work.on_train(lambda frame: frame.filter(keep))
@@ -74,21 +76,43 @@ class FilterCategories(RowRule):
         return (expected, "train = train[expected].reset_index(drop=True)")
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, overlook one listed category, or lose the rows with a missing value."""
+        """Skip it, or overlook a listed category."""
         wrong = [Violation("skip", ())]
-        if self.missing == "keep":
-            wrong.append(
-                Violation("lose_missing", (self.model_copy(update={"missing": "remove"}),))
-            )
         if len(self.categories) > 1:
-            wrong += [
-                Violation(name, (self.model_copy(update={"categories": fewer}),))
-                for name, fewer in (
-                    ("without_last", self.categories[:-1]),
-                    ("without_first", self.categories[1:]),
-                )
-            ]
+            wrong.append(Violation("without_last", (self._listing(self.categories[:-1]),)))
         return tuple(wrong)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Lose rows with a missing value, let a category in, rename the others, overlook one."""
+        wrong = [slip("one_more", self._with_one_more), slip("rename", self._renamed)]
+        if self.missing == "keep":
+            lost = self.model_copy(update={"missing": "remove"})
+            wrong.insert(0, Violation("lose_missing", (lost,)))
+        if len(self.categories) > 1:
+            wrong.append(Violation("without_first", (self._listing(self.categories[1:]),)))
+        return tuple(wrong)
+
+    def _listing(self, categories: tuple[str, ...]) -> "FilterCategories":
+        return self.model_copy(update={"categories": categories})
+
+    def _with_one_more(self, work: Workspace) -> Workspace:
+        """The commonest category that is not listed stays."""
+        if not work.present((self.column,)):
+            return work
+        cells = work.train[self.column].drop_nulls()
+        unlisted = cells.filter(~cells.is_in(list(self.categories)))
+        return self._listing((*self.categories, *unlisted.mode().sort()[:1])).apply(work)
+
+    def _renamed(self, work: Workspace) -> Workspace:
+        """Categories that are not listed become the first listed one."""
+        if not work.present((self.column,)):
+            return work
+        cell = pl.col(self.column)
+        listed = cell.is_in(list(self.categories)) | cell.is_null()
+        renamed = (
+            pl.when(listed).then(cell).otherwise(pl.lit(self.categories[0])).alias(self.column)
+        )
+        return work.on_train(lambda frame: frame.with_columns(renamed))
 
     def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows with a few new labels, tidy ones that no other rule changes."""

@@ -11,11 +11,17 @@ from typing import ClassVar, Literal
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies
+from transform.steps.step import RowRule, Sketch, Stage, Violation, Workspace, copies, slip
 
 _MIN_DISTINCT = 10
 """Fewer values are codes rather than measurements."""
 _MAX_DECIMALS = 6
+_MARGIN = (0.005, 0.04)
+"""Distance of the ends from the clean values, as a share of their spread."""
+_NEAR, _FAR = (0.005, 0.08), (0.3, 1.0)
+"""Distance of dirty values from the ends, as a share of the range."""
+_MISREAD = 0.1
+"""Share of the range by which a misread end lies off."""
 
 
 class FilterRange(RowRule):
@@ -55,6 +61,8 @@ class FilterRange(RowRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows."""
+        if not work.numeric((self.column,)):
+            return work
         value = pl.col(self.column)
         inside = value.is_between(self.low, self.high)
         keep = inside.fill_null(self.missing != "remove")
@@ -69,26 +77,45 @@ class FilterRange(RowRule):
         return (outside, "train = train[~outside].reset_index(drop=True)")
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, see one end only, or lose the rows with a missing value."""
-        wrong = [
+        """Skip it, or see one end only."""
+        return (
             Violation("skip", ()),
             Violation("no_upper", (self.model_copy(update={"high": 1e300}),)),
             Violation("no_lower", (self.model_copy(update={"low": -1e300}),)),
+        )
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Lose the rows with a missing value, pull values in, or misread the ends."""
+        off = _MISREAD * (self.high - self.low)
+        wrong = [
+            slip("clip", self._clipped),
+            Violation("wider", (self._between(self.low - off, self.high + off),)),
+            Violation(
+                "tighter", (self._between(self.low + off, self.high - off),), if_it_acts=True
+            ),
         ]
         if self.missing == "keep":
-            wrong.append(
-                Violation("lose_missing", (self.model_copy(update={"missing": "remove"}),))
-            )
+            lost = self.model_copy(update={"missing": "remove"})
+            wrong.insert(0, Violation("lose_missing", (lost,)))
         return tuple(wrong)
 
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """Copies of clean rows, alternately above and below the range by up to its width.
+    def _between(self, low: float, high: float) -> "FilterRange":
+        return self.model_copy(update={"low": low, "high": high})
 
-        The numbers have as many decimals as the clean ones.
+    def _clipped(self, work: Workspace) -> Workspace:
+        values = pl.col(work.numeric((self.column,))).cast(pl.Float64).clip(self.low, self.high)
+        return work.on_train(lambda frame: frame.with_columns(values))
+
+    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+        """Copies of clean rows, alternately above and below the range.
+
+        Half of them lie just beyond an end, the others up to the width of the range beyond it. The
+        numbers have as many decimals as the clean ones.
         """
         column = clean[self.column]
         grid = 1.0 if column.dtype.is_integer() else _grid(column)
-        gaps = [(self.high - self.low) * rng.uniform(0.05, 1.0) for _ in range(n)]
+        width = self.high - self.low
+        gaps = [width * rng.uniform(*(_FAR if i // 2 % 2 else _NEAR)) for i in range(n)]
         values = [
             _beyond(self.low, -gap, grid) if i % 2 else _beyond(self.high, gap, grid)
             for i, gap in enumerate(gaps)
@@ -98,7 +125,7 @@ class FilterRange(RowRule):
 
 
 def _around(sketch: Sketch, column: str, rng: random.Random) -> FilterRange | None:
-    """A range around all clean values with a random margin, two digits of the spread."""
+    """A range around all clean values with a random margin, three digits of the spread."""
     values = sketch.values(column).cast(pl.Float64)
     if values.n_unique() < _MIN_DISTINCT:
         return None
@@ -111,9 +138,9 @@ def _around(sketch: Sketch, column: str, rng: random.Random) -> FilterRange | No
         return None
     if sketch.train.schema[column].is_integer() and largest > 1e15:
         return None
-    exponent = math.floor(math.log10(spread)) - 1
+    exponent = math.floor(math.log10(spread)) - 2
     steps_below, steps_above = (
-        math.ceil(rng.uniform(0.05, 0.2) * spread / 10.0**exponent) for _ in range(2)
+        math.ceil(rng.uniform(*_MARGIN) * spread / 10.0**exponent) for _ in range(2)
     )
     # Through text, so that the bounds are short decimals; adding zero makes -0.0 a plain zero.
     low = float(f"{math.floor(lowest / 10.0**exponent) - steps_below}e{exponent}") + 0.0

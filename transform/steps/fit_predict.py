@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from transform.perturbation import Matrix, disturbed
 from transform.steps.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
-from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
+from transform.steps.step import Sketch, Slip, Stage, Step, Violation, Workspace
 from transform.task import ID_COLUMN
 
 _MAX_CONDITION = 1e5
@@ -30,6 +30,10 @@ _MAX_NAME = 60
 _MAX_SEED = 1000
 _PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
+
+_MISREAD = 1.2
+"""Factor between an argument and what it is misread for."""
+_USUAL_SEED, _OTHER_SEED = 42, 0
 
 Targets = Literal["single", "joint", "separate"]
 
@@ -83,6 +87,11 @@ class FitPredict(Step):
     def imports(self) -> tuple[str, ...]:
         """The estimator's class."""
         return (f"from {self.module} import {self.estimator}",)
+
+    @property
+    def sees_column_order(self) -> bool:
+        """Whether the estimator does."""
+        return MODELS[self.estimator].column_order
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[FitPredict, ...]":
@@ -172,7 +181,7 @@ class FitPredict(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Another seed, an argument left at its default, another fit mode or estimator."""
+        """Another seed, an argument left at its default, another fit mode or order of columns."""
         model, wrong = MODELS[self.estimator], []
         seed = self.arguments.get("random_state")
         if isinstance(seed, int):
@@ -187,6 +196,20 @@ class FitPredict(Step):
         if model.several_targets and self.targets != "single":
             other = "joint" if self.targets == "separate" else "separate"
             wrong.append(Violation(f"fit_{other}", (self.model_copy(update={"targets": other}),)))
+        if self.sees_column_order:
+            wrong.append(Violation("other_columns_first", (Slip(_turned), self)))
+        return tuple(wrong)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """The usual seed, an argument misread, or an estimator that is taken for this one."""
+        wrong = [
+            self._with(f"nudged_{name}", **{name: nudged})
+            for name, value in self.arguments.items()
+            if name not in _PRECISION and (nudged := _nudged(value)) is not None
+        ]
+        if "random_state" in self.arguments:
+            usual = _OTHER_SEED if self.arguments["random_state"] == _USUAL_SEED else _USUAL_SEED
+            wrong.insert(0, self._with("usual_seed", random_state=usual))
         return (*wrong, Violation("other_estimator", (self._sibling(),)))
 
     def _with(self, name: str, **arguments: JsonValue) -> Violation:
@@ -203,6 +226,27 @@ class FitPredict(Step):
             targets="single" if self.targets == "single" else "separate",
             scores=self.scores,
         )
+
+
+def _turned(work: Workspace) -> Workspace:
+    """The features in the other order."""
+    turned = work.features[::-1]
+    rest = [name for name in work.train.columns if name not in turned]
+    return replace(
+        work,
+        train=work.train.select(*rest, *turned),
+        val=work.val.select(ID_COLUMN, *turned),
+    )
+
+
+def _nudged(value: JsonValue) -> JsonValue:
+    """The number misread a little; None for what is no number."""
+    if isinstance(value, list) and value:
+        first = _nudged(value[0])
+        return None if first is None else [first, *value[1:]]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value + 1 if isinstance(value, int) else float(f"{value * _MISREAD:.6g}")
 
 
 def score_columns(labels: pl.Series) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from transform.steps.drop_missing_target import DropMissingTarget
 from transform.steps.impute_number import missing_columns
 from transform.steps.phrase import Phrase
-from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace
+from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace, slip
 
 
 class ImputeCategory(Step):
@@ -51,9 +51,25 @@ class ImputeCategory(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, as encoders let one, drop the training rows, or look at the rows to predict."""
+        """Skip it, as encoders let one, or make them a category of their own."""
+        return (Violation("skip", ()), slip("own_category", self._with_label))
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Fewer rows, the first text by alphabet, or a look at the rows to predict."""
+        lost = DropMissingTarget(columns=self.columns)
+        both = self.model_copy(update={"source": "both"})
         return (
-            Violation("skip", ()),
-            Violation("drop_rows", (DropMissingTarget(columns=self.columns),)),
-            Violation("fit_on_both", (self.model_copy(update={"source": "both"}),)),
+            Violation("drop_rows", (lost, self), if_it_acts=True),
+            slip("alphabet", self._with_first, if_it_acts=True),
+            Violation("fit_on_both", (both,), if_it_acts=True),
         )
+
+    def _with_label(self, work: Workspace) -> Workspace:
+        filled = pl.col(work.present(self.columns)).fill_null("missing")
+        return work.on_both(lambda frame: frame.with_columns(filled))
+
+    def _with_first(self, work: Workspace) -> Workspace:
+        """The first text by code points of each column."""
+        columns = work.present(self.columns)
+        fills = [pl.col(column).fill_null(work.train[column].min()) for column in columns]
+        return work.on_both(lambda frame: frame.with_columns(fills))

@@ -6,6 +6,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
+from transform.steps.drop_missing_target import DropMissingTarget
 from transform.steps.impute_number import ImputeNumber, missing_columns
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
@@ -47,9 +48,15 @@ class ImputeConstant(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Another constant, or a statistic."""
+        """Another constant."""
         other = -1.0 if self.value == 0.0 else 0.0
+        return (Violation("other_constant", (self.model_copy(update={"value": other}),)),)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """A statistic, or fewer rows."""
+        lost = DropMissingTarget(columns=self.columns)
         return (
             Violation("mean", (ImputeNumber(columns=self.columns, strategy="mean"),)),
-            Violation("other_constant", (self.model_copy(update={"value": other}),)),
+            Violation("median", (ImputeNumber(columns=self.columns, strategy="median"),)),
+            Violation("drop_rows", (lost, self), if_it_acts=True),
         )

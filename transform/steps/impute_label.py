@@ -6,6 +6,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
+from transform.steps.drop_missing_target import DropMissingTarget
 from transform.steps.impute_category import ImputeCategory
 from transform.steps.impute_number import missing_columns
 from transform.steps.phrase import Phrase
@@ -47,6 +48,13 @@ class ImputeLabel(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Take the most frequent text instead, or skip it, as encoders let one."""
-        most_frequent = ImputeCategory(columns=self.columns)
-        return (Violation("most_frequent", (most_frequent,)), Violation("skip", ()))
+        """Skip it, as encoders let one."""
+        return (Violation("skip", ()),)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Take the most frequent text instead, or fewer rows."""
+        lost = DropMissingTarget(columns=self.columns)
+        return (
+            Violation("most_frequent", (ImputeCategory(columns=self.columns),)),
+            Violation("drop_rows", (lost, self), if_it_acts=True),
+        )

@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
+from transform.steps.drop_missing_target import DropMissingTarget
 from transform.steps.phrase import Phrase
-from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace
+from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace, slip
 
 Strategy = Literal["median", "mean", "most_frequent"]
-_STRATEGIES: tuple[Strategy, ...] = ("median", "mean", "most_frequent")
+_STRATEGIES: tuple[Strategy, ...] = ("mean", "median", "most_frequent")
 
 
 class ImputeNumber(Step):
@@ -63,14 +64,29 @@ class ImputeNumber(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Another statistic, or one that has seen the rows to predict."""
-        others = [
-            Violation(strategy, (self.model_copy(update={"strategy": strategy}),))
-            for strategy in ("mean", "median", "most_frequent")
-            if strategy != self.strategy
-        ]
+        """Another statistic."""
+        strategy = self._others()[0]
+        return (Violation(strategy, (self.model_copy(update={"strategy": strategy}),)),)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """The third statistic, one that has seen the rows to predict, zero, or fewer rows."""
+        strategy = self._others()[1]
         both = self.model_copy(update={"source": "both"})
-        return (*others, Violation("fit_on_both", (both,)))
+        return (
+            Violation(strategy, (self.model_copy(update={"strategy": strategy}),)),
+            Violation("fit_on_both", (both,), if_it_acts=True),
+            slip("zero", self._with_zero),
+            Violation(
+                "drop_rows", (DropMissingTarget(columns=self.columns), self), if_it_acts=True
+            ),
+        )
+
+    def _others(self) -> list[Strategy]:
+        return [strategy for strategy in _STRATEGIES if strategy != self.strategy]
+
+    def _with_zero(self, work: Workspace) -> Workspace:
+        zeros = pl.col(work.numeric(self.columns)).cast(pl.Float64).fill_null(0.0)
+        return work.on_both(lambda frame: frame.with_columns(zeros))
 
 
 def missing_columns(sketch: Sketch, names: tuple[str, ...]) -> tuple[str, ...]:

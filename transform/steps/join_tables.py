@@ -60,22 +60,18 @@ class JoinTables(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Overlook a table, or take the tables in another order."""
-        wrong = [
-            Violation(
-                f"without_{position + 1}",
-                (
-                    JoinTables(
-                        train=self.train[:position] + self.train[position + 1 :],
-                        val=self.val[:position] + self.val[position + 1 :],
-                    ),
-                ),
-            )
-            for position in reversed(range(len(self.train)))
-            if len(self.train) > 1
-        ]
-        turned = JoinTables(train=self.train[::-1], val=self.val[::-1])
-        return (*wrong, Violation("other_order", (turned,)))
+        """Overlook the last table."""
+        return (self._without(len(self.train) - 1),)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Overlook another table."""
+        return tuple(self._without(position) for position in range(len(self.train) - 1))
+
+    def _without(self, position: int) -> Violation:
+        train, val = (
+            (*names[:position], *names[position + 1 :]) for names in (self.train, self.val)
+        )
+        return Violation(f"without_{position + 1}", (JoinTables(train=train, val=val),))
 
 
 def _index(name: str) -> int:

@@ -97,7 +97,7 @@ class ReadMissing(CellRule):
                 for c in columns
             )
         if self.type == "number":
-            train = train.with_columns(pl.col(c).cast(work.val.schema[c]) for c in columns)
+            train = train.with_columns(pl.col(c).cast(work.val.schema.get(c, pl.Float64())) for c in columns)
         return work.on_train(lambda _: train)
 
     def write(self) -> tuple[str, ...]:
@@ -117,14 +117,23 @@ class ReadMissing(CellRule):
         return (*lines, f"    train[column] = {cells}{'.astype(float)' * bool(self.text_columns)}")
 
     def violations(self) -> tuple[Violation, ...]:
-        """Take the marker for a value, for zero, or the row for lost; overlook one column."""
-        wrong = [Violation("remove_rows", (self._but(means="removal"),))]
+        """Take the marker for a value or for zero, or overlook the last column."""
+        wrong = []
         if self.type == "text" or _is_number(self.marker):
-            wrong.insert(0, Violation("take_for_value", (self._but(means="value"),)))
+            wrong.append(Violation("take_for_value", (self._but(means="value"),)))
         if self.type == "number":
             wrong.append(Violation("take_for_zero", (self._but(means="zero"),)))
         if self.type == "text" and len(self.columns) > 1:
-            wrong.append(Violation("miss_a_column", (self._but(columns=self.columns[:-1]),)))
+            wrong.append(Violation("miss_last", (self._but(columns=self.columns[:-1]),)))
+        return tuple(wrong)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Take the row for lost, or overlook the first column."""
+        wrong = [Violation("remove_rows", (self._but(means="removal"),))]
+        if len(self.columns) > 1 and (self.type == "text" or _is_number(self.marker)):
+            first, others = self.columns[:1], self.columns[1:]
+            overlooked = self._but(columns=first, means="value")
+            wrong.append(Violation("miss_first", (overlooked, self._but(columns=others))))
         return tuple(wrong)
 
     def _but(self, **changes: object) -> "ReadMissing":

@@ -1,6 +1,7 @@
 """Bring numeric columns to one scale, fitted on the training rows."""
 
 import random
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from transform.steps.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace
+from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace, slip
 
 Method = Literal["standard", "min_max", "robust"]
 _METHODS: tuple[Method, ...] = ("standard", "min_max", "robust")
@@ -80,14 +81,41 @@ class Scale(Step):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, scale otherwise, or with the rows to predict."""
-        wrong = [Violation("skip", ())]
-        wrong += [
-            Violation(method, (self.model_copy(update={"method": method}),))
-            for method in _METHODS
-            if method != self.method
+        """Scale otherwise, or all columns but the last; skipping it makes some solvers crawl."""
+        method = self._others()[0]
+        wrong = [Violation(method, (self.model_copy(update={"method": method}),))]
+        if len(self.columns) > 1:
+            fewer = self.model_copy(update={"columns": self.columns[:-1]})
+            wrong.append(Violation("miss_last", (fewer,)))
+        return tuple(wrong)
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Skip it, the third way, looking at the rows to predict, or the spread of a sample."""
+        method = self._others()[1]
+        both = self.model_copy(update={"source": "both"})
+        wrong = [
+            Violation("skip", ()),
+            Violation(method, (self.model_copy(update={"method": method}),)),
+            Violation("fit_on_both", (both,)),
+            slip("each_alone", self._each_alone),
         ]
-        return (*wrong, Violation("fit_on_both", (self.model_copy(update={"source": "both"}),)))
+        if self.method == "standard":
+            wrong.append(slip("ddof_1", self._of_a_sample))
+        return tuple(wrong)
+
+    def _others(self) -> list[Method]:
+        return [method for method in _METHODS if method != self.method]
+
+    def _each_alone(self, work: Workspace) -> Workspace:
+        """The rows to predict are scaled by their own statistics."""
+        by_val = self.apply(replace(work, train=work.val))
+        return replace(self.apply(work), val=by_val.val)
+
+    def _of_a_sample(self, work: Workspace) -> Workspace:
+        """The divisor of the standard deviation is one less."""
+        share = np.sqrt(1 - 1 / work.train.height)
+        smaller = pl.col(work.numeric(self.columns)) * share
+        return self.apply(work).on_both(lambda frame: frame.with_columns(smaller))
 
 
 def _scaled(values: pl.Series, shift: float, spread: float) -> pl.Series:

@@ -12,7 +12,7 @@ import polars as pl
 
 from transform.steps.filter_range import FilterRange
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Sketch, Stage, Violation, Workspace
+from transform.steps.step import CellRule, Sketch, Stage, Violation, Workspace, slip
 
 _FACTORS = (1000, 100)
 _MIN_DISTINCT = 10
@@ -46,6 +46,8 @@ class UndoUnits(CellRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Divide; the column keeps its type."""
+        if not work.numeric((self.column,)):
+            return work
         value = work.train[self.column]
         divided = _divided(value, self.factor).cast(value.dtype, strict=False)
         restored = divided.zip_with((value > self.threshold).fill_null(value=False), value)
@@ -60,20 +62,38 @@ class UndoUnits(CellRule):
         )
 
     def violations(self) -> tuple[Violation, ...]:
-        """Skip it, drop the rows as outliers, or take another factor."""
-        as_outliers = FilterRange(column=self.column, low=-1e300, high=self.threshold)
+        """Skip it, or take another factor."""
         other = self.model_copy(update={"factor": 10 if self.factor == 100 else 100})
+        return (Violation("skip", ()), Violation("other_factor", (other,)))
+
+    def held_back(self) -> tuple[Violation, ...]:
+        """Take the values for outliers, for errors, or divide all of them."""
+        as_outliers = FilterRange(column=self.column, low=-1e300, high=self.threshold)
         return (
-            Violation("skip", ()),
             Violation("drop_as_outliers", (as_outliers,)),
-            Violation("other_factor", (other,)),
+            slip("clip", self._clipped),
+            slip("divide_all", self._all_divided),
+        )
+
+    def _all_divided(self, work: Workspace) -> Workspace:
+        values = work.train.select(work.numeric((self.column,)))
+        return work.on_train(
+            lambda frame: frame.with_columns(_divided(column, self.factor) for column in values)
+        )
+
+    def _clipped(self, work: Workspace) -> Workspace:
+        values = pl.col(work.numeric((self.column,))).cast(pl.Float64)
+        return work.on_train(
+            lambda frame: frame.with_columns(values.clip(upper_bound=self.threshold))
         )
 
     def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
-        """Random cells multiplied by the factor."""
+        """Cells multiplied by the factor: half of them land just above the threshold."""
         values = clean[self.column]
-        eligible = _eligible(values, self.threshold, self.factor).arg_true().to_list()
-        slipped = rng.sample(eligible, min(n, len(eligible)))
+        eligible = _eligible(values, self.threshold, self.factor).arg_true()
+        lowest = eligible.gather(values.gather(eligible).arg_sort())[: n // 2].to_list()
+        others = sorted(set(eligible) - set(lowest))
+        slipped = lowest + rng.sample(others, min(n - len(lowest), len(others)))
         raised = (values.gather(slipped) * self.factor).cast(values.dtype)
         return clean.with_columns(values.clone().scatter(slipped, raised))
 
