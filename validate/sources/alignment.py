@@ -1,0 +1,181 @@
+"""One column in another's words: which values of two columns are the same, also in other units.
+
+Two columns of one kind enter, a code for each cell leaves: cells of the two columns bear the same
+code where they hold the same value. Numbers may have been rounded, shifted and rescaled on the way
+(another unit, min-max or standard scaling, another currency at one rate): the map is guessed from
+the extremes of both, because a part of a column still has values near both ends, and then checked
+on all values. A map that turns the order around, and a bent one (a logarithm), are not found.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+UNKNOWN = -1
+"""Code of a cell that the other column does not hold."""
+
+_MOST_DECIMALS = 9
+_MAX_ENDS = 40
+"""Values from either end of the longer column that may be the shorter one's extremes."""
+_N_PROBES = 24
+_MAX_CHECKED = 2_000
+_FEWEST = 12
+"""Distinct values below which no map is searched: almost any would do; only the ends are tried."""
+_TIGHT = 1e-5
+"""Of the range: what the digits kept by `columns.py` and a map in floating point lose."""
+_HELD, _SURE, _FIT, _ABOVE_CHANCE = 0.5, 0.9, 0.8, 0.3
+
+
+@dataclass(frozen=True)
+class Map:
+    """`scale * x + shift`, rounded, is the shorter column's value for `x` of the longer one."""
+
+    scale: float
+    shift: float
+    decimals: int
+    tolerance: float
+    """Greatest distance at which two numbers are one."""
+    hits: float
+    """Share of the shorter column's distinct values that the longer one holds."""
+
+    def __call__(self, values: Floats) -> Floats:
+        """The values in the terms of the shorter column."""
+        return np.round(self.scale * values + self.shift, self.decimals)
+
+
+def find_map(longer: Floats, shorter: Floats) -> Map | None:
+    """The map that sends most values of the shorter column into the longer; None without one.
+
+    Both are finite, sorted and each value once.
+    """
+    if not len(longer) or not len(shorter):
+        return None
+    found = _identity(longer, shorter)
+    if found.hits < _SURE and min(len(longer), len(shorter)) >= 2:
+        few = min(len(longer), len(shorter)) < _FEWEST
+        other = _ends(longer, shorter) if few else _affine(longer, shorter)
+        found = other if other is not None and other.hits > found.hits else found
+    return found if found.hits >= _HELD else None
+
+
+def text_codes(longer: pl.Series, shorter: pl.Series) -> tuple[Codes, Codes]:
+    """Codes of the cells of two columns of text; 0 is missing."""
+    known = longer.unique().drop_nulls().sort()
+    return _text_codes(longer, known), _text_codes(shorter, known)
+
+
+def number_codes(longer: Floats, shorter: Floats, found: Map) -> tuple[Codes, Codes]:
+    """Codes of the cells of two columns of numbers; 0 is missing (not a number)."""
+    mapped = found(longer)
+    grid = distinct(mapped)
+    rounded = np.round(shorter, found.decimals)
+    return (
+        _number_codes(mapped, grid, found.tolerance),
+        _number_codes(rounded, grid, found.tolerance),
+    )
+
+
+def _text_codes(values: pl.Series, known: pl.Series) -> Codes:
+    codes = values.replace_strict(
+        known, pl.Series(range(1, len(known) + 1)), default=UNKNOWN, return_dtype=pl.Int64
+    )
+    return pl.select(pl.when(values.is_null()).then(0).otherwise(codes)).to_series().to_numpy()
+
+
+def _number_codes(values: Floats, grid: Floats, tolerance: float) -> Codes:
+    places = _nearest(grid, values)
+    codes = np.where(np.abs(grid[places] - values) <= tolerance, places + 1, UNKNOWN)
+    return np.where(np.isnan(values), 0, codes).astype(np.int64)
+
+
+def distinct(values: Floats) -> Floats:
+    """The finite values, sorted, each once."""
+    return np.unique(values[np.isfinite(values)])
+
+
+def _nearest(grid: Floats, values: Floats) -> npt.NDArray[np.int64]:
+    """Places in the sorted `grid` of the values next to `values`."""
+    right = np.clip(np.searchsorted(grid, values), 1, max(1, len(grid) - 1))
+    left = right - 1
+    right = np.minimum(right, len(grid) - 1)
+    return np.where(np.abs(grid[left] - values) <= np.abs(grid[right] - values), left, right)
+
+
+def _identity(longer: Floats, shorter: Floats) -> Map:
+    """Equal as they stand, or to the decimals of the one that has fewer."""
+    decimals = min(_decimals(longer), _decimals(shorter))
+    checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]
+    sides = [np.round(side, decimals) for side in (longer, checked)]
+    gap = np.abs(sides[0][_nearest(sides[0], sides[1])] - sides[1])
+    tolerance = 1e-9 * float(np.abs(sides[1]).max()) + 1e-12
+    return Map(1.0, 0.0, decimals, tolerance, float((gap <= tolerance).mean()))
+
+
+def _decimals(values: Floats) -> int:
+    """Fewest decimals in which all of some values are written."""
+    some = values[:: max(1, len(values) // 500)]
+    precision = np.maximum(np.abs(some), 1) * 1e-9
+    for decimals in range(_MOST_DECIMALS):
+        if (np.abs(np.round(some, decimals) - some) <= precision).all():
+            return decimals
+    return _MOST_DECIMALS
+
+
+def _ends(longer: Floats, shorter: Floats) -> Map | None:
+    """The map that sends ends to ends, for as many values on both sides."""
+    if len(longer) != len(shorter):
+        return None
+    scale = (shorter[-1] - shorter[0]) / (longer[-1] - longer[0])
+    shift = shorter[0] - scale * longer[0]
+    decimals = _decimals(shorter)
+    tolerance = 1.1 * 10.0**-decimals
+    apart = float(np.diff(shorter).min())
+    gap = float(np.abs(scale * longer + shift - shorter).max())
+    if gap > min(tolerance, apart / 3):
+        return None
+    return Map(scale, shift, _MOST_DECIMALS, apart / 3, 1.0)
+
+
+def _affine(longer: Floats, shorter: Floats) -> Map | None:
+    """The best map that sends two values near the ends to the ends of the shorter column."""
+    n_ends = int(np.clip(3 * len(longer) // len(shorter), 3, min(_MAX_ENDS, len(longer) // 2)))
+    first, last = shorter[0], shorter[-1]
+    low, high = np.meshgrid(longer[:n_ends], longer[-n_ends:], indexing="ij")
+    scale = (last - first) / (high - low)
+    shift = first - scale * low
+    probes = shorter[np.linspace(1, len(shorter) - 2, _N_PROBES).astype(int)]
+    wanted = (probes - shift[..., None]) / scale[..., None]
+    gaps = np.abs(longer[_nearest(longer, wanted)] - wanted) * scale[..., None]
+    decimals = _decimals(shorter)
+    for tolerance, digits in (
+        (_TIGHT * (last - first), _MOST_DECIMALS),
+        (1.1 * 10.0**-decimals, decimals),
+    ):
+        hits = (gaps <= tolerance).mean(axis=2)
+        place = np.unravel_index(hits.argmax(), hits.shape)
+        if hits[place] >= _FIT and hits[place] - hits.mean() >= _ABOVE_CHANCE:
+            guess = float(scale[place]), float(shift[place])
+            return _refined(longer, shorter, guess, tolerance, digits)
+    return None
+
+
+def _refined(
+    longer: Floats, shorter: Floats, guess: tuple[float, float], tolerance: float, decimals: int
+) -> Map:
+    """The map through all values that the guess brings together, by least squares."""
+    checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]
+    scale, shift = guess
+    partners = longer[_nearest(longer, (checked - shift) / scale)]
+    near = np.abs(scale * partners + shift - checked) <= tolerance
+    if np.ptp(partners[near]) > 0:
+        centre = partners[near].mean()
+        scale, height = np.polyfit(partners[near] - centre, checked[near], 1)
+        shift = height - scale * centre
+    mapped = distinct(np.round(scale * longer + shift, decimals))
+    gaps = np.abs(mapped[_nearest(mapped, checked)] - checked)
+    return Map(float(scale), float(shift), decimals, tolerance, float((gaps <= tolerance).mean()))
