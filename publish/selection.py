@@ -2,8 +2,9 @@
 
 Enter what validation passed with its sources; leaves a place for every task that ships and a
 refusal for every other. Refused are tasks of a lane that cannot have both train and eval, tasks
-whose licence allows no copy, tasks whose row is too large for viewers, and those that the search
-for answers found to be in another's way. It trusts the gates for everything else.
+whose licence allows no copy, tasks whose row is too large for viewers, those that the search for
+answers found to be in another's way, and, last of all, forecasts of asset prices beyond their share
+of a split. It trusts the gates for everything else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from extract.dataset import Lane, RawDataset
 from extract.drop import Drop, Reason
 from publish.answers_search import Finding
+from publish.asset_prices import is_asset_price
 from publish.release import PublishError, Released
-from publish.split import SplitConfig, SplitEvidence, split_sources
+from publish.split import Side, SplitConfig, SplitEvidence, split_sources
 from publish.tasks import Placed, ground_truth
 
 _MAX_ROW_BYTES = 1_900_000
@@ -74,7 +76,8 @@ def select(
     if "open" in split.unsplit:
         raise PublishError(
             "the default config `tasks` needs tasks under open licences from at least 2 unrelated "
-            f"sources, one for train and one for eval; found {len(lanes['open'])}: "
+            "sources, one for train and one for eval that is neither textbook nor artificial where "
+            f"the settings refuse those; found {len(lanes['open'])}: "
             f"{', '.join(sorted(lanes['open'])) or 'none'}. Add sources and build again."
         )
     placed = []
@@ -86,7 +89,32 @@ def select(
             )
         else:
             placed.append(Placed(item, source, split.sides[source.ref.key]))
+    crowd = _crowding_prices(placed, config.asset_price_share)
+    refused += [
+        _drop(entry.item, Reason.ASSET_PRICES, "its split has enough of them", n, most)
+        for entry, n, most in crowd
+    ]
+    dropped = {entry.task.spec.task_id for entry, *_ in crowd}
+    placed = [entry for entry in placed if entry.task.spec.task_id not in dropped]
     return Selection(placed, sorted(refused, key=lambda drop: drop.key))
+
+
+def _crowding_prices(placed: Sequence[Placed], share: float) -> list[tuple[Placed, int, int]]:
+    """Forecasts of asset prices beyond their share, with how many there are and may be.
+
+    The share is that of the split as it ships; the lowest task keys stay.
+    """
+    crowd = []
+    splits: dict[tuple[Lane, Side], list[Placed]] = {}
+    for entry in placed:
+        splits.setdefault((entry.lane, entry.side), []).append(entry)
+    for entries in splits.values():
+        prices = [e for e in entries if is_asset_price(e.source, e.task.spec)]
+        n_others = len(entries) - len(prices)
+        most = max(1, int(share * n_others / (1 - share) + 1e-9))
+        prices.sort(key=lambda entry: entry.task.spec.task_key)
+        crowd += [(entry, len(prices), most) for entry in prices[most:]]
+    return crowd
 
 
 def _unfit(item: Released, source: RawDataset, finding: Finding | None) -> Drop | None:

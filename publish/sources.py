@@ -25,12 +25,14 @@ SOURCES = pa.schema(
         "title": pa.string(),
         "url": pa.string(),
         "cluster": pa.string(),
+        "freshness": pa.string(),
+        "tags": pa.list_(pa.string()),
     }
 )
 
 
 def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEvidence) -> None:
-    """Write all sources by ref; `cluster` is null where none was computed."""
+    """Write all sources by ref; `cluster` and `freshness` are null where they are not known."""
     rows = [
         {
             "ref": source.ref.key,
@@ -44,6 +46,8 @@ def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEv
             "title": source.title,
             "url": source.url,
             "cluster": evidence.clusters.get(source.ref.key),
+            "freshness": evidence.freshness.get(source.ref.key),
+            "tags": list(evidence.tags.get(source.ref.key, ())),
         }
         for source in sorted(sources, key=lambda source: (source.ref.key, source.ref.version))
     ]

@@ -3,8 +3,9 @@
 Enter the sources of each lane, how fresh they are and which are near twins; leaves a side for
 each. Tasks are never split by row: all tasks of a cluster of sources stand on one side, in every
 lane. The freshest clusters are evaluation, because a model has seen them least; a cluster is as
-fresh as its oldest member, because one old copy is enough to have been seen. It does not find
-twins itself, nor check that a claimed date is true.
+fresh as its oldest member, because one old copy is enough to have been seen. Tables that stand in
+textbooks and made-up ones train only. It does not find twins itself, nor check that a claimed date
+is true.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -14,8 +15,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from extract.dataset import Lane, RawDataset
+from extract.dataset import Lane
 from extract.noun import Noun
+from validate.sources.clusters import Clusters
+from validate.sources.evidence import SourceEvidence
+from validate.sources.freshness import freshness
 
 Side = Literal["train", "eval"]
 
@@ -27,6 +31,10 @@ class SplitConfig(Noun):
 
     eval_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the clusters of a lane that is evaluation; at least one cluster."""
+    eval_refuses: tuple[Literal["textbook", "artificial"], ...] = ("textbook", "artificial")
+    """Tags of a source that keep its whole cluster out of evaluation."""
+    asset_price_share: float = Field(default=0.05, ge=0, lt=1)
+    """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +45,16 @@ class SplitEvidence:
     """ISO 8601 instant of the newest data; None or absent when unknown, which counts as oldest."""
     clusters: Mapping[str, str] = field(default_factory=dict)
     """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What was found about a source, `textbook`, `artificial` and notes; absent is nothing."""
 
 
-def plain_evidence(sources: Sequence[RawDataset]) -> SplitEvidence:
-    """What can be said without looking at values: last updates, and tables published twice."""
-    clusters = {source.ref.key: source.ref.key for source in sources}
-    owner: dict[str, str] = {}
-    for source in sorted(sources, key=lambda source: source.ref.key):
-        for table in source.tables:
-            first = clusters[owner.setdefault(table.sha256, source.ref.key)]
-            joined = clusters[source.ref.key]
-            for key, name in clusters.items():
-                if name == joined:
-                    clusters[key] = first
-    return SplitEvidence({s.ref.key: s.updated_at for s in sources}, clusters)
+def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
+    """What the evidence about all sources says about sides."""
+    by_key = {evidence.ref.key: evidence for evidence in evidences}
+    books = dict.fromkeys(clusters.textbook, ("textbook",))
+    tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
+    return SplitEvidence(freshness(by_key), clusters.names, tags)
 
 
 @dataclass(frozen=True)
@@ -66,27 +70,43 @@ def split_sources(
     lanes: Mapping[Lane, Set[str]], evidence: SplitEvidence, config: SplitConfig
 ) -> SourceSplit:
     """Sides by source; the open lane chooses first, the others follow by name."""
-    members: dict[str, list[str]] = {}
-    for ref in sorted({ref for refs in lanes.values() for ref in refs}):
-        members.setdefault(evidence.clusters.get(ref, ref), []).append(ref)
+    shipped = {ref for refs in lanes.values() for ref in refs}
+    members = _members(shipped, evidence.clusters)
     age = {
         name: min(_instant(evidence.freshness.get(ref)) for ref in refs)
         for name, refs in members.items()
     }
     ranked = sorted(members, key=lambda name: members[name][0])
     ranked.sort(key=lambda name: age[name], reverse=True)
+    barred = {
+        name
+        for name, refs in members.items()
+        if any(set(config.eval_refuses) & set(evidence.tags.get(ref, ())) for ref in refs)
+    }
     sides: dict[str, Side] = {}
     unsplit: set[Lane] = set()
     for lane in sorted(lanes, key=lane_order):
         names = [name for name in ranked if lanes[lane] & set(members[name])]
-        chosen = _split_lane(names, sides, config.eval_share)
+        chosen = _split_lane(names, sides, barred, config.eval_share)
         sides |= chosen
         if not chosen:
             unsplit.add(lane)
     by_source = {
-        ref: sides[name] for name, refs in members.items() for ref in refs if name in sides
+        ref: sides[name]
+        for name, refs in members.items()
+        for ref in refs
+        if name in sides and ref in shipped
     }
     return SourceSplit(by_source, frozenset(unsplit))
+
+
+def _members(shipped: Set[str], clusters: Mapping[str, str]) -> dict[str, list[str]]:
+    """All members of each cluster that ships, sorted: a twin without a task tells an age too."""
+    names = {clusters.get(ref, ref) for ref in shipped}
+    members: dict[str, list[str]] = {}
+    for ref in sorted(shipped | {ref for ref, name in clusters.items() if name in names}):
+        members.setdefault(clusters.get(ref, ref), []).append(ref)
+    return members
 
 
 def lane_order(lane: Lane) -> tuple[bool, str]:
@@ -95,7 +115,7 @@ def lane_order(lane: Lane) -> tuple[bool, str]:
 
 
 def _split_lane(
-    ranked: Sequence[str], fixed: Mapping[str, Side], eval_share: float
+    ranked: Sequence[str], fixed: Mapping[str, Side], barred: Set[str], eval_share: float
 ) -> dict[str, Side]:
     """Sides of one lane's clusters, freshest first; empty when it cannot have both sides."""
     free = [name for name in ranked if name not in fixed]
@@ -103,8 +123,8 @@ def _split_lane(
     n_eval = max(1, int(eval_share * len(ranked) + 0.5)) - list(sides.values()).count("eval")
     if "train" not in sides.values():
         n_eval = min(n_eval, len(free) - 1)
-    for place, name in enumerate(free):
-        sides[name] = "eval" if place < n_eval else "train"
+    fresh = [name for name in free if name not in barred][: max(n_eval, 0)]
+    sides |= {name: "eval" if name in fresh else "train" for name in free}
     return sides if {"train", "eval"} <= set(sides.values()) else {}
 
 

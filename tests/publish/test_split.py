@@ -1,17 +1,19 @@
 """Sources take sides as clusters, the freshest for evaluation, and every lane has both."""
 
-from pathlib import Path
-
 import pytest
 
-from extract.dataset import DatasetRef, Licence, RawDataset, Table
-from publish.split import SplitConfig, SplitEvidence, plain_evidence, split_sources
+from publish.split import SplitConfig, SplitEvidence, split_sources
 
 CONFIG = SplitConfig()
 
 
-def _split(lanes: dict, freshness: dict | None = None, clusters: dict | None = None):
-    evidence = SplitEvidence(freshness or {}, clusters or {})
+def _split(
+    lanes: dict,
+    freshness: dict | None = None,
+    clusters: dict | None = None,
+    tags: dict | None = None,
+):
+    evidence = SplitEvidence(freshness or {}, clusters or {}, tags or {})
     return split_sources({name: set(refs) for name, refs in lanes.items()}, evidence, CONFIG)
 
 
@@ -45,6 +47,36 @@ def test_a_cluster_is_as_fresh_as_its_oldest_member() -> None:
     assert _evals(_split({"open": freshness}, freshness, clusters)) == {"a/mid"}
 
 
+def test_a_twin_that_gave_no_task_makes_its_cluster_old() -> None:
+    freshness = {"a/new": "2025-01-01", "a/old": "2001-01-01", "a/mid": "2020-01-01"}
+    split = _split({"open": ["a/new", "a/mid"]}, freshness, {"a/new": "x", "a/old": "x"})
+    assert split.sides == {"a/mid": "eval", "a/new": "train"}
+
+
+@pytest.mark.parametrize("tag", ["textbook", "artificial"])
+def test_a_tag_keeps_the_whole_cluster_out_of_evaluation(tag: str) -> None:
+    freshness = {f"a/{i}": f"202{i}-01-01" for i in range(5)}
+    clusters = {"a/4": "x", "b/twin": "x"}
+    split = _split(
+        {"open": freshness}, freshness | {"b/twin": "2024-01-01"}, clusters, {"b/twin": (tag,)}
+    )
+    assert _evals(split) == {"a/3"}
+    assert split.sides["a/4"] == "train"
+
+
+def test_notes_keep_nothing_out_and_the_configuration_may_allow_tags() -> None:
+    freshness = {"a/1": "2021-01-01", "a/2": "2022-01-01"}
+    assert _evals(_split({"open": freshness}, freshness, {}, {"a/2": ("note_rows",)})) == {"a/2"}
+    evidence = SplitEvidence(freshness, {}, {"a/2": ("textbook",)})
+    split = split_sources({"open": set(freshness)}, evidence, SplitConfig(eval_refuses=()))
+    assert _evals(split) == {"a/2"}
+
+
+def test_a_lane_with_tagged_sources_only_is_unsplit() -> None:
+    tags = {"a/1": ("textbook",), "a/2": ("artificial",)}
+    assert _split({"open": ["a/1", "a/2"]}, {}, {}, tags).unsplit == {"open"}
+
+
 def test_lanes_agree_on_shared_clusters() -> None:
     freshness = {"o/1": "2025-01-01", "o/2": "2020-01-01", "s/1": "2030-01-01", "s/2": "2010-01-01"}
     lanes = {"share-alike": ["s/1", "s/2"], "open": ["o/1", "o/2"]}
@@ -76,38 +108,3 @@ def test_a_lane_whose_clusters_are_all_on_one_side_already_is_unsplit() -> None:
     split = _split(lanes, {"o/1": "2025-01-01"}, clusters)
     assert split.unsplit == {"share-alike"}
     assert _evals(split) == {"o/1"}
-
-
-def test_a_table_published_twice_joins_its_sources() -> None:
-    def source(owner: str, *hashes: str) -> RawDataset:
-        tables = tuple(
-            Table(
-                name=f"t{i}",
-                source_file="t.csv",
-                source_sha256="0",
-                path=Path("t.parquet"),
-                sha256=sha256,
-                n_rows=1,
-                columns=(),
-            )
-            for i, sha256 in enumerate(hashes)
-        )
-        return RawDataset(
-            ref=DatasetRef(owner=owner, slug="s"),
-            title="",
-            subtitle="",
-            description="",
-            tags=(),
-            creator="",
-            url="",
-            updated_at=None,
-            licence=Licence(spdx="MIT", lane="open", evidence=()),
-            tables=tables,
-            skipped=(),
-            sha256="0",
-        )
-
-    sources = [source("d", "z"), source("c", "y", "x"), source("b", "x"), source("a", "y", "w")]
-    clusters = plain_evidence(sources).clusters
-    assert clusters["a/s"] == clusters["b/s"] == clusters["c/s"] != clusters["d/s"]
-    assert plain_evidence(sources[::-1]).clusters == clusters
