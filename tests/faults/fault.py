@@ -1,0 +1,88 @@
+"""What a planted fault is, by the place where it is planted.
+
+Every fault names what is wrong, who must stop it, and a twin: the same world without the fault, or
+with something harmless that looks like it, which must pass every gate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.faults.walking import Errand, Seen
+from tests.faults.worlds import Source
+from transform.task import Task, Variant
+
+Place = Literal["source", "plan", "task", "cluster"]
+"""The files of a dataset as published; the plan of a proposer that was taken in; a finished task;
+several datasets beside each other."""
+
+LAYOUT = "layout"
+"""Stopped by nobody in particular: rows are split and laid out such that the fault is gone."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A fault that is walked through the rooms, from a source or from a plan."""
+
+    name: str
+    place: Place
+    planted: str
+    expected: tuple[str, ...]
+    """Who may stop it: a gate, a drop reason, `proposal`, `draft` or `layout`."""
+    errand: Errand
+    twin: Errand
+    shows: Callable[[Seen], bool]
+    """Whether a proven task still has the fault."""
+    columns: tuple[str, ...] = ()
+    """Columns of which one must be gone, where columns are the fault."""
+    keeps: tuple[str, ...] = ()
+    """Columns that the proven twin must still ship: the look-alike is no fault."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A clean task that is tampered with: the first proven one of a clean source."""
+
+    world: Source
+    targets: tuple[str, ...]
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class Tampered:
+    """A fault in a finished task."""
+
+    name: str
+    planted: str
+    expected: tuple[str, ...]
+    base: Base
+    plant: Callable[[Task], Task]
+    """Changes a copy; what it raises is what the reference raised."""
+    twin: Callable[[Task], Task]
+    place: Place = "task"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A source that is published again, beside the original and strangers."""
+
+    name: str
+    planted: str
+    again: Source
+    original: Source
+    expected: tuple[str, ...] = ("cluster",)
+    place: Place = "cluster"
+
+
+Fault = Planted | Tampered | Copied
+
+
+def name_of(place: Place, name: str) -> str:
+    """How a test names a fault."""
+    return f"{place}:{name}"
+
+
+def folder_name(name: str) -> Path:
+    """A name that is good for a folder."""
+    return Path(name.replace(":", "-").replace("/", "__"))

@@ -1,0 +1,158 @@
+"""Changes finished tasks the way a bug would: their files, their text, their steps, their answer.
+
+A proven task enters; a changed copy in a folder of its own leaves, consistent in everything but the
+one thing that was changed, so that no gate can refuse it for clumsiness. Originals stay as they
+are.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from transform import wording
+from transform.execute import execute, load_tables
+from transform.grading import grading_of
+from transform.parquet import write_parquet, write_truth
+from transform.render import cell_types, shipped, task_file, write_tables
+from transform.task import ID_COLUMN, Draft, Grid, Instructions, StepSpec, Task
+
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+HELD_OUT = " held out"
+"""Scratch column that tells the side of a row; shipped names never begin with a space."""
+
+
+def same(table: pl.DataFrame) -> pl.DataFrame:
+    """No change."""
+    return table
+
+
+def replaced(noun: Any, **fields: Any) -> Any:
+    """The noun with other fields."""
+    return noun.model_copy(update=fields)
+
+
+def copied(task: Task, folder: Path) -> Task:
+    """The task in `folder`, which must not exist."""
+    shutil.copytree(task.folder, folder)
+    path = folder / task.truth.path.relative_to(task.folder)
+    return replaced(task, folder=folder, truth=replaced(task.truth, path=path))
+
+
+def tables(task: Task) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Train and val as a solver reads them."""
+    return load_tables(task.spec.instructions, task.public)
+
+
+def truth_of(task: Task) -> pl.DataFrame:
+    """The answer."""
+    return pl.read_parquet(task.truth.path)
+
+
+def with_tables(task: Task, train: pl.DataFrame, val: pl.DataFrame, **told: Any) -> Task:
+    """Other public tables, and other fields of the instructions; the text says what they are."""
+    before = task.spec.instructions
+    columns = before.columns
+    # The cells of a dirty table are read by its steps; their types are what the steps make them.
+    if not before.is_executed:
+        columns = cell_types(train.drop(ID_COLUMN), val.drop(ID_COLUMN))
+    instructions = replaced(before, columns=columns, **told)
+    for name in before.data.names:
+        (task.public / name).unlink()
+    sides = shipped(train, val).sort(ID_COLUMN), shipped(val, train).sort(ID_COLUMN)
+    files = write_tables(task.public, before.data, *sides)
+    page = task.public / "metadata.md"
+    spec = replaced(
+        task.spec,
+        instructions=instructions,
+        question=wording.say(instructions),
+        files=(*files, task_file(page, "markdown", "metadata")),
+        n_rows=train.height + val.height,
+        n_cols=len(columns),
+    )
+    return replaced(task, spec=spec)
+
+
+def with_truth(task: Task, answer: pl.DataFrame) -> Task:
+    """Another answer; its hash is right."""
+    sha256 = write_truth(answer, task.truth.path)
+    return replaced(task, truth=replaced(task.truth, sha256=sha256))
+
+
+def with_question(task: Task, question: str) -> Task:
+    """Another text."""
+    return replaced(task, spec=replaced(task.spec, question=question))
+
+
+def with_page(task: Task, more: str) -> Task:
+    """More words in `metadata.md`."""
+    page = task.public / "metadata.md"
+    page.write_text(f"{page.read_text(encoding='utf-8')}\n{more}\n", encoding="utf-8")
+    kept = (file for file in task.spec.files if file.role != "metadata")
+    files = (*kept, task_file(page, "markdown", "metadata"))
+    return replaced(task, spec=replaced(task.spec, files=files))
+
+
+def with_clean(task: Task, change: Change) -> Task:
+    """Another table that the cleaning is held against."""
+    path = task.private / "clean.parquet"
+    write_parquet(change(pl.read_parquet(path)), path)
+    return task
+
+
+def with_steps(task: Task, steps: tuple[StepSpec, ...], **told: Any) -> Task:
+    """Other steps, said in the text, with the truth and the program that follow from them.
+
+    Raises what the reference raises.
+    """
+    instructions: Instructions = replaced(task.spec.instructions, steps=steps, **told)
+    spec = replaced(task.spec, instructions=instructions, question=wording.say(instructions))
+    draft = Draft(spec=spec, folder=task.folder, truth=None)
+    return Task(spec=spec, folder=task.folder, truth=execute(draft, task.truth.path))
+
+
+def whole(task: Task) -> pl.DataFrame:
+    """Both tables of an open task with all answers; of a forecast by series and time."""
+    train, val = tables(task)
+    solved = val.join(truth_of(task), on=ID_COLUMN)
+    sides = (
+        train.with_columns(pl.lit(False).alias(HELD_OUT)),
+        solved.with_columns(pl.lit(True).alias(HELD_OUT)),
+    )
+    rows = pl.concat(sides, how="diagonal_relaxed")
+    grid = task.spec.instructions.grid
+    return rows.sort(*grid.entities, grid.column) if grid else rows.sort(ID_COLUMN)
+
+
+def with_whole(task: Task, rows: pl.DataFrame, ahead: tuple[str, ...] = ()) -> Task:
+    """The open task with both tables and the answer taken from such rows.
+
+    `ahead` are new columns that the future rows of a forecast carry.
+    """
+    told = task.spec.instructions
+    train, val = (rows.filter(pl.col(HELD_OUT) == side).drop(HELD_OUT) for side in (False, True))
+    grid: Grid | None = told.grid
+    if grid is not None:
+        grid = replaced(grid, known_ahead=(*grid.known_ahead, *ahead))
+        val_columns = [ID_COLUMN, grid.column, *grid.entities, *grid.known_ahead]
+    else:
+        val_columns = [name for name in val.columns if name not in told.targets]
+    truth = shipped(val.select(ID_COLUMN, *told.targets)).sort(ID_COLUMN)
+    changed = with_truth(with_tables(task, train, val.select(val_columns), grid=grid), truth)
+    grading = grading_of(changed.spec.instructions, shipped(train, val), truth)
+    return replaced(changed, truth=replaced(changed.truth, grading=grading))
+
+
+def with_column(
+    task: Task, name: str, make: Callable[[pl.DataFrame], pl.Series], *, ahead: bool = True
+) -> Task:
+    """The open task with one more column, made from both tables with all answers.
+
+    Of a forecast the future rows carry it too, unless it is not known `ahead`.
+    """
+    rows = whole(task)
+    rows = rows.with_columns(make(rows).alias(name))
+    is_series = task.spec.instructions.grid is not None
+    return with_whole(task, rows, (name,) if is_series and ahead else ())

@@ -1,0 +1,117 @@
+"""Every planted fault is stopped for its reason, and every clean twin is proven."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from extract.drop import Drop, Reason
+from extract.workers import Workers
+from tests.faults.fault import LAYOUT, Base, Planted, Tampered, folder_name, name_of
+from tests.faults.plants import FAULTS, table
+from tests.faults.tampering import copied
+from tests.faults.walking import Errand, Walker
+from transform.task import Task
+from validate.judge import judge
+from validate.lab import LabConfig, Laboratory
+from validate.registry import gate_classes
+from validate.verdict import Check
+
+pytestmark = pytest.mark.slow
+
+WALKED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Planted)}
+TAMPERED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Tampered)}
+
+
+@pytest.fixture(scope="module")
+def walker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walker]:
+    """Has started to walk whatever the selected tests ask for."""
+    root = tmp_path_factory.mktemp("faults")
+    gates = [gate() for gate in gate_classes()]
+    with Workers(1) as readers, Laboratory(LabConfig(), processes=2) as lab:
+        walker = Walker(root, readers, lab, gates)
+        for errand in _errands(request.session.items):
+            walker.start(errand)
+        yield walker
+        walker.close()
+
+
+def _errands(items: list[pytest.Item]) -> Iterator[Errand]:
+    calls = (getattr(item, "callspec", None) for item in items)
+    names = [call.params.get("name") for call in calls if call]
+    for name in names:
+        if name in TAMPERED:
+            yield errand_of(TAMPERED[name].base)
+    for name in names:
+        if name in WALKED:
+            yield WALKED[name].errand
+            yield WALKED[name].twin
+
+
+def errand_of(base: Base) -> Errand:
+    """The walk on which a base is proven."""
+    return Errand(base.world, base.targets, (base.variant,))
+
+
+def test_the_table_tells_every_fault() -> None:
+    lines = table().splitlines()
+    assert len(lines) == len(FAULTS) == len({name_of(f.place, f.name) for f in FAULTS})
+    assert len({fault.name for fault in FAULTS}) >= 35
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_the_walk_stops_the_fault(walker: Walker, name: str) -> None:
+    fault = WALKED[name]
+    came = walker.start(fault.errand).result()
+    stopped = came.stopped_by(fault.columns) or ((LAYOUT,) if came.proven else ())
+    print(f"{name}: stopped by {', '.join(stopped) or 'nobody'}")
+    still = [seen.task.spec.task_id for seen in came.proven if fault.shows(seen)]
+    assert not still, f"proven all the same: {still}"
+    assert set(stopped) & set(fault.expected), f"{stopped} instead of {fault.expected}"
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_the_twin_is_proven(walker: Walker, name: str) -> None:
+    fault = WALKED[name]
+    came = walker.start(fault.twin).result()
+    refused = [t.result for t in came.trials if isinstance(t.result, Drop)]
+    assert came.proven, came.drops or refused
+    assert not refused
+    for seen in came.proven:
+        assert set(fault.keeps) <= seen.columns, "a look-alike was taken for the fault"
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_gate_stops_the_tampered_task(walker: Walker, name: str) -> None:
+    fault = TAMPERED[name]
+    stopped = tampered(walker, fault, fault.plant, folder_name(name))
+    print(f"{name}: stopped by {stopped.name if stopped else 'nobody'}")
+    assert stopped is not None, "proven all the same"
+    assert stopped.verdict == "invalid", stopped
+    assert stopped.name in fault.expected, stopped
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_the_tampered_twin_passes(walker: Walker, name: str) -> None:
+    fault = TAMPERED[name]
+    assert tampered(walker, fault, fault.twin, folder_name(f"{name} twin")) is None
+
+
+def tampered(
+    walker: Walker, fault: Tampered, change: Callable[[Task], Task], name: Path
+) -> Check | None:
+    """The first check of all gates that is not valid, after the change."""
+    came = walker.start(errand_of(fault.base)).result()
+    proven = (s.task for s in came.proven if s.plan.proposal.targets == fault.base.targets)
+    base = next(proven, None)
+    assert base is not None, f"the base is not proven: {came.trials}"
+    copy = copied(base, walker.root / "tampered" / name)
+    try:
+        task = change(copy)
+    except ConvergenceWarning as error:
+        # What the trial of a plan says of a reference that raises.
+        return Check(name=Reason.NO_FIT, verdict="invalid", evidence=str(error))
+    return judge(task, walker.gates, walker.lab).refusal
