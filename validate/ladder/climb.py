@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from extract.noun import Noun
 from transform.task import ID_COLUMN, Metric, Task
@@ -76,7 +77,9 @@ def climb(task: Task) -> Climb:
     """Let every solver try; deterministic, one thread, some seconds."""
     executed = task.spec.instructions.is_executed
     answer = _held_out_answer(task) if executed else answer_of(task)
-    attempts = list(_around_reference(task) if executed else _scripted(task))
+    # More threads would cost more than they save, and round otherwise from machine to machine.
+    with threadpool_limits(1):
+        attempts = list(_around_reference(task) if executed else _scripted(task))
     rungs = [_rung(task, answer, attempt) for attempt in attempts]
     tried = list(zip(attempts, rungs, strict=True))
     ceiling = max(rung.score for attempt, rung in tried if not attempt.is_trivial)

@@ -14,7 +14,7 @@ import numpy as np
 
 from transform.baseline import seasonal_naive
 from validate.ladder.panel import CALENDAR, Panel, Series, panels_of
-from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, predicted
+from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, fit, predicted
 
 _MOST_SEASONS = 20
 """Seasons, or hundreds of values, that Theta is fitted to."""
@@ -85,7 +85,7 @@ def _best_covariate(panel: Panel) -> int:
     scores = []
     for place in range(len(panel.covariates)):
         x = known[:, [place]]
-        tree = _tree().fit(x[~late], past[~late])
+        tree = fit(_tree(), x[~late], past[~late])
         scores.append(r2_score(past[late], tree.predict(x[late])))
     return int(np.argmax(scores))
 
@@ -93,7 +93,7 @@ def _best_covariate(panel: Panel) -> int:
 def _tree_on(panel: Panel, place: int) -> Floats:
     past, known, _ = _stacked(panel)
     ahead = np.concatenate([one.known_ahead for one in panel.series])[:, -len(panel.covariates) :]
-    tree = _tree().fit(known[:, [place]], past)
+    tree = fit(_tree(), known[:, [place]], past)
     return panel.in_val(tree.predict(ahead[:, [place]]))
 
 
@@ -160,7 +160,7 @@ def _tuned_booster(panel: Panel) -> Floats:
     late = pairs.is_late
     errors = []
     for settings in _SETTINGS:
-        model = _new_booster(**settings).fit(pairs.x[~late], pairs.y[~late])
+        model = fit(_new_booster(**settings), pairs.x[~late], pairs.y[~late])
         errors.append(float(np.abs(pairs.y[late] - model.predict(pairs.x[late])).mean()))
     return _fitted(_new_booster(**_SETTINGS[int(np.argmin(errors))]), panel)
 
@@ -173,7 +173,7 @@ def _new_booster(**settings: Any) -> Any:
 
 def _fitted(model: Any, panel: Panel) -> Floats:
     pairs = panel.learnt
-    return panel.absolute(np.asarray(model.fit(pairs.x, pairs.y).predict(panel.asked.x)))
+    return panel.absolute(np.asarray(fit(model, pairs.x, pairs.y).predict(panel.asked.x)))
 
 
 _SMOOTH = {"max_iter": 60, "max_leaf_nodes": 6, "min_samples_leaf": 50, "max_features": 0.5}

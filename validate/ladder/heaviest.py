@@ -9,7 +9,7 @@ import numpy as np
 
 from transform.task import Task
 from validate.ladder.examples import Examples, examples_of
-from validate.ladder.solver import case_of
+from validate.ladder.solver import case_of, fit
 from validate.ladder.tabular import booster, inner_split, quality
 
 
@@ -22,8 +22,8 @@ def heaviest_column(task: Task) -> str:
 
 def _losses(examples: Examples) -> dict[str, float]:
     """Quality that is lost when the features of a column are shuffled, by column."""
-    fit, test = inner_split(examples)
-    model = booster(examples).fit(examples.x[fit], examples.y[fit])
+    first, test = inner_split(examples)
+    model = fit(booster(examples), examples.x[first], examples.y[first])
     sources, x, y = np.array(examples.matrix.sources), examples.x[test], examples.y[test]
     whole = quality(examples, y, model.predict(x))
     mixed = x[np.random.default_rng(examples.seed).permutation(len(x))]

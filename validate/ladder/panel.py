@@ -23,6 +23,8 @@ MAX_PAIRS = 5_000
 """Pairs of origin and step that are learnt from."""
 _SHORTEST_WINDOW = 7
 """Values over which a level is taken at least."""
+_SEASONS = 10
+"""Seasons over which a usual value of the same place in the season is taken."""
 CALENDAR = slice(2, 8)
 """Columns of `Pairs.x` that are fields of the calendar; number and step stand before them."""
 
@@ -210,10 +212,12 @@ def _mean_before(values: Floats, origins: Ints, width: int) -> Floats:
 def _lags(past: Floats, origins: Ints, steps: Ints, season: int) -> Floats:
     """Recent values and means, and those of the same place in the seasons before."""
     back = origins + 1 - season + steps % season
-    seasons = [past[np.maximum(0, back - k * season)] for k in range(3)]
+    # Before the first season there is none: the earliest value of the same place stands in.
+    seasons = [past[np.maximum(back % season, back - k * season)] for k in range(_SEASONS)]
     recent = [past[np.maximum(0, origins - k)] for k in range(3)]
     means = [_mean_before(past, origins, width) for width in (3, 14, 4 * season, 60)]
-    return np.column_stack([*seasons, np.mean(seasons, axis=0), *recent, *means])
+    usual = [np.mean(seasons[:k], axis=0) for k in (3, _SEASONS)]
+    return np.column_stack([*seasons[:2], *usual, *recent, *means])
 
 
 def _joined(parts: list[Pairs]) -> Pairs:

@@ -65,3 +65,8 @@ def predicted(case: Case, values: Mapping[str, npt.NDArray[Any]]) -> pl.DataFram
     """Values by target, in the order of val's rows, as the table that a solver would hand in."""
     columns = [pl.Series(name, values[name].tolist()) for name in case.told.targets]
     return pl.DataFrame([case.val[ID_COLUMN], *columns])
+
+
+def fit(model: Any, x: Floats, y: Floats) -> Any:
+    """The model fitted; boosters cannot bin a feature that no sampled row has, so it gets zeros."""
+    return model.fit(np.where(np.isnan(x).all(axis=0), 0.0, x), y)

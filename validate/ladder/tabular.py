@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from validate.ladder.examples import Examples, examples_of
-from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, Ints, predicted
+from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, Ints, fit, predicted
 
 MAX_ROWS = 5_000
 """Rows that an estimator is fitted to; the default booster and the tree on one feature, by which
@@ -55,9 +55,9 @@ def _table(case: Case, targets: dict[str, Examples], solve: Answer) -> pl.DataFr
 
 
 def _said(solve: Answer, examples: Examples) -> Any:
-    """Predictions as labels or numbers; of a target without variety there is only one."""
-    constant = examples.y.min() == examples.y.max()
-    values = (_majority if constant else solve)(examples)
+    """Predictions as labels or numbers; without variety or features all that is left is one."""
+    is_plain = examples.y.min() == examples.y.max() or not examples.matrix.sources
+    values = (_majority if is_plain else solve)(examples)
     if examples.labels is not None:
         return examples.labels[values.astype(np.int64)]
     # No solver may be punished for extrapolating from one odd row.
@@ -97,11 +97,11 @@ def _one_feature(case: Case, targets: dict[str, Examples]) -> Attempt:
 
 def best_feature(examples: Examples) -> int | None:
     """Position of the feature that alone tells most; None where there is no feature."""
-    fit, test = inner_split(examples)
+    first, test = inner_split(examples)
     scores = []
     for place in range(len(examples.matrix.sources)):
         x = examples.x[:, [place]]
-        tree = _tree_of_one(examples).fit(x[fit], examples.y[fit])
+        tree = fit(_tree_of_one(examples), x[first], examples.y[first])
         scores.append(quality(examples, examples.y[test], tree.predict(x[test])))
     return int(np.argmax(scores)) if scores else None
 
@@ -109,7 +109,7 @@ def best_feature(examples: Examples) -> int | None:
 def _fit_one(examples: Examples, *, place: int | None) -> Floats:
     if place is None:
         return _majority(examples)
-    tree = _tree_of_one(examples).fit(examples.x[:, [place]], examples.y)
+    tree = fit(_tree_of_one(examples), examples.x[:, [place]], examples.y)
     return np.asarray(tree.predict(examples.matrix.val[:, [place]]))
 
 
@@ -160,7 +160,9 @@ def _linear(examples: Examples) -> Floats:
     one_hot = OneHotEncoder(
         max_categories=most, handle_unknown="infrequent_if_exist", sparse_output=False
     )
-    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
     columns = ColumnTransformer([("code", one_hot, is_code), ("number", numbers, ~is_code)])
     if examples.labels is None:
         last: Any = RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0, 1000.0))
@@ -177,10 +179,10 @@ def _booster(examples: Examples) -> Floats:
 
 def _tuned_booster(examples: Examples) -> Floats:
     """The best of a few settings on an inner split, fitted anew."""
-    fit, test = inner_split(examples)
+    first, test = inner_split(examples)
     scores = []
     for settings in _settings(examples):
-        model = booster(examples, **settings).fit(examples.x[fit], examples.y[fit])
+        model = fit(booster(examples, **settings), examples.x[first], examples.y[first])
         guess = model.predict(examples.x[test])
         scores.append(quality(examples, examples.y[test], guess))
     return _fitted(booster(examples, **_settings(examples)[int(np.argmax(scores))]), examples)
@@ -214,11 +216,9 @@ def booster(examples: Examples, **settings: Any) -> Any:
 
 
 def _fitted(model: Any, examples: Examples, rows: int = MAX_ROWS) -> Floats:
-    if not examples.matrix.sources:
-        return _majority(examples)
     sample = examples.sample(rows)
     x, y = examples.x[sample], examples.y[sample]
-    return np.asarray(model.fit(x, y).predict(examples.matrix.val))
+    return np.asarray(fit(model, x, y).predict(examples.matrix.val))
 
 
 FITTED: dict[str, Answer] = {

@@ -1,0 +1,54 @@
+"""Effort must pay: a task whose floor is near its ceiling is refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.validate.ladder.made import noise, series_task, table_task
+from validate.controls import answer_of
+from validate.gates.headroom import Headroom
+from validate.lab import LabConfig, Laboratory
+from validate.ladder.climb import climb
+from validate.score import score
+
+N = 600
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig()) as lab:
+        yield lab
+
+
+def test_levels_of_a_panel_are_no_room(tmp_path: Path, lab: Laboratory) -> None:
+    series = {
+        name: [level + value for value in noise(300, name)]
+        for name, level in (("a", 10.0), ("b", 100.0), ("c", 1000.0))
+    }
+    finding = Headroom().check(series_task(tmp_path, series, 28), lab)
+    assert (finding.check.name, finding.check.verdict) == ("headroom", "invalid")
+    assert "floor 1" in finding.check.evidence
+
+
+def test_a_weak_signal_is_no_room(tmp_path: Path, lab: Laboratory) -> None:
+    y = [a + 8 * e for a, e in zip(noise(N, "a"), noise(N, "e"), strict=True)]
+    task = table_task(tmp_path, pl.DataFrame({"a": noise(N, "a"), "y": y}), ("y",), "reg-mm")
+    assert Headroom().check(task, lab).check.verdict == "invalid"
+
+
+def test_room_passes_and_is_a_yardstick_that_the_grader_reads(
+    tmp_path: Path, lab: Laboratory
+) -> None:
+    y = [a + e for a, e in zip(noise(N, "a"), noise(N, "e"), strict=True)]
+    task = table_task(tmp_path, pl.DataFrame({"a": noise(N, "a"), "y": y}), ("y",), "reg-mm")
+    finding = Headroom().check(task, lab)
+    assert finding.check.verdict == "valid"
+    ladder = climb(task).ladder
+    assert finding.check.value == pytest.approx(ladder.ceiling - ladder.floor, abs=1e-3)
+    skill = json.dumps({"floor": ladder.floor, "ceiling": ladder.ceiling})
+    graded = task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
+    answer = answer_of(graded)
+    assert score(answer, answer.truth, "skill").reward == 1

@@ -1,0 +1,85 @@
+"""Noise is refused, signal passes, and a reference is asked to know something of the world."""
+
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.validate.ladder.made import executed_task, noise, table_task
+from transform.task import Task
+from validate.gates.learnable import Learnable
+from validate.judge import judge
+from validate.lab import LabConfig, Laboratory
+
+N = 600
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig()) as lab:
+        yield lab
+
+
+def labelled(folder: Path, labels: list[str]) -> Task:
+    frame = pl.DataFrame({"a": noise(N, "a"), "b": noise(N, "b"), "y": labels})
+    return table_task(folder, frame, ("y",), "class-mm")
+
+
+def coins(share: float = 0.5) -> list[str]:
+    return random.Random("coins").choices(["yes", "no"], (share, 1 - share), k=N)
+
+
+def test_noise_is_refused(tmp_path: Path, lab: Laboratory) -> None:
+    finding = Learnable().check(labelled(tmp_path, coins()), lab)
+    assert (finding.check.name, finding.check.verdict) == ("learnable", "invalid")
+    assert finding.repair is None
+    assert finding.proofs.ladder is not None
+
+
+def test_guessing_the_majority_is_no_signal(tmp_path: Path, lab: Laboratory) -> None:
+    assert Learnable().check(labelled(tmp_path, coins(0.9)), lab).check.verdict == "invalid"
+
+
+def test_signal_passes_and_ships_its_ladder(tmp_path: Path, lab: Laboratory) -> None:
+    labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
+    finding = Learnable().check(labelled(tmp_path, labels), lab)
+    assert finding.check.verdict == "valid"
+    assert finding.proofs.ladder is not None
+    assert finding.proofs.ladder.p_value < 0.01
+    assert finding.check.value is not None
+    assert finding.check.value > 0.4
+
+
+def test_a_small_but_certain_gap_is_not_enough(tmp_path: Path, lab: Laboratory) -> None:
+    labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
+    task = labelled(tmp_path, labels)
+    finding = Learnable(gap=0.9).check(task, lab)
+    assert finding.check.verdict == "invalid"
+    assert finding.check.threshold == 0.9
+
+
+def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, lab: Laboratory) -> None:
+    labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
+    task = labelled(tmp_path, labels)
+    right = pl.read_parquet(task.truth.path)
+    sound = executed_task(tmp_path / "sound", task, right)
+    assert Learnable().check(sound, lab).check.verdict == "valid"
+    mixed = executed_task(tmp_path / "mixed", task, right.with_columns(pl.col("y").shuffle(seed=1)))
+    assert Learnable().check(mixed, lab).check.verdict == "invalid"
+
+
+def test_without_true_targets_it_says_error(tmp_path: Path, lab: Laboratory) -> None:
+    task = labelled(tmp_path, coins())
+    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
+    (executed.private / "held_out.parquet").unlink()
+    verdict = judge(executed, [Learnable()], lab)
+    assert verdict.refusal is not None
+    assert verdict.refusal.verdict == "error"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["class-mm", "reg-mm", "ts-xf", "ts-cf"])
+def test_sound_tasks_pass(tasks: Mapping[str, Task], lab: Laboratory, variant: str) -> None:
+    assert Learnable().check(tasks[variant], lab).check.verdict == "valid"
