@@ -10,7 +10,8 @@ left out, unless all violations of the step end so; then nobody reaches any answ
 That a seen violation loses all its score is for the grader: it is stricter than what is seen here.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,7 @@ from numpy.linalg import LinAlgError
 from sklearn.exceptions import ConvergenceWarning
 
 from transform.pipeline import Mistakes, Pipeline
-from transform.steps.step import Violation
-from transform.task import ID_COLUMN, Grading, Task
+from transform.task import ID_COLUMN, Grading, Instructions, Task
 from validate.verdict import StepExposure, ViolationSeen
 
 _FAILURES = (
@@ -31,82 +31,75 @@ _FAILURES = (
 
 
 class Visibility(NamedTuple):
-    """How much of an answer must change."""
+    """How much of an answer must change; shares of its rows."""
 
-    labels_share: float
-    rows_share: float
-
-
-class _Tried(NamedTuple):
-    """A violation and what became of it."""
-
-    seen: ViolationSeen
-    failed: bool
+    labels_share: float = 0.003
+    rows_share: float = 0.01
 
 
-def measure(
-    task: Task, mistakes: Mistakes, visibility: Visibility, stop_early: bool = False
-) -> tuple[StepExposure, ...]:
-    """Exposure of every step, in order; `stop_early`: no violation after the first that is seen."""
-    pipeline = Pipeline(task.spec.instructions, task.public)
+def measure(task: Task, mistakes: Mistakes, visibility: Visibility) -> tuple[StepExposure, ...]:
+    """Exposure of every step of a task, in order."""
     truth = pl.read_parquet(task.truth.path)
-    exposures = []
-    for position, step in enumerate(pipeline.steps):
-        tried: list[_Tried] = []
-        for one in _tried(pipeline, position, mistakes, truth, task.truth.grading, visibility):
-            tried.append(one)
-            if stop_early and one.seen.seen and not one.failed:
-                break
-        answered = [one.seen for one in tried if not one.failed] or [one.seen for one in tried]
-        exposure = StepExposure(position=position + 1, kind=step.kind, violations=tuple(answered))
-        exposures.append(exposure)
-    return tuple(exposures)
+    reference = Reference(task.spec.instructions, truth, task.truth.grading, visibility)
+    return reference.exposures(task.public, mistakes)
 
 
-def _tried(
-    pipeline: Pipeline,
-    position: int,
-    mistakes: Mistakes,
-    truth: pl.DataFrame,
-    grading: Grading,
-    visibility: Visibility,
-) -> Iterator[_Tried]:
-    for violation in pipeline.violations(position, mistakes):
-        try:
-            outcome = pipeline.violated(position, violation)
-        except _FAILURES:
-            yield _Tried(ViolationSeen(name=violation.name, seen=True, moved=1.0), failed=True)
-            continue
-        if outcome.answer is None:
-            if not violation.if_it_acts:
-                unseen = ViolationSeen(name=violation.name, seen=False, moved=0.0)
-                yield _Tried(unseen, failed=False)
-            continue
-        yield _Tried(_compared(violation, outcome.answer, truth, grading, visibility), failed=False)
+@dataclass(frozen=True)
+class Reference:
+    """The answer that mistakes are held against."""
 
+    told: Instructions
+    truth: pl.DataFrame
+    """Ascending id."""
+    grading: Grading
+    visibility: Visibility
 
-def _compared(
-    violation: Violation,
-    answer: pl.DataFrame,
-    truth: pl.DataFrame,
-    grading: Grading,
-    visibility: Visibility,
-) -> ViolationSeen:
-    """Rows with another label or with a number beyond its tolerance."""
-    n = truth.height
-    if set(answer.columns) != set(truth.columns) or not answer[ID_COLUMN].equals(truth[ID_COLUMN]):
-        return ViolationSeen(name=violation.name, seen=True, moved=1.0)
-    relabelled = moved = np.zeros(n, dtype=bool)
-    for name in grading.targets if grading.label_type is not None else ():
-        labels = (frame[name].cast(pl.String) for frame in (answer, truth))
-        relabelled = relabelled | np.not_equal(*(cells.to_numpy() for cells in labels))
-    for name, atol in grading.atol.items():
-        found, right = (frame[name].cast(pl.Float64).to_numpy() for frame in (answer, truth))
-        # Written so that what is no number counts as moved.
-        moved = moved | ~(np.abs(found - right) <= atol + grading.rtol * np.abs(right))
-    seen = (
-        relabelled.sum() >= max(1.0, visibility.labels_share * n)
-        or moved.sum() >= visibility.rows_share * n
-    )
-    share = float(np.mean(relabelled | moved))
-    return ViolationSeen(name=violation.name, seen=bool(seen), moved=share)
+    def exposures(self, public: Path, mistakes: Mistakes) -> tuple[StepExposure, ...]:
+        """What every violation of every step does."""
+        pipeline = Pipeline(self.told, public)
+        return tuple(
+            StepExposure(
+                position=position + 1,
+                kind=step.kind,
+                violations=self._tried(pipeline, position, mistakes),
+            )
+            for position, step in enumerate(pipeline.steps)
+        )
+
+    def _tried(
+        self, pipeline: Pipeline, position: int, mistakes: Mistakes
+    ) -> tuple[ViolationSeen, ...]:
+        answered, failed = [], []
+        for violation in pipeline.violations(position, mistakes):
+            try:
+                outcome = pipeline.violated(position, violation)
+            except _FAILURES:
+                failed.append(ViolationSeen(name=violation.name, seen=True, moved=1.0))
+                continue
+            if outcome.answer is not None:
+                seen, moved = self.sees(outcome.answer)
+                answered.append(ViolationSeen(name=violation.name, seen=seen, moved=moved))
+            elif not violation.if_it_acts:
+                answered.append(ViolationSeen(name=violation.name, seen=False, moved=0.0))
+        return tuple(answered or failed)
+
+    def sees(self, answer: pl.DataFrame) -> tuple[bool, float]:
+        """Whether enough of an answer (ascending id) is wrong, and the share of rows that are."""
+        truth, grading = self.truth, self.grading
+        if set(answer.columns) != set(truth.columns):
+            return True, 1.0
+        if not answer[ID_COLUMN].equals(truth[ID_COLUMN]):
+            return True, 1.0
+        relabelled = moved = np.zeros(truth.height, dtype=bool)
+        for name in grading.targets if grading.label_type is not None else ():
+            labels = (frame[name].cast(pl.String).to_numpy() for frame in (answer, truth))
+            relabelled = relabelled | np.not_equal(*labels)
+        for name, atol in grading.atol.items():
+            found, right = (f[name].cast(pl.Float64).to_numpy() for f in (answer, truth))
+            # Written so that what is no number counts as moved.
+            moved = moved | ~(np.abs(found - right) <= atol + grading.rtol * np.abs(right))
+        seen = (
+            relabelled.sum() >= max(1.0, self.visibility.labels_share * truth.height)
+            or moved.sum() >= self.visibility.rows_share * truth.height
+        )
+        return bool(seen), float(np.mean(relabelled | moved))

@@ -1,0 +1,96 @@
+"""Tasks whose grade sees every step pass; a step that changes nothing is refused and avoided."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from transform.execute import execute
+from transform.plan import Amendment
+from transform.steps.filter_range import FilterRange
+from transform.steps.step import Step
+from transform.task import Draft, Task
+from validate.gates.sensitive import Sensitive
+from validate.judge import judge
+from validate.lab import LabConfig, Laboratory
+from validate.verdict import Finding
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with Laboratory(LabConfig()) as lab:
+        yield lab
+
+
+def with_step(task: Task, folder: Path, position: int, step: Step) -> Task:
+    """A copy of the task that states one more step, with the truth that it leads to."""
+    shutil.copytree(task.folder, folder)
+    told = task.spec.instructions
+    steps = (*told.steps[:position], step.spec(), *told.steps[position:])
+    spec = task.spec.model_copy(update={"instructions": told.model_copy(update={"steps": steps})})
+    truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
+    return Task(spec=spec, folder=folder, truth=truth)
+
+
+def idle(task: Task) -> tuple[int, FilterRange]:
+    """A range that no row leaves, and the position of the first such rule."""
+    steps = task.spec.instructions.steps
+    position = next(i for i, spec in enumerate(steps) if spec.kind == "filter_range")
+    rule = FilterRange.model_validate(steps[position].parameters)
+    return position + 1, rule.model_copy(update={"low": -1e12, "high": 1e12})
+
+
+@pytest.mark.parametrize("variant", ["class-if", "reg-if"])
+def test_passes_with_what_it_measured(
+    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+) -> None:
+    task = tasks[variant]
+    verdict = judge(task, [Sensitive(violations_share=0.8)], lab)
+    assert verdict.passed, verdict.checks
+    assert verdict.proofs.exposure is not None
+    assert [step.position for step in verdict.proofs.exposure] == [
+        *range(1, len(task.spec.instructions.steps) + 1)
+    ]
+    assert all(step.exposed for step in verdict.proofs.exposure)
+
+
+def test_avoids_a_step_that_nothing_shows(
+    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+) -> None:
+    position, rule = idle(tasks["reg-if"])
+    task = with_step(tasks["reg-if"], tmp_path / "task", position, rule)
+    finding = Sensitive().check(task, lab)
+    assert finding.check.verdict == "invalid"
+    assert finding.check.evidence == (
+        f"nothing shows a mistake in step {position + 1} (filter_range)"
+    )
+    assert finding.repair == Amendment(draw=1, avoid_steps=(rule.spec(),))
+    assert finding.proofs.exposure is not None
+
+
+def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], lab: Laboratory) -> None:
+    gate = Sensitive(rows_share=1.0, labels_share=1.0, violations_share=1.0)
+    finding = gate.check(tasks["reg-if"], lab)
+    assert finding.check.verdict == "invalid"
+    assert finding.repair is not None
+    assert finding.repair.avoid_steps
+
+
+def test_too_few_steps_or_rules(tasks: Mapping[str, Task], lab: Laboratory) -> None:
+    n = len(tasks["reg-if"].spec.instructions.steps)
+    for gate, reason in (
+        (Sensitive(min_steps=n + 1), "steps"),
+        (Sensitive(min_cleaning_rules=n + 1), "cleaning rules"),
+    ):
+        finding: Finding = gate.check(tasks["reg-if"], lab)
+        assert finding.check.verdict == "invalid"
+        assert finding.check.evidence == reason
+        assert finding.repair == Amendment(draw=1)
+
+
+def test_applies_to_executed_tasks_alone(tasks: Mapping[str, Task]) -> None:
+    for variant, task in tasks.items():
+        assert Sensitive().applies_to(task) == variant.endswith("-if")

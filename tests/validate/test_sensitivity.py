@@ -1,0 +1,95 @@
+"""What counts as seen, and what every step of a real task shows."""
+
+from collections.abc import Mapping
+
+import polars as pl
+import pytest
+
+from transform.task import Grading, Instructions, Task
+from validate.sensitivity import Reference, Visibility, measure
+
+INSTRUCTED = ["class-if", "reg-if"]
+N = 500
+
+
+def reference(grading: Grading, truth: pl.DataFrame, told: Instructions) -> Reference:
+    return Reference(told, truth, grading, Visibility(labels_share=0.003, rows_share=0.01))
+
+
+@pytest.fixture
+def numbers(tasks: Mapping[str, Task]) -> Reference:
+    """Truth of numbers from 0 on, with a tolerance of 0.001."""
+    truth = pl.DataFrame({"row_id": range(N), "y": [float(i) for i in range(N)]})
+    grading = Grading(metric="allclose", targets=("y",), rtol=0.0, atol={"y": 1e-3}, n_rows=N)
+    return reference(grading, truth, tasks["reg-if"].spec.instructions)
+
+
+@pytest.fixture
+def labels(tasks: Mapping[str, Task]) -> Reference:
+    """Truth of labels, without scores."""
+    truth = pl.DataFrame({"row_id": range(N), "y": [i % 3 for i in range(N)]})
+    grading = Grading(metric="exact", targets=("y",), label_type="integer", n_rows=N)
+    return reference(grading, truth, tasks["class-if"].spec.instructions)
+
+
+def moved(frame: pl.DataFrame, n: int, by: float) -> pl.DataFrame:
+    """The answer with its first rows changed."""
+    changed = pl.when(pl.col("row_id") < n).then(pl.col("y") + by).otherwise(pl.col("y"))
+    return frame.with_columns(changed.cast(frame.schema["y"]).alias("y"))
+
+
+def test_numbers_of_one_row_in_a_hundred_are_seen(numbers: Reference) -> None:
+    assert numbers.sees(numbers.truth) == (False, 0.0)
+    assert numbers.sees(moved(numbers.truth, 4, 0.01)) == (False, 4 / N)
+    assert numbers.sees(moved(numbers.truth, 5, 0.01)) == (True, 5 / N)
+    assert numbers.sees(moved(numbers.truth, N, 0.0005)) == (False, 0.0)
+    lost = numbers.truth.with_columns(pl.lit(float("nan")).alias("y"))
+    assert numbers.sees(lost) == (True, 1.0)
+
+
+def test_labels_of_three_rows_in_a_thousand_are_seen(labels: Reference) -> None:
+    assert labels.sees(labels.truth) == (False, 0.0)
+    assert labels.sees(moved(labels.truth, 1, 1)) == (False, 1 / N)
+    assert labels.sees(moved(labels.truth, 2, 1)) == (True, 2 / N)
+
+
+def test_one_label_of_few_is_seen(labels: Reference) -> None:
+    few = reference(labels.grading, labels.truth.head(100), labels.told)
+    assert few.sees(moved(few.truth, 1, 1)) == (True, 0.01)
+
+
+def test_other_rows_or_columns_are_wrong_throughout(numbers: Reference) -> None:
+    truth = numbers.truth
+    assert numbers.sees(truth.tail(-1)) == (True, 1.0)
+    assert numbers.sees(truth.with_columns(pl.col("row_id") + 1)) == (True, 1.0)
+    assert numbers.sees(truth.rename({"y": "z"})) == (True, 1.0)
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_measures_every_step_in_its_place(tasks: Mapping[str, Task], variant: str) -> None:
+    task = tasks[variant]
+    exposures = measure(task, "own", Visibility())
+    steps = task.spec.instructions.steps
+    assert [(e.position, e.kind) for e in exposures] == [
+        (position, step.kind) for position, step in enumerate(steps, start=1)
+    ]
+    assert all(exposure.violations for exposure in exposures)
+    assert exposures == measure(task, "own", Visibility())
+
+
+def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, Task]) -> None:
+    """Nothing but truth itself leads to truth."""
+    task = tasks["reg-if"]
+    truth = pl.read_parquet(task.truth.path).with_columns(pl.col(task.truth.grading.targets) + 1e9)
+    told = task.spec.instructions
+    stranger = Reference(told, truth, task.truth.grading, Visibility())
+    acting = [v for e in stranger.exposures(task.public, "own") for v in e.violations if v.moved]
+    assert all(violation.moved == 1.0 for violation in acting)
+
+
+@pytest.mark.parametrize("variant", INSTRUCTED)
+def test_sees_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], variant: str) -> None:
+    held_back = measure(tasks[variant], "held_back", Visibility())
+    seen = [violation.seen for step in held_back for violation in step.violations]
+    assert len(seen) >= 2 * len(held_back)
+    assert sum(seen) >= 0.85 * len(seen)
