@@ -29,7 +29,13 @@ from flows.lock import StateInUseError, sole_build
 from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
 from flows.sources import open_source
-from flows.stages import design_dataset, extract_dataset, try_plan
+from flows.stages import (
+    compare_sources,
+    design_dataset,
+    extract_dataset,
+    inspect_source,
+    try_plan,
+)
 from flows.walk import Walk, summary, tell_owed, write_ledger
 from publish.folder import publish
 from publish.release import PublishError
@@ -81,6 +87,8 @@ def build_split(settings: Settings) -> Walk:
         tools = (source, store, workers, settings)
         walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
     with Workers(processes) as workers:
+        walk.evidence = _each(walk, "inspect", inspect_source, walk.raws, store, workers, settings)
+        _compare(walk, store, workers, settings)
         walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
     raws = {raw.ref: raw for raw in walk.raws}
     items = [(plan, raws[plan.proposal.dataset]) for plan in walk.plans]
@@ -106,7 +114,8 @@ def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:
 
 def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
-        parts = (walk.trials, walk.raws, walk.drops)
+        assert walk.split is not None, "nothing is owed"
+        parts = (walk.trials, walk.raws, walk.split, walk.drops)
         try:
             walk.release = publish(*parts, settings.publish, resolved(settings), settings.out)
         except PublishError as error:
@@ -114,6 +123,18 @@ def _publish(walk: Walk, settings: Settings) -> None:
             walk.refusal = str(error)
             return
     walk.drops += walk.release.refused
+
+
+def _compare(walk: Walk, store: Store, workers: Workers, settings: Settings) -> None:
+    """Sources are compared with each other; what their evidence forbids is taken out of them."""
+    with _clock(walk, "compare"):
+        (found,) = compare_sources(walk.evidence, store, workers, settings)
+    if isinstance(found, Drop):
+        walk.drops.append(found)
+    else:
+        walk.split = found
+    by_ref = {evidence.ref: evidence for evidence in walk.evidence}
+    walk.raws = [by_ref[raw.ref].allowed(raw) for raw in walk.raws if raw.ref in by_ref]
 
 
 # --- running a stage --------------------------------------------------------------------------

@@ -45,6 +45,7 @@ from validate.gates.size import Size
 from validate.lab import LabConfig
 from validate.panel import PanelConfig
 from validate.registry import gate_classes
+from validate.sources.evidence import EvidenceConfig
 
 _PREFIX = "OPENDARE_"
 _NESTING = "__"
@@ -125,6 +126,7 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0)
     """Every random choice of splits and tasks is derived from this and a stable key."""
     read: ReadConfig = ReadConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
     panel: PanelConfig = PanelConfig()

@@ -10,8 +10,9 @@ other datasets go on. An `OSError` says that this machine is broken, not the dat
 import hashlib
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -23,9 +24,13 @@ from extract.source import Source
 from extract.store import Store, code_fingerprint
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 from flows.settings import Settings
+from publish.split import SplitEvidence, gather
 from transform.design import design
 from transform.plan import Plan
 from validate.lab import Laboratory
+from validate.sources.clusters import cluster
+from validate.sources.evidence import SourceEvidence, look_at
+from validate.sources.textbook import textbook_evidence
 from validate.trial import Trial, prove
 
 _T = TypeVar("_T")
@@ -45,6 +50,36 @@ def extract_dataset(
     """One dataset, or why not."""
     where = _Where(ref.key, ref.key, "extract")
     return _guarded(where, lambda: (read_dataset(source, ref, store, workers, settings.read),))
+
+
+def inspect_source(
+    raw: RawDataset, store: Store, workers: Workers, settings: Settings
+) -> tuple[SourceEvidence | Drop, ...]:
+    """What speaks for and about a dataset, or why it cannot be used."""
+    key = _key(("extract", "transform", "validate"), raw, settings.evidence)
+
+    def compute() -> tuple[SourceEvidence | Drop, ...]:
+        limit_s = settings.workers.design_timeout_s
+        return (run_patiently(workers, look_at, raw, settings.evidence, timeout_s=limit_s),)
+
+    where = _Where(raw.ref.key, raw.ref.key, "validate")
+    return _remembered(store, "inspect", key, tuple[SourceEvidence | Drop, ...], where, compute)
+
+
+def compare_sources(
+    evidence: Sequence[SourceEvidence], store: Store, workers: Workers, settings: Settings
+) -> tuple[SplitEvidence | Drop, ...]:
+    """What all sources together say about train and eval; quick enough to be done every time."""
+    where = _Where("all sources", "all sources", "validate")
+    arguments = (evidence, store.root / "textbook")
+    limit_s = settings.workers.design_timeout_s
+    return _guarded(
+        where, lambda: (run_patiently(workers, _compared, *arguments, timeout_s=limit_s),)
+    )
+
+
+def _compared(evidence: Sequence[SourceEvidence], folder: Path) -> SplitEvidence:
+    return gather(evidence, cluster(evidence, textbook_evidence(folder)))
 
 
 def design_dataset(

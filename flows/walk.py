@@ -17,6 +17,7 @@ from extract.drop import Drop
 from flows.progress import Summary
 from publish.ledger import gate_rows
 from publish.release import Release
+from publish.split import SplitEvidence
 from transform.plan import Plan
 from transform.task import Task
 from validate.sources.evidence import SourceEvidence
@@ -33,6 +34,8 @@ class Walk:
     refs: Sequence[DatasetRef] = ()
     raws: Sequence[RawDataset] = ()
     evidence: Sequence[SourceEvidence] = ()
+    split: SplitEvidence | None = None
+    """None while something about the sources is owed."""
     plans: Sequence[Plan] = ()
     trials: Sequence[Trial] = ()
     release: Release | None = None

@@ -9,15 +9,18 @@ here.
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
-
 from extract.dataset import RawDataset, Table
 from extract.drop import Drop
 from extract.noun import Noun
+from extract.stored import read_stored
 from transform.draft import identify
 from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.families.instruction import InstructionConfig, draft_instruction
 from transform.families.modelling import ModellingConfig, draft_modelling
+from transform.families.series_instruction import (
+    SeriesInstructionConfig,
+    draft_series_instruction,
+)
 from transform.plan import Plan
 from transform.profile import profile
 from transform.proposal import Proposal
@@ -35,6 +38,7 @@ class DesignConfig(Noun):
     modelling: ModellingConfig = ModellingConfig()
     instruction: InstructionConfig = InstructionConfig()
     forecasting: ForecastingConfig = ForecastingConfig()
+    series_instruction: SeriesInstructionConfig = SeriesInstructionConfig()
 
 
 def design(
@@ -59,7 +63,7 @@ def design(
 def _plan_table(
     table: Table, proposals: tuple[Proposal, ...], splitting: Splitting, folder: Path
 ) -> Iterator[Plan | Drop]:
-    split = split_rows(pl.read_parquet(table.path), proposals, splitting, table.sha256)
+    split = split_rows(read_stored(table), proposals, splitting, table.sha256)
     if isinstance(split, Drop):
         yield split
         return
@@ -72,7 +76,8 @@ def _plan_table(
 
 def _variants(proposal: Proposal) -> tuple[Variant, ...]:
     if proposal.problem == "forecasting":
-        return ("ts-xf", "ts-cf") if proposal.known_ahead else ("ts-cf",)
+        held_out: tuple[Variant, ...] = ("ts-xf", "ts-cf") if proposal.known_ahead else ("ts-cf",)
+        return (*held_out, "ts-if")
     return tuple(tabular_variant(proposal.problem, executed=e) for e in (False, True))
 
 
@@ -81,9 +86,14 @@ def draft(
 ) -> Draft | Drop:
     """Lay out one plan of the dataset in `folder`."""
     (table,) = (table for table in raw.tables if table.name == plan.proposal.table)
-    frame, split = pl.read_parquet(table.path), read_split(plan.split)
+    frame, split = read_stored(table), read_split(plan.split)
+    is_executed = VARIANTS[plan.variant].executed
     if plan.proposal.problem == "forecasting":
+        if is_executed:
+            return draft_series_instruction(
+                raw, frame, plan, split, config.series_instruction, size, folder
+            )
         return draft_forecast(raw, frame, plan, split, config.forecasting, size, folder)
-    if VARIANTS[plan.variant].executed:
+    if is_executed:
         return draft_instruction(raw, frame, plan, split, config.instruction, size, folder)
     return draft_modelling(raw, frame, plan, split, config.modelling, size, folder)

@@ -19,6 +19,7 @@ import polars as pl
 
 from extract.dataset import Column, ColumnType, RawDataset, Table
 from extract.noun import Noun
+from extract.stored import read_stored
 
 if TYPE_CHECKING:
     # Imported where it is used: a process that only hands work to others need not load it, and
@@ -160,7 +161,7 @@ def _duckdb() -> "Iterator[DuckDBPyConnection]":
 
 
 def _table(connection: "DuckDBPyConnection", table: Table) -> TableProfile:
-    frame = pl.read_parquet(table.path)
+    frame = read_stored(table)
     # Numbered names: polars reads some names as patterns, such as `*`.
     numbered = pl.DataFrame({f"c{i}": frame[c.name] for i, c in enumerate(table.columns)})
     top = min(_TOP, max(3, _TOP_IN_TABLE // max(1, numbered.width)))

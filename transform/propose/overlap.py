@@ -14,6 +14,7 @@ from pydantic import Field
 
 from extract.dataset import Table
 from extract.noun import Noun
+from extract.stored import read_stored
 
 
 class OverlapConfig(Noun):
@@ -43,7 +44,7 @@ def distinct_tables(tables: Sequence[Table], config: OverlapConfig) -> tuple[Cho
     order = sorted(tables, key=lambda t: (-t.n_rows, -len(t.columns), t.name))
     kept: list[tuple[Table, pl.DataFrame, list[str]]] = []
     for table in order:
-        frame = pl.read_parquet(table.path)
+        frame = read_stored(table)
         twin = next((k for k in kept if shared_rows(k[1], frame, config)), None)
         if twin is None:
             kept.append((table, frame, []))

@@ -47,6 +47,16 @@ class SourceEvidence(Noun):
     """Columns with personal data; no task may ship them."""
     tables: tuple[TableSketch, ...]
 
+    def allowed(self, raw: RawDataset) -> RawDataset:
+        """The dataset without the tables that are refused and the columns with personal data."""
+        personal = {(found.table, found.column) for found in self.personal}
+        tables = []
+        for table in raw.tables:
+            columns = tuple(c for c in table.columns if (table.name, c.name) not in personal)
+            if table.name not in self.refused_tables:
+                tables.append(table.model_copy(update={"columns": columns}))
+        return raw.model_copy(update={"tables": tuple(tables)})
+
 
 def look_at(raw: RawDataset, config: EvidenceConfig) -> SourceEvidence | Drop:
     """Evidence about a dataset, or why it cannot be used; reads all of its tables."""
