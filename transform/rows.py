@@ -17,7 +17,7 @@ from transform.proposal import Proposal
 from transform.render import shipped
 from transform.size import SizeConfig
 from transform.split import Split
-from transform.task import Variant
+from transform.task import ID_COLUMN, Variant
 
 _MIN_CLASSES = 2
 _EXACT_FLOAT = 2**53
@@ -72,6 +72,20 @@ def _label(column: pl.Series) -> pl.Series:
 def _number(column: pl.Series) -> pl.Series:
     numbers = column.cast(pl.Float64)
     return numbers.set(~numbers.is_finite(), None)
+
+
+def typed(side: pl.DataFrame) -> pl.DataFrame:
+    """Cells as steps hold them (see `steps/step.py`), with a scratch id."""
+    cells = side.select(
+        column.cast(pl.Datetime("us"))
+        if column.dtype.is_temporal()
+        else column.cast(pl.Int64)
+        if column.dtype == pl.Boolean
+        else column
+        for column in side
+    )
+    numbered = cells.with_row_index(ID_COLUMN)
+    return numbered.with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
 
 
 def without_repeats(rows: Rows) -> Rows:

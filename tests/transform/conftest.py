@@ -13,11 +13,13 @@ import pytest
 
 from extract.dataset import Column, ColumnType, DatasetRef, Licence, RawDataset, Table
 from extract.drop import Drop
+from transform.draft import identify
 from transform.families.instruction import InstructionConfig, draft_instruction
+from transform.plan import Amendment, Plan, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.size import SizeConfig
 from transform.split import Split, split_rows
-from transform.task import Draft
+from transform.task import Draft, tabular_variant
 
 MakeRaw = Callable[..., RawDataset]
 
@@ -139,9 +141,32 @@ class Case:
     split: Split
     raw: RawDataset
 
-    def draft(self, folder: Path, size: SizeConfig | None = None, **knobs: Any) -> Draft | Drop:
+    def plan(self, amendment: Amendment | None = None) -> Plan:
+        """Of the instruction variant; its split is held in memory."""
+        variant = tabular_variant(self.proposal.problem, executed=True)
+        return Plan(
+            task_id=identify(self.proposal, variant, self.split),
+            variant=variant,
+            proposal=self.proposal,
+            split=SplitFile(
+                kind=self.split.kind,
+                cutoff=self.split.cutoff,
+                path=Path("in memory"),
+                description=self.split.description,
+                key=self.split.key,
+            ),
+            amendment=amendment or Amendment(),
+        )
+
+    def draft(
+        self,
+        folder: Path,
+        size: SizeConfig | None = None,
+        amendment: Amendment | None = None,
+        **knobs: Any,
+    ) -> Draft | Drop:
         """What the instruction family makes of it; `knobs` of `InstructionConfig`."""
-        parts = (self.raw, self.frame, self.proposal, self.split)
+        parts = (self.raw, self.frame, self.plan(amendment), self.split)
         return draft_instruction(*parts, InstructionConfig(**knobs), size or SizeConfig(), folder)
 
 

@@ -17,8 +17,12 @@ from extract.drop import Drop
 from extract.workers import Workers
 from transform import wording
 from transform.execute import cleaned, execute, load_tables
+from transform.families.instruction import HELD_OUT_FILE
+from transform.holes import HolesConfig
 from transform.noise import NoiseConfig
+from transform.plan import Amendment
 from transform.program import write_program
+from transform.reference import ReferenceConfig, is_telling, sure_rows
 from transform.render import shipped
 from transform.rows import divide, without_repeats
 from transform.size import SizeConfig
@@ -26,7 +30,7 @@ from transform.split import Split
 from transform.steps import registry
 from transform.steps.fit_predict import FitPredict
 from transform.steps.step import CleaningStep
-from transform.task import Draft, Task
+from transform.task import Draft, StepSpec, Task
 from transform.warm import PRELOAD, run_program
 from validate.controls import answer_of, run_controls
 from validate.score import score
@@ -145,7 +149,7 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(make_case: Any, tmp_path: 
     sides = pl.Series([i >= 700 for i in range(1400)])
     split = Split("random", None, sides, "by hand")
     doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
-    draft = doubled.draft(tmp_path, missing_columns=len(features))
+    draft = doubled.draft(tmp_path, holes=HolesConfig(columns=len(features)))
     assert isinstance(draft, Draft)
     held_out = shipped(without_repeats(divide(doubled.frame, case.proposal, split)).val)
     clean = _as_text(shipped(pl.read_parquet(draft.private / "clean.parquet").drop("row_id")))
@@ -203,16 +207,19 @@ def test_a_tiny_table_is_refused(make_case: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_that_cleaning_takes_count_as_well(make_case: Any, tmp_path: Path) -> None:
+def test_repeats_of_the_source_are_not_taken_for_dirt(make_case: Any, tmp_path: Path) -> None:
     case = make_case("categories", n=400)
     copied = case.frame.with_columns(
         pl.when(pl.int_range(400) % 2 == 0).then(pl.all()).otherwise(pl.all().first())
     )
     sides = pl.Series([i >= 280 for i in range(400)])
     repeated = replace(case, frame=copied, split=Split("random", None, sides, "by hand"))
-    drop = repeated.draft(tmp_path, SizeConfig(min_val_rows=30))
-    assert refused(drop) == ("too_small", "reg-if")
-    assert drop.value < 150
+    assert refused(repeated.draft(tmp_path)) == ("too_small", "reg-if")
+    draft = repeated.draft(tmp_path, SizeConfig(min_val_rows=30))
+    assert isinstance(draft, Draft)
+    assert "duplicate" not in draft.spec.dirt
+    clean = pl.read_parquet(draft.private / "clean.parquet").drop("row_id")
+    assert clean.n_unique() < clean.height
 
 
 def test_too_little_dirt_or_too_few_steps_are_refused(make_case: Any, tmp_path: Path) -> None:
@@ -230,6 +237,114 @@ def test_features_without_a_value_are_refused(make_case: Any, tmp_path: Path) ->
     case = make_case("numbers")
     empty = case.frame.with_columns(pl.lit(None, pl.Float64).alias(f"n{i}") for i in range(5))
     assert refused(replace(case, frame=empty).draft(tmp_path)) == ("no_feature", "reg-if")
+
+
+# --- amendments --------------------------------------------------------------------------------
+
+
+def _steps(draft: Draft | Drop) -> tuple[StepSpec, ...]:
+    assert isinstance(draft, Draft), draft
+    return draft.spec.instructions.steps
+
+
+@pytest.mark.parametrize("shape", ["dates", "text_labels"])
+def test_a_forbidden_step_is_not_stated_and_most_others_stay(
+    make_case: Any, tmp_path: Path, shape: str
+) -> None:
+    case = make_case(shape)
+    first = _steps(case.draft(tmp_path))
+    assert _steps(case.draft(tmp_path)) == first
+    kept = []
+    for step in first:
+        others = _steps(case.draft(tmp_path, amendment=Amendment(avoid_steps=(step,))))
+        assert step not in others
+        kept.append(len(set(map(str, first)) & set(map(str, others))) / (len(first) - 1))
+    # Whatever is stated later may have to follow, but nothing else.
+    assert sorted(kept)[len(kept) // 2] >= 0.6
+
+
+def test_forbidden_kinds_and_estimators_are_not_drawn(make_case: Any, tmp_path: Path) -> None:
+    for shape in ("categories", "integer_labels"):
+        case = make_case(shape)
+        first = _steps(case.draft(tmp_path))
+        for kind in {step.kind for step in first} - {"fit_predict"}:
+            amendment = Amendment(avoid_kinds=(kind,))
+            draft = case.draft(tmp_path, amendment=amendment, noise=NoiseConfig(min_kinds=2))
+            if isinstance(draft, Draft):
+                assert kind not in {step.kind for step in _steps(draft)}
+        estimator = first[-1].parameters["estimator"]
+        amendment = Amendment(avoid_models=(str(estimator),))
+        others = _steps(case.draft(tmp_path, amendment=amendment))
+        assert others[-1].parameters["estimator"] != estimator
+
+
+def test_another_draw_gives_other_steps_and_dirt_on_the_same_rows(
+    make_case: Any, tmp_path: Path
+) -> None:
+    case = make_case("categories")
+    clean = []
+    for draw in range(2):
+        draft = case.draft(tmp_path / str(draw), amendment=Amendment(draw=draw))
+        clean.append((_steps(draft), pl.read_parquet(draft.private / "clean.parquet")))
+    (steps, table), (other_steps, other_table) = clean
+    assert steps != other_steps
+    assert draft.spec.task_id == case.plan().task_id
+    target = case.proposal.targets[0]
+    assert table[target].sort().equals(other_table[target].sort())
+    assert not table[target].equals(other_table[target])
+
+
+def test_a_removed_column_is_nowhere(make_case: Any, tmp_path: Path) -> None:
+    draft = make_case("categories").draft(tmp_path, amendment=Amendment(without_columns=("n2",)))
+    assert isinstance(draft, Draft)
+    assert "n2" not in {column.name for column in draft.spec.instructions.columns}
+    assert "`n2`" not in draft.spec.question
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, seed: int) -> None:
+    found = []
+    for shape in SHAPES:
+        case = make_case(shape, n=500, seed=seed)
+        draft = case.draft(tmp_path, amendment=Amendment(avoid_kinds=("join_tables",)))
+        found.append(draft.spec.instructions.data.parts)
+    assert set(found) == {1}
+
+
+# --- the reference -----------------------------------------------------------------------------
+
+
+@every_shape
+def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    told, truth = task.spec.instructions, pl.read_parquet(task.truth.path)
+    held_out = pl.read_parquet(task.private / HELD_OUT_FILE)
+    assert held_out.columns == ["row_id", *told.targets]
+    assert held_out["row_id"].equals(truth["row_id"])
+    config = ReferenceConfig()
+    assert is_telling(truth, held_out, told.targets, told.problem, config)
+    fit = registry.resolve(told.steps[-1])
+    assert isinstance(fit, FitPredict)
+    # Other matrices than those that the rows were chosen by: the last digits may differ.
+    sure = sure_rows(truth, told.scores, fit.scores, 0.99 * config.min_margin)
+    assert sure == truth["row_id"].to_list()
+
+
+def test_held_out_answers_are_those_of_the_source(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("numbers")
+    draft = case.draft(tmp_path)
+    held_out = pl.read_parquet(draft.private / HELD_OUT_FILE)
+    _, val = load_tables(draft.spec.instructions, draft.public)
+    both = val.join(held_out, on="row_id")
+    known = [name for name in val.columns[1:] if both[name].null_count() == 0] + ["y"]
+    matched = both.select(known).join(case.frame, on=known, how="semi")
+    assert matched.height == val.height
+
+
+def test_noise_without_signal_is_refused(make_case: Any, tmp_path: Path) -> None:
+    case = make_case("categories")
+    noise = case.frame.with_columns(pl.col("y").shuffle(seed=1))
+    assert refused(replace(case, frame=noise).draft(tmp_path)) == ("no_fit", "reg-if")
 
 
 # --- processes ---------------------------------------------------------------------------------
@@ -288,7 +403,7 @@ from extract.dataset import RawDataset
 from extract.workers import Workers
 from transform.execute import execute
 from transform.families.instruction import InstructionConfig, draft_instruction
-from transform.proposal import Proposal
+from transform.plan import Plan
 from transform.size import SizeConfig
 from transform.split import split_rows
 
@@ -298,9 +413,9 @@ with Workers(1) as workers:
     for place in sorted(here.parent.glob("case-*")):
         frame = pl.read_parquet(place / "frame.parquet")
         raw = RawDataset.model_validate_json((place / "raw.json").read_text())
-        proposal = Proposal.model_validate_json((place / "proposal.json").read_text())
-        split = split_rows(frame, [proposal])
-        parts = (raw, frame, proposal, split, InstructionConfig(), SizeConfig())
+        plan = Plan.model_validate_json((place / "plan.json").read_text())
+        split = split_rows(frame, [plan.proposal])
+        parts = (raw, frame, plan, split, InstructionConfig(), SizeConfig())
         draft = draft_instruction(*parts, here)
         truth = workers.run(execute, draft, draft.private / "truth.parquet", timeout_s=120)
         found[place.name] = [draft.spec.task_key, truth.sha256, truth.program]
@@ -320,7 +435,7 @@ def test_another_process_gives_the_same_bytes(make_case: Any, tmp_path: Path) ->
         place.mkdir()
         case.frame.write_parquet(place / "frame.parquet")
         (place / "raw.json").write_text(case.raw.model_dump_json())
-        (place / "proposal.json").write_text(case.proposal.model_dump_json())
+        (place / "plan.json").write_text(case.plan().model_dump_json())
     first = _run_child(tmp_path / "one", hash_seed="1", threads="1")
     other = _run_child(tmp_path / "two", hash_seed="4242", threads="4")
     assert len(first) >= 5 * (1 + 4)

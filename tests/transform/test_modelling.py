@@ -10,12 +10,14 @@ from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
+from transform.draft import identify
 from transform.families.modelling import ModellingConfig, draft_modelling
+from transform.plan import Amendment, Plan, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.render import read_tables
 from transform.size import SizeConfig
 from transform.split import Split, split_rows
-from transform.task import Draft
+from transform.task import Draft, tabular_variant
 
 REF = DatasetRef(owner="o", slug="s")
 RAW = RawDataset(
@@ -73,10 +75,26 @@ def draft(
     folder: Path,
     split: Split | None = None,
     config: ModellingConfig | None = None,
+    without_columns: tuple[str, ...] = (),
 ) -> Draft | Drop:
     made = split or split_rows(frame, [proposal])
     assert isinstance(made, Split)
-    return draft_modelling(RAW, frame, proposal, made, config or ModellingConfig(), SIZE, folder)
+    variant = tabular_variant(proposal.problem, executed=False)
+    file = SplitFile(
+        kind=made.kind,
+        cutoff=made.cutoff,
+        path=Path("in memory"),
+        description=made.description,
+        key=made.key,
+    )
+    plan = Plan(
+        task_id=identify(proposal, variant, made),
+        variant=variant,
+        proposal=proposal,
+        split=file,
+        amendment=Amendment(without_columns=without_columns),
+    )
+    return draft_modelling(RAW, frame, plan, made, config or ModellingConfig(), SIZE, folder)
 
 
 def laid_out(result: Draft | Drop) -> tuple[Draft, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -234,3 +252,28 @@ def test_drafts_repeat_byte_for_byte(tmp_path: Path) -> None:
     assert again.truth is not None
     assert first.spec == again.spec
     assert first.truth.sha256 == again.truth.sha256
+
+
+def test_rows_that_a_removed_column_made_different_do_not_straddle(tmp_path: Path) -> None:
+    """Without the serial number the held-out rows repeat those of train; other answers are fine."""
+    n = 400
+    frame = pl.DataFrame(
+        {
+            "serial": [float(i) for i in range(2 * n)],
+            "x": [float(i % n) for i in range(2 * n)],
+            "y": [float(i % n + (i >= n and i % 2)) for i in range(2 * n)],
+        }
+    )
+    split = Split("random", None, pl.Series([i >= n for i in range(2 * n)]), "by hand")
+    features = tuple(Feature(name=name, type="number") for name in ("serial", "x"))
+    made = propose().model_copy(update={"features": features})
+    _, _, whole, _ = laid_out(draft(frame, made, tmp_path, split))
+    assert whole.height == n
+    _, train, val, truth = laid_out(
+        draft(frame, made, tmp_path, split, without_columns=("serial",))
+    )
+    assert val.columns == ["row_id", "x"]
+    assert val.height == n // 2
+    assert val.join(train, on="x", how="semi").height == n // 2
+    answered = val.join(truth, on="row_id")
+    assert answered.join(train, on=["x", "y"], how="semi").is_empty()

@@ -13,7 +13,8 @@ import pytest
 
 from transform.noise import NoiseConfig, Soiled, soil
 from transform.steps import registry
-from transform.steps.step import CellRule, CleaningStep, Step, Workspace
+from transform.steps.drop_duplicates import DropDuplicates
+from transform.steps.step import CellRule, CleaningStep, RowRule, Step, Workspace
 from transform.task import ID_COLUMN, Draft
 
 SHAPES = ("numbers", "text_labels", "dates", "several_targets", "wide", "hostile_names")
@@ -280,3 +281,43 @@ def test_ids_of_all_dirt_together_tell_nothing(make_bed: Any) -> None:
         ranks += [i / highest for i in ids if i not in clean]
     # The mean of uniform ranks deviates from a half by less than 4 / sqrt(12 n).
     assert abs(sum(ranks) / len(ranks) - 0.5) < 4 / (12 * len(ranks)) ** 0.5
+
+
+# --- what dirt does ----------------------------------------------------------------------------
+
+
+def test_the_dirt_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
+    for shape in ("numbers", "text_labels"):
+        bed = make_bed(shape)
+        rules = [rule for rule in bed.rules if isinstance(rule, RowRule) and not rule.sees_targets]
+        assert rules
+        (target,) = bed.targets
+        for rule in rules:
+            soiled = soil(
+                bed.clean, bed.val, [rule], random.Random(1), NoiseConfig(), targets=bed.targets
+            )
+            clean = set(soiled.clean["row_id"])
+            answers = soiled.dirty.filter(~pl.col("row_id").is_in(list(clean)))[target]
+            values = bed.clean[target].sort()
+            if values.dtype == pl.String:
+                assert answers.n_unique() == 1
+            else:
+                tenth = len(values) // 10
+                ends = (answers <= values[tenth]).all(), (answers >= values[-tenth - 1]).all()
+                assert any(ends)
+
+
+def test_no_dirty_row_is_a_held_out_row(make_bed: Any) -> None:
+    bed = make_bed("numbers")
+    rules = [DropDuplicates(compare="features")]
+    config = NoiseConfig(share=0.9)
+    first = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets)
+    inserted = first.dirty.filter(~pl.col("row_id").is_in(first.clean["row_id"].to_list()))
+    # Targets are drawn anew; the few that are drawn back give plain copies.
+    names = bed.clean.columns
+    held_out = inserted.drop("row_id").join(bed.clean, on=names, how="anti", nulls_equal=True)
+    again = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets, held_out)
+    both = again.dirty.join(held_out, on=held_out.columns, how="semi", nulls_equal=True)
+    assert held_out.height > 100
+    assert both.is_empty()
+    assert again.clean.drop("row_id").sort(names).equals(bed.clean.sort(names))

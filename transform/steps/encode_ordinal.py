@@ -14,6 +14,7 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
 
 Order = Literal["text", "appearance", "frequency"]
+_MIN_TEXTS = 3
 _ORDERS: tuple[Order, ...] = ("appearance", "frequency", "text")
 
 
@@ -41,8 +42,26 @@ class EncodeOrdinal(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[EncodeOrdinal, ...]":
-        """One step for all text features that are left."""
-        return (cls(columns=sketch.categories),) if sketch.categories else ()
+        """One step for all text features that are left, the orders that differ most first.
+
+        None where no column has a third text: turned around, two numbers tell a model the same.
+        """
+        most = max((sketch.train[c].drop_nulls().n_unique() for c in sketch.categories), default=0)
+        if most < _MIN_TEXTS:
+            return ()
+        steps = [cls(columns=sketch.categories, order=order) for order in _ORDERS]
+        rng.shuffle(steps)
+        least = {
+            step: min(step._unlike(other, sketch) for other in steps if other != step)
+            for step in steps
+        }
+        return tuple(sorted(steps, key=lambda step: -least[step]))
+
+    def _unlike(self, other: "EncodeOrdinal", sketch: Sketch) -> int:
+        """Columns that the other order numbers neither alike nor the other way round."""
+        texts = [sketch.train[column].drop_nulls() for column in self.columns]
+        pairs = [(self._numbered(cells), other._numbered(cells)) for cells in texts]
+        return sum(mine not in (theirs, theirs[::-1]) for mine, theirs in pairs)
 
     def apply(self, work: Workspace) -> Workspace:
         """Look each text up."""

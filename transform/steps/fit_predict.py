@@ -28,6 +28,8 @@ _MAX_CLASSES = 20
 _MAX_NAME = 60
 """Classes and letters of a label up to which score columns are asked for."""
 _MAX_SEED = 1000
+_MIN_COLUMNS_TO_DRAW = 3
+"""With fewer a model that draws among columns hardly draws."""
 _PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
 
@@ -101,6 +103,8 @@ class FitPredict(Step):
         """
         model = MODELS[sketch.model]
         if model.problem != sketch.problem or not _is_fit(sketch):
+            return ()
+        if model.seed and len(sketch.numbers) < _MIN_COLUMNS_TO_DRAW:
             return ()
         single = len(sketch.targets) == 1
         scores = model.scores if single and _are_names(sketch) else "none"
@@ -316,8 +320,11 @@ def _are_names(sketch: Sketch) -> bool:
 def _completed(
     model: Model, arguments: Arguments, sketch: Sketch, rng: random.Random
 ) -> dict[str, JsonValue]:
-    """The arguments with a seed, and with what is relative to the target made absolute."""
+    """The arguments with a seed, and with what is relative to the table made absolute."""
     full = dict(arguments)
+    if model.seed and isinstance(drawn := full.get("max_features"), float):
+        # As a number, so that whoever misreads it draws among more or fewer columns.
+        full["max_features"] = max(1, round(drawn * len(sketch.numbers)))
     if model.seed:
         full["random_state"] = rng.randrange(_MAX_SEED)
     if model.relative is not None:

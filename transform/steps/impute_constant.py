@@ -7,11 +7,13 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.drop_missing_target import DropMissingTarget
-from transform.steps.impute_number import ImputeNumber, missing_columns
+from transform.steps.impute_number import ImputeNumber, missing_columns, share_between
+from transform.steps.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
 
-_CONSTANTS = (0.0, -1.0)
+_QUANTILES = (0.3, 0.7)
+"""Where among the values of a column constants are taken from."""
 
 
 class ImputeConstant(Step):
@@ -29,10 +31,22 @@ class ImputeConstant(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeConstant, ...]":
-        """All numeric features with missing cells, one step a constant, in random order."""
+        """All numeric features with missing cells, one step a constant.
+
+        Constants are -1 and short numbers from the middle of some column, in random order for
+        models that see every number; for the others the one comes first that has most values
+        between it and what a careless hand would fill in.
+        """
         columns = missing_columns(sketch, sketch.numbers)
-        values = rng.sample(_CONSTANTS, len(_CONSTANTS))
-        return tuple(cls(columns=columns, value=value) for value in values if columns)
+        if not columns:
+            return ()
+        name = rng.choice(columns)
+        middle = [_short(sketch.train[name].quantile(q, "nearest")) for q in _QUANTILES]
+        values = list(dict.fromkeys(v for v in (-1.0, *middle) if v))
+        rng.shuffle(values)
+        if not MODELS[sketch.model].scaling:
+            values.sort(key=lambda value: -_told_apart(sketch, columns, value))
+        return tuple(cls(columns=columns, value=value) for value in values)
 
     def apply(self, work: Workspace) -> Workspace:
         """Fill both tables."""
@@ -60,3 +74,21 @@ class ImputeConstant(Step):
             Violation("median", (ImputeNumber(columns=self.columns, strategy="median"),)),
             Violation("drop_rows", (lost, self), if_it_acts=True),
         )
+
+
+def _short(value: float | None) -> float:
+    """Two significant digits; never -0.0."""
+    return float(f"{value or 0.0:.1e}") + 0.0
+
+
+def _told_apart(sketch: Sketch, columns: tuple[str, ...], value: float) -> float:
+    """How clearly some column tells the constant from zero and from the median."""
+    cells = [sketch.train[column] for column in columns]
+    medians = [known.cast(pl.Float64).median() for known in cells]
+    return min(
+        max(share_between(known, value, 0.0) for known in cells),
+        max(
+            share_between(known, value, median)  # type: ignore[arg-type]
+            for known, median in zip(cells, medians, strict=True)
+        ),
+    )

@@ -1,12 +1,14 @@
 """Fill missing numbers with a statistic of the training rows."""
 
 import random
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from transform.steps.drop_missing_target import DropMissingTarget
+from transform.steps.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation, Workspace, slip
 
@@ -38,10 +40,19 @@ class ImputeNumber(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeNumber, ...]":
-        """All numeric features with missing cells, one step a strategy, in random order."""
+        """All numeric features with missing cells, one step a strategy.
+
+        The order is random for models that see every number; for the others the strategy comes
+        first that the values tell best from the rest.
+        """
         columns = missing_columns(sketch, sketch.numbers)
+        if not columns:
+            return ()
         strategies = rng.sample(_STRATEGIES, len(_STRATEGIES))
-        return tuple(cls(columns=columns, strategy=s) for s in strategies if columns)
+        if not MODELS[sketch.model].scaling:
+            fills = {s: {c: _statistic(sketch.train[c], s) for c in columns} for s in strategies}
+            strategies.sort(key=lambda s: -_told_apart(sketch, fills, s))
+        return tuple(cls(columns=columns, strategy=s) for s in strategies)
 
     def apply(self, work: Workspace) -> Workspace:
         """One statistic a column."""
@@ -96,6 +107,27 @@ def missing_columns(sketch: Sketch, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names
         if sketch.train[name].null_count() + sketch.val[name].null_count() > 0
         and sketch.train[name].null_count() < sketch.train.height
+    )
+
+
+def share_between(values: pl.Series, one: float | None, other: float | None) -> float:
+    """Share of the values between two numbers that might fill the gaps: what a tree can see."""
+    if one is None or other is None:
+        return 0.0
+    low, high = sorted((one, other))
+    inside = values.drop_nulls().cast(pl.Float64).is_between(low, high, closed="right")
+    return float(inside.sum()) / max(1, len(inside))
+
+
+def _told_apart(
+    sketch: Sketch, fills: Mapping[Strategy, Mapping[str, float | None]], chosen: Strategy
+) -> float:
+    """How clearly some column tells the strategy from the one that is most like it."""
+    return min(
+        max(share_between(sketch.train[c], fill, fills[other][c]) for c, fill in own.items())
+        for own in (fills[chosen],)
+        for other in fills
+        if other != chosen
     )
 
 

@@ -119,14 +119,8 @@ class NormaliseText(CellRule):
 
     def _variants(self, text: str) -> list[str]:
         """What a careless hand makes of a tidy text, case and space by turns."""
-        candidates = (
-            text.upper(),
-            f"{text} ",
-            text.title(),
-            f"  {text}",
-            text.capitalize(),
-            text.replace(" ", "  ", 1),
-        )
+        wide = text.replace(" ", "  ", 1)
+        candidates = (text.upper(), f"{wide} ", text.title(), wide, f"  {text}", wide.capitalize())
         return [v for v in dict.fromkeys(candidates) if v != text and self._tidy(v) == text]
 
     def _tidy(self, text: str) -> str:

@@ -97,7 +97,9 @@ class ReadMissing(CellRule):
                 for c in columns
             )
         if self.type == "number":
-            train = train.with_columns(pl.col(c).cast(work.val.schema.get(c, pl.Float64())) for c in columns)
+            train = train.with_columns(
+                pl.col(c).cast(work.val.schema.get(c, pl.Float64())) for c in columns
+            )
         return work.on_train(lambda _: train)
 
     def write(self) -> tuple[str, ...]:

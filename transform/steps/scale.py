@@ -45,12 +45,14 @@ class Scale(Step):
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[Scale, ...]":
         """All features with more than two values, one step a method, in random order.
 
-        None for models that do not see scale. Standard comes first twice as often as the others.
+        None for models that do not see scale. Standard comes first twice as often as the others;
+        methods to which the rows to predict would make no difference come last.
         """
         columns = tuple(c for c in sketch.numbers if sketch.train[c].drop_nulls().n_unique() > 2)
         if not MODELS[sketch.model].scaling or not columns:
             return ()
         methods = rng.sample((*_METHODS, "standard"), len(_METHODS) + 1)
+        methods.sort(key=lambda method: not _sees_val(sketch, columns, method))
         return tuple(cls(columns=columns, method=method) for method in dict.fromkeys(methods))
 
     def apply(self, work: Workspace) -> Workspace:
@@ -116,6 +118,16 @@ class Scale(Step):
         share = np.sqrt(1 - 1 / work.train.height)
         smaller = pl.col(work.numeric(self.columns)) * share
         return self.apply(work).on_both(lambda frame: frame.with_columns(smaller))
+
+
+def _sees_val(sketch: Sketch, columns: tuple[str, ...], method: Method) -> bool:
+    """Whether the statistics of some column change when the rows to predict are looked at."""
+    both = ((sketch.train[column].drop_nulls(), sketch.values(column)) for column in columns)
+    return any(
+        _fit(train.cast(pl.Float64).to_numpy(), method)
+        != _fit(every.cast(pl.Float64).to_numpy(), method)
+        for train, every in both
+    )
 
 
 def _scaled(values: pl.Series, shift: float, spread: float) -> pl.Series:

@@ -90,10 +90,12 @@ class UndoUnits(CellRule):
     def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Cells multiplied by the factor: half of them land just above the threshold."""
         values = clean[self.column]
-        eligible = _eligible(values, self.threshold, self.factor).arg_true()
-        lowest = eligible.gather(values.gather(eligible).arg_sort())[: n // 2].to_list()
-        others = sorted(set(eligible) - set(lowest))
-        slipped = lowest + rng.sample(others, min(n - len(lowest), len(others)))
+        eligible = _eligible(values, self.threshold, self.factor).arg_true().to_list()
+        # Equal values keep the random order, or low ids would tell.
+        shuffled = rng.sample(eligible, len(eligible))
+        lowest = sorted(shuffled, key=values.to_list().__getitem__)[: n // 2]
+        chosen = set(lowest)
+        slipped = lowest + [p for p in shuffled if p not in chosen][: n - len(lowest)]
         raised = (values.gather(slipped) * self.factor).cast(values.dtype)
         return clean.with_columns(values.clone().scatter(slipped, raised))
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from transform.steps.drop_duplicates import DropDuplicates
+from transform.steps.drop_missing_target import DropMissingTarget
 from transform.steps.filter_range import FilterRange
 from transform.steps.normalise_text import NormaliseText
 from transform.steps.registry import step_classes
@@ -190,3 +191,37 @@ def test_equal_rows_with_missing_cells_and_signed_zeros_are_duplicates() -> None
     train = pl.DataFrame({"row_id": [0, 1, 2, 3], "x": [0.0, -0.0, None, None], "y": [1, 1, 2, 2]})
     done = DropDuplicates().apply(Workspace(train, train.drop("y"), ("y",)))
     assert done.train["row_id"].to_list() == [0, 2]
+
+
+def test_copies_may_contradict_their_original_where_few_rows_are_equal() -> None:
+    unequal = _one_column([i / 7 for i in range(60)])
+    assert [step.compare for step in DropDuplicates.choose(unequal, random.Random(1))] == [
+        "features",
+        "all",
+    ]
+    levels = _one_column([i % 4 for i in range(60)])
+    assert [step.compare for step in DropDuplicates.choose(levels, random.Random(1))] == ["all"]
+    train = levels.train.with_columns(y=pl.lit(1))
+    repeated = Workspace(train, levels.val, ("y",))
+    assert DropDuplicates.choose(levels.after(repeated), random.Random(1)) == ()
+
+
+def test_rows_without_a_target_repeat_no_clean_row(make_sketch: Callable[..., Sketch]) -> None:
+    for step, work in clean_tables(DropMissingTarget, make_sketch, 0):
+        rows = step.dirty_rows(work.train, random.Random(1), 20)  # type: ignore[attr-defined]
+        features = work.features
+        same = rows.join(work.train, on=features, how="semi", nulls_equal=True)
+        assert same.height <= 1
+        for name in features:
+            assert rows[name].is_in(work.train[name].to_list(), nulls_equal=True).all()
+
+
+def test_dirty_numbers_lie_near_and_far_at_both_ends() -> None:
+    sketch = _one_column([float(i) for i in range(400)])
+    (rule,) = FilterRange.choose(sketch, random.Random(3))
+    cells = rule.dirty_rows(sketch.train, random.Random(1), 12)["x"]
+    width = rule.high - rule.low
+    for beyond in (cells - rule.high, rule.low - cells):
+        shares = beyond.filter(beyond > 0) / width
+        assert (shares < 0.1).sum() >= 2
+        assert (shares > 0.25).sum() >= 2
