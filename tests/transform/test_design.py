@@ -12,8 +12,9 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from transform.design import DesignConfig, design
+from transform.design import DesignConfig, design, draft
 from transform.execute import load_tables
+from transform.plan import Plan
 from transform.size import SizeConfig
 from transform.task import Draft
 
@@ -57,7 +58,11 @@ def sales(n: int = 700) -> pl.DataFrame:
 
 
 def laid_out(raw: RawDataset, folder: Path, seed: int = 0, **knobs: Any) -> Drafts:
-    return design(raw, DesignConfig(**knobs), SizeConfig(), seed, folder)
+    config, size = DesignConfig(**knobs), SizeConfig()
+    return tuple(
+        draft(raw, plan, config, size, folder) if isinstance(plan, Plan) else plan
+        for plan in design(raw, config, size, seed, folder)
+    )
 
 
 def variants(results: Drafts) -> Counter[str]:
@@ -81,7 +86,7 @@ def test_each_problem_gives_its_variants(walked: tuple[RawDataset, Drafts]) -> N
     found = variants(walked[1])
     assert found["class-mm"] == found["class-if"] >= 1
     assert found["reg-mm"] == found["reg-if"] >= 1
-    assert found["ts-cf"] == found["ts-xf"] >= 1
+    assert found["ts-cf"] == found["ts-xf"] == found["ts-if"] >= 1
     names = [result.spec.task_id for result in walked[1] if isinstance(result, Draft)]
     assert len(set(names)) == len(names)
     # The series has too few columns for what an instruction task needs.

@@ -13,8 +13,6 @@ from transform.steps.step import Sketch, Stage, Violation, Workspace
 from transform.task import ID_COLUMN
 
 How = Literal["previous", "next", "zero"]
-_METHODS = {"previous": "ffill()", "next": "bfill()", "zero": "fillna(0)"}
-"""In pandas."""
 
 
 class FillSeries(InSeries):
@@ -67,10 +65,16 @@ class FillSeries(InSeries):
 
     def write(self) -> tuple[str, ...]:
         """Fill within each group, then look the values up by id."""
+        cells = f"rows{self.grouped}[columns]"
+        filled = {
+            "previous": f"{cells}.ffill()",
+            "next": f"{cells}.bfill()",
+            "zero": "rows[columns].fillna(0)",
+        }
         return (
             f"columns = {list(self.columns)!r}",
             *self.write_ordered("train"),
-            f"filled = rows{self.grouped}[columns].{_METHODS[self.how]}",
+            f"filled = {filled[self.how]}",
             'train[columns] = filled.loc[train["row_id"]].to_numpy()',
         )
 

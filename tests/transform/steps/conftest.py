@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from transform.proposal import Aggregation
 from transform.steps.registry import step_classes
 from transform.steps.step import Series, Sketch, Step, Workspace
 
@@ -101,7 +102,7 @@ def _series(seed: int, model: str, n_targets: int, finer: bool) -> Sketch:
     future = pl.col(TIME) >= start + timedelta(hours=hours * 120)
     on_grid = pl.col(TIME).dt.hour() == 0
     val = table.filter(future, on_grid).drop(*targets, NUMBERS[2], NUMBERS[3])
-    hows = ("mean", "sum", "max", "min", "last", "count")
+    hows: tuple[Aggregation, ...] = ("mean", "sum", "max", "min", "last", "count")
     series = Series(
         time=TIME,
         by=(TEXTS[0],),
