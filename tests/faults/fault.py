@@ -75,7 +75,20 @@ class Copied:
     place: Place = "cluster"
 
 
-Fault = Planted | Tampered | Copied
+@dataclass(frozen=True)
+class Told:
+    """A source whose words and data do not agree, or that should not be evaluated on."""
+
+    name: str
+    planted: str
+    expected: tuple[str, ...]
+    """Drop reasons, tags, `refused_table`, `textbook`; `no_update` and `old`: it is not fresh."""
+    bad: Source
+    good: Source
+    place: Place = "source"
+
+
+Fault = Planted | Tampered | Told | Copied
 
 
 def name_of(place: Place, name: str) -> str:

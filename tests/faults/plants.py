@@ -3,10 +3,15 @@
 `python -m tests.faults.plants` prints it.
 """
 
-from tests.faults import sources, tasks
+from tests.faults import copies, sources, tasks, words
 from tests.faults.fault import Fault
 
-FAULTS: tuple[Fault, ...] = (*sources.planted(), *tasks.tampered())
+FAULTS: tuple[Fault, ...] = (
+    *sources.planted(),
+    *tasks.tampered(),
+    *words.told(),
+    *copies.copied(),
+)
 
 
 def table() -> str:

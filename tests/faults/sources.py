@@ -6,12 +6,13 @@ that the gates have to stop it alone.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
 import polars as pl
 
-from tests.faults.fault import LAYOUT, Planted
+from tests.faults.fault import LAYOUT, Place, Planted
 from tests.faults.walking import Errand, Seen
 from tests.faults.worlds import (
     Source,
@@ -32,6 +33,8 @@ from transform.task import Variant
 Make = Callable[[pl.DataFrame], pl.Series | pl.Expr]
 World = Callable[[], pl.DataFrame]
 
+_CLASS: tuple[Variant, ...] = ("class-mm", "class-if")
+_NUMBER: tuple[Variant, ...] = ("reg-mm", "reg-if")
 _BY_GATES = ("leak", "saturated")
 
 
@@ -67,6 +70,7 @@ def anything(_: Seen) -> bool:
 def leaks(
     name: str,
     planted: str,
+    *,
     world: World,
     target: str,
     columns: dict[str, Make],
@@ -88,7 +92,7 @@ def leaks(
         errand=Errand(bad, (target, column), variants),
         twin=twin,
         shows=shows,
-        columns=(column,),
+        columns=tuple(columns),
         keeps=keeps,
     )
     yield Planted(
@@ -99,7 +103,7 @@ def leaks(
         errand=Errand(bad, (target,), variants, like=good),
         twin=twin,
         shows=shows,
-        columns=(column,),
+        columns=tuple(columns),
         keeps=keeps,
     )
 
@@ -200,7 +204,6 @@ def _per_unit(sigma: float) -> Make:
 
 def class_leaks() -> Iterator[Planted]:
     """Of a label."""
-    both: tuple[Variant, ...] = ("class-mm", "class-if")
     for name, planted, column, bad, good in (
         (
             "copy under another name",
@@ -232,17 +235,17 @@ def class_leaks() -> Iterator[Planted]:
         ),
     ):
         # One kind of leak also in instructions; they cost most and are walked alike.
-        variants = both if column == "discharge_note" else both[:1]
+        variants = _CLASS if column == "discharge_note" else _CLASS[:1]
         yield from leaks(
             name,
             planted,
-            clinic,
-            "readmitted",
-            {column: bad},
-            {column: good},
-            variants,
-            ships(column),
-            column,
+            world=clinic,
+            target="readmitted",
+            columns={column: bad},
+            alike={column: good},
+            variants=variants,
+            shows=ships(column),
+            column=column,
         )
 
 
@@ -259,48 +262,48 @@ def number_leaks() -> Iterator[Planted]:
             "the logarithm of the price",
             "size_index",
             lambda t: (t["price_eur"] + 1).log().round(4),
-            lambda t: _noisy(0.25)(t).log().round(4),  # type: ignore[operator,union-attr]
+            lambda t: _noisy(0.25)(t).log().round(4),
         ),
         "rounded target": (
             "the price, rounded to 5000",
             "band",
             lambda t: (t["price_eur"] / 5000).round(0) * 5000,
-            lambda t: (_noisy(0.3)(t) / 5000).round(0) * 5000,  # type: ignore[operator,union-attr]
+            lambda t: (_noisy(0.3)(t) / 5000).round(0) * 5000,
         ),
     }
     for name, (planted, column, bad, good) in scale.items():
         yield from leaks(
             name,
             planted,
-            homes,
-            "price_eur",
-            {column: bad},
-            {column: good},
-            ("reg-mm", "reg-if") if column == "assessed" else ("reg-mm",),
-            ships(column),
-            column,
+            world=homes,
+            target="price_eur",
+            columns={column: bad},
+            alike={column: good},
+            variants=_NUMBER if column == "assessed" else _NUMBER[:1],
+            shows=ships(column),
+            column=column,
         )
     yield from leaks(
         "sum of two columns",
         "the price is the sum of two other columns",
-        homes,
-        "price_eur",
-        {"land_eur": _part, "house_eur": _rest(0.0)},
-        {"land_eur": _part, "house_eur": _rest(0.7)},
-        ("reg-mm",),
-        lambda seen: {"land_eur", "house_eur"} <= seen.columns,
-        "house_eur",
+        world=homes,
+        target="price_eur",
+        columns={"land_eur": _part, "house_eur": _rest(0.0)},
+        alike={"land_eur": _part, "house_eur": _rest(0.7)},
+        variants=("reg-mm",),
+        shows=lambda seen: {"land_eur", "house_eur"} <= seen.columns,
+        column="house_eur",
     )
     yield from leaks(
         "product of two columns",
         "the price is the product of a rate and a number of units",
-        homes,
-        "price_eur",
-        {"units": _units, "per_unit": _per_unit(0.0)},
-        {"units": _units, "per_unit": _per_unit(0.35)},
-        ("reg-mm",),
-        lambda seen: {"units", "per_unit"} <= seen.columns,
-        "per_unit",
+        world=homes,
+        target="price_eur",
+        columns={"units": _units, "per_unit": _per_unit(0.0)},
+        alike={"units": _units, "per_unit": _per_unit(0.35)},
+        variants=("reg-mm",),
+        shows=lambda seen: {"units", "per_unit"} <= seen.columns,
+        column="per_unit",
     )
 
 
@@ -323,16 +326,16 @@ def identifiers() -> Iterator[Planted]:
     good = source("sorted identifier twin", _numbered(clinic()))
     variants: tuple[Variant, ...] = ("class-mm",)
     twin = Errand(good, ("readmitted",), variants)
-    for place, expected, fooled in (
-        ("source", ("proposal", *_BY_GATES), None),
-        ("plan", _BY_GATES, _with_record_no),
-    ):
+    for place, like, expected in _both_places(good, ("proposal",), _BY_GATES):
+        errand = Errand(
+            bad, ("readmitted",), variants, fooled=_with_record_no if like is not None else None
+        )
         yield Planted(
             "sorted identifier",
-            place,  # type: ignore[arg-type]
+            place,
             planted,
             expected,
-            Errand(bad, ("readmitted",), variants, fooled=fooled),
+            errand,
             twin,
             ships("record_no"),
             ("record_no",),
@@ -369,44 +372,59 @@ def _ruled(flips: float) -> pl.DataFrame:
 
 def targets() -> Iterator[Planted]:
     """Noise, one label, and rules."""
-    noise = ("learnable", "headroom")
-    cases = (
-        ("noise label", "labels are shuffled over the rows", clinic, "readmitted",
-         lambda: _shuffled(clinic(), "readmitted"), noise),
-        ("noise number", "prices are shuffled over the rows", homes, "price_eur",
-         lambda: _shuffled(homes(), "price_eur"), noise),
-        ("majority only", "96 % of the rows have one label, the others are random", clinic,
-         "readmitted", lambda: _rare(clinic()), (*noise, "not_constant", "no_steps", "too_small")),
-    )  # fmt: skip
-    for name, planted, world, target, spoil, expected in cases:
-        bad, good = source(name, spoil()), clean(world)
-        variants: tuple[Variant, ...] = (
-            ("class-mm", "class-if") if target == "readmitted" else ("reg-mm", "reg-if")
-        )
-        twin = Errand(good, (target,), variants)
-        honest = Errand(bad, (target,), variants)
-        also = ("proposal", "no_proposal")
-        yield Planted(name, "source", planted, (*also, *expected), honest, twin, anything)
-        deceived = Errand(bad, (target,), variants, like=good)
-        yield Planted(name, "plan", planted, expected, deceived, twin, anything)
+    yield from _noise(
+        "noise label",
+        "labels are shuffled over the rows",
+        Errand(source("noise label", _shuffled(clinic(), "readmitted")), ("readmitted",), _CLASS),
+        Errand(clean(clinic), ("readmitted",), _CLASS),
+    )
+    yield from _noise(
+        "majority only",
+        "96 % of the rows have one label, the others are random",
+        Errand(source("majority only", _rare(clinic())), ("readmitted",), _CLASS),
+        Errand(clean(clinic), ("readmitted",), _CLASS),
+    )
+    noise = source("noise number", _shuffled(homes(), "price_eur"))
+    yield from _noise(
+        "noise number",
+        "prices are shuffled over the rows",
+        Errand(noise, ("price_eur",), _NUMBER),
+        Errand(clean(homes), ("price_eur",), _NUMBER),
+    )
+    pair = ("price_eur", "area_sqm")
+    yield from _noise(
+        "one noise target of two",
+        "of two targets only one can be learnt",
+        Errand(noise, pair, ("reg-mm",)),
+        Errand(clean(homes), pair, ("reg-mm",)),
+    )
     bad, good = source("rule", _ruled(0.0)), source("rule twin", _ruled(0.13))
     planted = "the label follows from three columns without exception"
     twin = Errand(good, ("readmitted",), ("class-mm",))
-    for place, like, expected in (
-        ("source", None, ("proposal", "no_proposal", "saturated", "leak")),
-        ("plan", good, ("saturated", "leak")),
-    ):
+    gates = ("saturated", "leak")
+    for place, like, expected in _both_places(good, ("proposal", "no_proposal"), gates):
         errand = Errand(bad, ("readmitted",), ("class-mm",), like=like)
-        yield Planted(
-            "label by rule",
-            place,
-            planted,
-            expected,
-            errand,
-            twin,
-            _is_ruled,
-            _CAUSES,
-        )
+        yield Planted("label by rule", place, planted, expected, errand, twin, _is_ruled, _CAUSES)
+
+
+def _noise(name: str, planted: str, bad: Errand, good: Errand) -> Iterator[Planted]:
+    """As published and under the plan of the clean twin; nothing with the first target is left."""
+    gates = ("learnable", "headroom", "not_constant", "no_steps", "no_fit")
+    for place, like, expected in _both_places(good.source, ("proposal", "no_proposal"), gates):
+        errand = replace(bad, like=like)
+        yield Planted(name, place, planted, expected, errand, good, _predicts(bad.targets[0]))
+
+
+def _both_places(
+    good: Source, rooms: tuple[str, ...], gates: tuple[str, ...]
+) -> tuple[tuple[Place, Source | None, tuple[str, ...]], ...]:
+    """Place, source of the plans, and who may stop the fault there."""
+    return ("source", None, (*rooms, *gates)), ("plan", good, gates)
+
+
+def _predicts(target: str) -> Callable[[Seen], bool]:
+    """Whether the column is a target."""
+    return lambda seen: target in seen.plan.proposal.targets
 
 
 def _is_ruled(seen: Seen) -> bool:
@@ -625,7 +643,7 @@ def _flags(share: float) -> Make:
 
 def covariates() -> Iterator[Planted]:
     """Columns that seem to be planned but were measured with the target, or after it."""
-    sales, ts_xf = pl.col("sales"), ("ts-xf",)
+    sales = pl.col("sales")
     noise = 1 + 0.015 * pl.Series(np.abs(chance("high").normal(0, 1, shops().height)))
     for name, planted, bad, good, shows, column in (
         (
@@ -675,13 +693,13 @@ def covariates() -> Iterator[Planted]:
         yield from leaks(
             name,
             planted,
-            shops,
-            "sales",
-            bad,
-            good,
-            ts_xf,
-            shows,
-            column,  # type: ignore[arg-type]
+            world=shops,
+            target="sales",
+            columns=bad,
+            alike=good,
+            variants=("ts-xf",),
+            shows=shows,
+            column=column,
         )
 
 

@@ -8,10 +8,11 @@ are.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
+from extract.noun import Noun
 from transform import wording
 from transform.execute import execute, load_tables
 from transform.grading import grading_of
@@ -20,6 +21,7 @@ from transform.render import cell_types, shipped, task_file, write_tables
 from transform.task import ID_COLUMN, Draft, Grid, Instructions, StepSpec, Task
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
+N = TypeVar("N", bound=Noun)
 HELD_OUT = " held out"
 """Scratch column that tells the side of a row; shipped names never begin with a space."""
 
@@ -29,7 +31,7 @@ def same(table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def replaced(noun: Any, **fields: Any) -> Any:
+def replaced(noun: N, **fields: Any) -> N:
     """The noun with other fields."""
     return noun.model_copy(update=fields)
 

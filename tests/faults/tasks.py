@@ -570,21 +570,21 @@ def _independent(name: str) -> Plant:
 def series() -> Iterator[Tampered]:
     """Futures that stand in the files of a forecast."""
     beyond = ("leak", "duplicates")
-    for base, plant, name, planted in (
+    future: tuple[tuple[Base, Plant, str, str], ...] = (
         (TS_CF, _train_beyond_the_cut, "train beyond the cut",
          "train holds the first scored instants, off by a thousandth"),
         (TS_CF, _finer_rows, "finer rows beside the grid",
          "train holds hourly readings of the scored days"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for base, plant, name, planted in future:
         yield Tampered(name, planted, beyond, base, plant, written_anew)
-    spread = pl.lit(1.0)
     ahead: tuple[tuple[str, str, Plant], ...] = (
         ("open, high and low", "the day's highest value is told with the rows to forecast",
          _ahead("high", lambda t, _: t * 1.02 + (t.hash(7) % 100) / 100)),
         ("other unit ahead", "the target in another unit is told with the rows to forecast",
          _ahead("in_f", lambda t, _: (t * 1.8 + 32).round(1))),
         ("threshold flag ahead", "a flag tells which of the rows to forecast are above the median",
-         _ahead("busy", lambda t, _: (t > t.median()).cast(pl.Float64) * spread)),
+         _ahead("busy", lambda t, _: (t > t.median()).cast(pl.Float64))),
         ("next value ahead", "each row tells the target of the next",
          _ahead("plan", lambda t, _: t.shift(-1).fill_null(strategy="forward"))),
         ("centred mean ahead", "each row tells the mean of three targets around it",

@@ -8,7 +8,18 @@ from sklearn.exceptions import ConvergenceWarning
 
 from extract.drop import Drop, Reason
 from extract.workers import Workers
-from tests.faults.fault import LAYOUT, Base, Planted, Tampered, folder_name, name_of
+from publish.split import SplitConfig, gather, split_sources
+from tests.faults.copies import strangers
+from tests.faults.fault import (
+    LAYOUT,
+    Base,
+    Copied,
+    Planted,
+    Tampered,
+    Told,
+    folder_name,
+    name_of,
+)
 from tests.faults.plants import FAULTS, table
 from tests.faults.tampering import copied
 from tests.faults.walking import Errand, Walker
@@ -16,10 +27,15 @@ from transform.task import Task
 from validate.judge import judge
 from validate.lab import LabConfig, Laboratory
 from validate.registry import gate_classes
+from validate.sources.clusters import cluster
+from validate.sources.evidence import SourceEvidence
+from validate.sources.textbook import textbook_evidence
 from validate.verdict import Check
 
 pytestmark = pytest.mark.slow
 
+TOLD = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Told)}
+COPIED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Copied)}
 WALKED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Planted)}
 TAMPERED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Tampered)}
 
@@ -115,3 +131,67 @@ def tampered(
         # What the trial of a plan says of a reference that raises.
         return Check(name=Reason.NO_FIT, verdict="invalid", evidence=str(error))
     return judge(task, walker.gates, walker.lab).refusal
+
+
+# --- what sources say -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...]:
+    """The tables of the textbooks."""
+    return textbook_evidence(tmp_path_factory.mktemp("books"))
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_source_is_told(walker: Walker, books: tuple[SourceEvidence, ...], name: str) -> None:
+    fault = TOLD[name]
+    found = findings(walker.evidence(fault.bad), books)
+    print(f"{name}: told by {', '.join(found) or 'nobody'}")
+    assert set(found) & set(fault.expected), f"{found} instead of {fault.expected}"
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_nothing_is_told_of_the_twin(
+    walker: Walker, books: tuple[SourceEvidence, ...], name: str
+) -> None:
+    assert findings(walker.evidence(TOLD[name].good), books) == ()
+
+
+def findings(evidence: SourceEvidence | Drop, books: tuple[SourceEvidence, ...]) -> tuple[str, ...]:
+    """Everything that speaks against a source, or against evaluating on it."""
+    if isinstance(evidence, Drop):
+        return (evidence.reason,)
+    checks = {
+        "refused_table": bool(evidence.refused_tables),
+        "no_update": evidence.updated is None,
+        # A table without any instant counts as oldest anyway.
+        "old": evidence.newest is not None and evidence.newest < "2000",
+        "textbook": bool(cluster([evidence], books).textbook),
+    }
+    doubts = (tag for tag in evidence.tags if not tag.startswith("note_"))
+    return (*doubts, *(name for name, found in checks.items() if found))
+
+
+# --- sources beside each other ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> None:
+    fault = COPIED[name]
+    sources = (fault.original, fault.again, *strangers())
+    known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
+    assert len(known) == len(sources)
+    found = cluster(known)
+    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.twins]}")
+    original, again = fault.original.key, fault.again.key
+    assert found.names[again] == found.names[original]
+    sides = split_sources({"open": {*found.names}}, gather(known, found), SplitConfig()).sides
+    assert sides[again] == sides[original]
+    assert set(sides.values()) == {"train", "eval"}
+
+
+def test_strangers_stay_alone(walker: Walker) -> None:
+    sources = (*{f.original.key: f.original for f in COPIED.values()}.values(), *strangers())
+    known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
+    found = cluster(known)
+    assert found.names == {source.key: source.key for source in sources}, found.twins

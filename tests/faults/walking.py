@@ -29,6 +29,7 @@ from transform.size import SizeConfig
 from transform.task import ID_COLUMN, Task, Variant
 from validate.gate import Gate
 from validate.lab import Laboratory
+from validate.sources.evidence import EvidenceConfig, SourceEvidence, look_at
 from validate.trial import Trial, prove
 from validate.verdict import Check
 
@@ -42,7 +43,7 @@ class Errand:
 
     source: Source
     targets: tuple[str, ...]
-    """Plans that predict one of these are tried; the others are not."""
+    """Plans that predict some of these and nothing else are tried."""
     variants: tuple[Variant, ...]
     like: Source | None = None
     """Source whose plans are used instead of its own; its tables have the same rows."""
@@ -92,7 +93,7 @@ class Walked:
     proven: tuple[Seen, ...] = field(default=(), repr=False)
 
     def stopped_by(self, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Who refused something, or left one of the columns out: reasons, gates, `proposal`, `draft`."""
+        """Who refused, or left one of the columns out: reasons, gates, `proposal`, `draft`."""
         found = [drop.reason for drop in self.drops]
         if not self.plans and not self.drops:
             found.append("proposal")
@@ -137,6 +138,7 @@ class Walker:
         self._readers, self._store = readers, Store(root / "store")
         self._pool = ThreadPoolExecutor(2)
         self._known: dict[str, Future[Walked]] = {}
+        self._evidence: dict[str, SourceEvidence | Drop] = {}
         self._door = Lock()
 
     def start(self, errand: Errand) -> Future[Walked]:
@@ -160,6 +162,14 @@ class Walker:
         (ref,) = mirror.refs()
         return read_dataset(mirror, ref, self._store, self._readers, ReadConfig())
 
+    def evidence(self, source: Source) -> SourceEvidence | Drop:
+        """What is known about a source, or why it is refused."""
+        if source.key not in self._evidence:
+            raw = self.read(source)
+            found = raw if isinstance(raw, Drop) else look_at(raw, EvidenceConfig())
+            self._evidence[source.key] = found
+        return self._evidence[source.key]
+
     def _walk(self, errand: Errand) -> Walked:
         raw = self.read(errand.source)
         if isinstance(raw, Drop):
@@ -171,7 +181,7 @@ class Walker:
         drops = tuple(item for item in made if isinstance(item, Drop))
         plans = [item for item in made if isinstance(item, Plan)]
         plans = [p for p in plans if p.variant in errand.variants]
-        plans = [p for p in plans if set(p.proposal.targets) & set(errand.targets)]
+        plans = [p for p in plans if set(p.proposal.targets) <= set(errand.targets)]
         if errand.fooled:
             plans = [errand.fooled(p, _table(raw, p)) for p in plans]
         trials = tuple(self._try(raw, plan, folder) for plan in plans)
