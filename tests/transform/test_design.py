@@ -112,8 +112,8 @@ def test_only_executed_variants_await_their_truth(walked: tuple[RawDataset, Draf
 def test_what_one_holds_out_no_other_shows(walked: tuple[RawDataset, Drafts]) -> None:
     drafts = [r for r in walked[1] if isinstance(r, Draft) and r.spec.table == "homes"]
     shown, held_out = set(), set()
-    for draft in drafts:
-        train, val = load_tables(draft.spec.instructions, draft.public)
+    for made in drafts:
+        train, val = load_tables(made.spec.instructions, made.public)
         for name in ("area", "plot"):
             if name in val.columns:
                 shown |= set(train[name].cast(pl.Float64, strict=False).drop_nulls())
@@ -125,8 +125,8 @@ def test_what_one_holds_out_no_other_shows(walked: tuple[RawDataset, Drafts]) ->
 
 def test_every_forecast_starts_after_every_history(walked: tuple[RawDataset, Drafts]) -> None:
     drafts = [r for r in walked[1] if isinstance(r, Draft) and r.spec.table == "sales"]
-    for draft in drafts:
-        train, val = load_tables(draft.spec.instructions, draft.public)
+    for made in drafts:
+        train, val = load_tables(made.spec.instructions, made.public)
         assert train["day"].max() < val["day"].min()  # type: ignore[operator]
         assert "sold" not in val.columns
 
