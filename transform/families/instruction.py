@@ -240,7 +240,7 @@ def _refuse(reason: Reason, plan: Plan) -> Drop:
 def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...]) -> Layout:
     proposal, targets = plan.proposal, plan.proposal.targets
     val = soiled.val.drop(targets)
-    data, join = _files(plan, soiled.dirty, val)
+    data, join = pick_files(plan, soiled.dirty, val)
     fit = recipe.steps[-1]
     assert isinstance(fit, FitPredict)
     told = Instructions(
@@ -264,7 +264,7 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...])
     )
 
 
-def _files(
+def pick_files(
     plan: Plan, train: pl.DataFrame, val: pl.DataFrame
 ) -> tuple[DataFiles, tuple[JoinTables, ...]]:
     """The format that the task's id draws, with the join that it needs; another if forbidden."""

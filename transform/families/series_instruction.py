@@ -22,7 +22,7 @@ from transform.baseline import season_length
 from transform.draft import Layout, lay_out, too_small
 from transform.families import forecasting
 from transform.families.forecasting import ForecastingConfig
-from transform.families.instruction import HELD_OUT_FILE, InstructionConfig, _files
+from transform.families.instruction import HELD_OUT_FILE, InstructionConfig, pick_files
 from transform.holes import hide_cells
 from transform.noise import Soiled, soil
 from transform.parquet import write_parquet
@@ -335,7 +335,7 @@ def _models(history: _History, draw: Draw) -> list[str]:
 def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> Layout:
     proposal, series = plan.proposal, history.series
     val = soiled.val.drop(proposal.targets)
-    data, join = _files(plan, soiled.dirty, val)
+    data, join = pick_files(plan, soiled.dirty, val)
     known = tuple(n for n in val.columns if n not in (ID_COLUMN, series.time, *series.by))
     told = Instructions(
         variant=plan.variant,
