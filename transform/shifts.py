@@ -114,7 +114,11 @@ def _by_lag(
     values = np.unique(known)
     if len(values) == 2:
         flags = [np.where(np.isfinite(x), (x == values[1]).astype(float), np.nan) for x in told]
-        return lags, _curves(flags, [_ranks(y) for y in target], far)
+        # A threshold may be that of all series or of each.
+        places = np.cumsum([len(y) for y in target])[:-1]
+        together = np.split(_ranks(np.concatenate(target)), places)
+        by_series = _curves(flags, [_ranks(y) for y in target], far)
+        return lags, np.maximum(by_series, _curves(flags, together, far))
     steps = [np.diff(_ranks(x)) for x in told], [np.diff(_ranks(y)) for y in target]
     return lags, _correlations(*steps, far)
 

@@ -2,19 +2,27 @@
 
 A combined file and one file per city, or `train.csv` inside `all.csv`, hold the same rows; then
 only the largest is used. Tables enter; those that share no rows leave, each with the names of those
-left out for it. Columns are compared by name, and where names differ by their values. Not
-guaranteed: to find a table that holds another's sums.
+left out for it. Columns are compared by name, and where names or values differ by their values as
+they are or in another unit; rows may be shuffled or left out. Not guaranteed: to find a table that
+holds another's sums.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
 from extract.dataset import Table
 from extract.noun import Noun
 from extract.stored import read_stored
+from transform.propose.rescaled import Scale, scale_of
+
+_NUMBERS = 10
+"""Numbers of a table, those of most values first, that are compared in other units."""
+_LUCK = 5
+"""Times as many shared rows as shuffled columns share."""
 
 
 class OverlapConfig(Noun):
@@ -57,18 +65,83 @@ def shared_rows(large: pl.DataFrame, small: pl.DataFrame, config: OverlapConfig)
     """Whether rows of the small table stand in the large one, as far as columns match."""
     if not small.height or not large.height:
         return False
-    pairs = _matching(large, small, config)
+    named = [(a, b, None) for a, b in _matching(large, small, config)]
+    if _share_rows(large, small, named, config):
+        return True
+    rescaled = _rescaled(large, small, config)
+    return bool(rescaled) and _share_rows(large, small, rescaled, config)
+
+
+Match = tuple[str, str, Scale | None]
+"""A column of the large table, one of the small, and the change of unit between them."""
+
+
+def _share_rows(
+    large: pl.DataFrame, small: pl.DataFrame, pairs: Sequence[Match], config: OverlapConfig
+) -> bool:
     if len(pairs) < 2:
         return False
-    left = pl.DataFrame({f"k{i}": _plain(large[a]) for i, (a, _) in enumerate(pairs)})
-    right = pl.DataFrame({f"k{i}": _plain(small[b]) for i, (_, b) in enumerate(pairs)})
+    left = pl.DataFrame(
+        [_seen(large[a], scale, None).alias(f"k{i}") for i, (a, _, scale) in enumerate(pairs)]
+    )
+    right = pl.DataFrame(
+        [_seen(small[b], scale, large[a]).alias(f"k{i}") for i, (a, b, scale) in enumerate(pairs)]
+    )
     right = right.gather_every(max(1, -(-right.height // config.rows)))
     distinct = right.unique(maintain_order=True)
     if distinct.height < right.height / 2:
         # Rows that repeat anyway prove nothing; tables with one header are taken for one.
-        return len(pairs) == large.width == small.width
-    found = distinct.join(left, on=left.columns, how="semi", nulls_equal=True).height
-    return found > config.max_shared_rows * distinct.height
+        return large.columns == small.columns
+    if any(scale for *_, scale in pairs):
+        mixed = [distinct[name].shuffle(seed=i) for i, name in enumerate(distinct.columns)]
+        luck = _found(pl.DataFrame(mixed), left)
+    else:
+        luck = 0
+    return _found(distinct, left) > max(config.max_shared_rows * distinct.height, _LUCK * luck)
+
+
+def _found(rows: pl.DataFrame, among: pl.DataFrame) -> int:
+    return rows.join(among, on=among.columns, how="semi", nulls_equal=True).height
+
+
+def _seen(values: pl.Series, scale: Scale | None, among: pl.Series | None) -> pl.Series:
+    """A column as it is compared; of a changed unit the nearest value of the other table."""
+    values = _plain(values)
+    if scale is None or among is None:
+        return values
+    others = np.unique(_plain(among).drop_nulls().drop_nans().to_numpy())
+    back = (values.fill_null(float("nan")).to_numpy() - scale.offset) / scale.slope
+    place = np.searchsorted(others, back).clip(1, len(others) - 1)
+    nearer = np.abs(others[place - 1] - back) < np.abs(others[place] - back)
+    nearest = np.where(nearer, others[place - 1], others[place])
+    width = scale.error / abs(scale.slope) + 1e-9 * np.abs(others).max()
+    nearest = np.where(np.isfinite(back) & (np.abs(nearest - back) <= width), nearest, np.nan)
+    return pl.Series(values.name, nearest).fill_nan(None)
+
+
+def _rescaled(large: pl.DataFrame, small: pl.DataFrame, config: OverlapConfig) -> list[Match]:
+    """Pairs of columns that agree as they are or in another unit, whatever their names."""
+    found: list[Match] = []
+    ours = _telling(large, config)
+    theirs = _telling(small, config)
+    for name, values in theirs.items():
+        order = sorted(ours, key=lambda other: other != name)
+        twin = next((o for o in order if _contained(values, ours[o], config)), None)
+        scale = None
+        if twin is None and values.dtype == pl.Float64 and _ranked(name, theirs) < _NUMBERS:
+            numbers = [o for o in order if ours[o].dtype == pl.Float64][:_NUMBERS]
+            tried = ((o, scale_of(ours[o].to_numpy(), values.to_numpy())) for o in numbers)
+            twin, scale = next(((o, s) for o, s in tried if s), (None, None))
+        if twin is not None:
+            ours.pop(twin)
+            found.append((twin, name, scale))
+    return found
+
+
+def _ranked(name: str, columns: dict[str, pl.Series]) -> int:
+    """Place of a number among the numbers, those of most values first."""
+    numbers = [n for n, values in columns.items() if values.dtype == pl.Float64]
+    return sorted(numbers, key=lambda n: -len(columns[n])).index(name)
 
 
 def _plain(values: pl.Series) -> pl.Series:

@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _FEW = 30
 """Rows of a kind without which nothing is said about them."""
+_EXPECTED, _ABSENT = 20, 0.1
+"""Rows of other labels that chance must bring, and the part of them that counts as none."""
 _TELLING = 4
 """Letters from which a word of the target's name counts in another name."""
 
@@ -121,10 +123,7 @@ class _Look:
         return bool(own & set(words(name))) or mentions(name, AFTERWARDS)
 
     def _filled_in(self, name: str) -> str:
-        """Why it tells the label that a cell is filled, or is empty; an empty text if it does not.
-
-        A label that most rows have anyway is told by nothing.
-        """
+        """Why a filled or an empty cell tells the label; an empty text if neither does."""
         if self.kind == "regression":
             return ""
         has = np.isfinite(self.matrix.column(name))
@@ -134,11 +133,13 @@ class _Look:
         return ""
 
     def _one_label(self, rows: Bools) -> bool:
+        """Whether other labels are rarer among the rows than they could be by chance."""
         labels, counts = np.unique(self.answers[rows], return_counts=True)
         common = labels[counts.argmax()]
-        elsewhere = float((self.answers[~rows] == common).mean())
-        share = counts.max() / counts.sum()
-        return bool(share >= self.config.filled_in and elsewhere <= 1 - 10 * (1 - share) - 0.1)
+        others = int(rows.sum() - counts.max())
+        expected = float((self.answers != common).mean() * rows.sum())
+        pure = others <= (1 - self.config.filled_in) * rows.sum()
+        return bool(pure and expected >= _EXPECTED and others <= _ABSENT * expected)
 
 
 def _betrayed(task: Task, rows: Answered, config: TabularLeaksConfig) -> Iterator[str]:

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+import pytest
 
 from extract.dataset import RawDataset
 from transform.propose.overlap import OverlapConfig, distinct_tables
@@ -65,3 +66,60 @@ def test_coarse_rows_prove_nothing_unless_the_layout_is_one(make_raw: MakeRaw) -
 
 def test_empty_tables(make_raw: MakeRaw) -> None:
     assert set(chosen(make_raw(a=rows(10, 1), b=rows(10, 1).head(0)))) == {"a", "b"}
+
+
+def flats(n: int, seed: int) -> pl.DataFrame:
+    """Skewed numbers, whole numbers, a category, gaps."""
+    rng = np.random.default_rng(seed)
+    frame = pl.DataFrame(
+        {
+            "price": rng.lognormal(12, 0.6, n).round(0),
+            "area": rng.lognormal(4, 0.4, n).round(1),
+            "heat": rng.normal(15, 8, n).round(1),
+            "year": rng.integers(1880, 2024, n),
+            "town": rng.choice(["Rome", "Oslo, north", "Ulm"], n),
+        }
+    )
+    holes = np.flatnonzero(rng.random(n) < 0.05)
+    return frame.with_columns(frame["area"].scatter(holes, None))
+
+
+def in_other_units(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(
+        (pl.col("price") * 1.0837).round(2),
+        pl.col("area") * 10.7639,
+        (pl.col("heat") * 1.8 + 32).round(2),
+        pl.col("year") - 1880,
+        "town",
+    )
+
+
+RENAMED = {"price": "cost", "area": "size_sqft", "heat": "temperature", "year": "age", "town": "c"}
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.3])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_the_same_rows_in_other_units(make_raw: MakeRaw, share: float, renamed: bool) -> None:
+    frame = flats(900, 5)
+    twin = in_other_units(frame.sample(fraction=share, shuffle=True, seed=1))
+    twin = twin.rename(RENAMED) if renamed else twin
+    twin = twin.with_columns(note=pl.int_range(twin.height) % 7)
+    found = chosen(make_raw(one=frame.with_columns(extra=1, more=2), two=twin))
+    assert found == {"one": {"two"}}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_other_rows_in_other_units_stay(make_raw: MakeRaw, seed: int) -> None:
+    one, two = flats(900, seed), in_other_units(flats(700, seed + 50)).rename(RENAMED)
+    assert chosen(make_raw(one=one, two=two)) == {"one": set(), "two": set()}
+    same = in_other_units(flats(700, seed + 50))
+    assert chosen(make_raw(one=one, two=same)) == {"one": set(), "two": set()}
+
+
+def test_a_list_of_parts_beside_orders_stays(make_raw: MakeRaw) -> None:
+    rng = np.random.default_rng(8)
+    parts = pl.DataFrame({"part": range(400), "price": rng.gamma(2, 9, 400).round(2)})
+    orders = pl.DataFrame(
+        {"order": range(2000), "part": rng.integers(0, 400, 2000), "n": rng.integers(1, 90, 2000)}
+    )
+    assert chosen(make_raw(parts=parts, orders=orders)) == {"orders": set(), "parts": set()}
