@@ -17,6 +17,7 @@ NOUNS = (
     "extract.drop",
     "transform.proposal",
     "transform.task",
+    "transform.plan",
     "validate.verdict",
     "publish.release",
 )

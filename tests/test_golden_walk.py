@@ -23,7 +23,7 @@ from tests.opened import OpenedRelease, OpenedTask
 
 pytestmark = pytest.mark.slow
 
-VARIANTS = ("class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf")
+VARIANTS = ("class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if")
 GOOD = ("garden/apple-trees", "harbour/ferry-rides", "school/maths-marks")
 BAD = {
     "bad/alone-in-its-lane": "lane_too_small",
