@@ -20,7 +20,7 @@ from validate.judge import judge
 from validate.lab import LabConfig, Laboratory
 
 pytestmark = pytest.mark.slow
-INSTRUCTED = ["class-if", "reg-if"]
+INSTRUCTED = ["class-if", "reg-if", "ts-if"]
 
 
 @pytest.fixture(scope="module")
