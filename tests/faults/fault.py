@@ -46,7 +46,9 @@ class Base:
 
     world: Source
     targets: tuple[str, ...]
+    """Columns that it may predict."""
     variant: Variant
+    n_targets: int = 1
 
 
 @dataclass(frozen=True)

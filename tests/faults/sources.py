@@ -409,8 +409,9 @@ def targets() -> Iterator[Planted]:
 
 def _noise(name: str, planted: str, bad: Errand, good: Errand) -> Iterator[Planted]:
     """As published and under the plan of the clean twin; nothing with the first target is left."""
-    gates = ("learnable", "headroom", "not_constant", "no_steps", "no_fit")
-    for place, like, expected in _both_places(good.source, ("proposal", "no_proposal"), gates):
+    gates = ("learnable", "headroom", "not_constant", "no_steps", "no_fit", "too_small")
+    rooms = ("proposal", "no_proposal", LAYOUT)
+    for place, like, expected in _both_places(good.source, rooms, gates):
         errand = replace(bad, like=like)
         yield Planted(name, place, planted, expected, errand, good, _predicts(bad.targets[0]))
 
@@ -528,7 +529,8 @@ def _is_out_of_order(seen: Seen) -> bool:
     if seen.train[grid.column].max() >= seen.val[grid.column].min():  # type: ignore[operator]
         return True
     true = shops().with_columns(pl.col("day").cast(pl.Datetime("us")))
-    shipped = pl.concat([side.select("day", "shop", target) for side in (seen.train, seen.val)])
+    sides = (side.select("day", "shop", target) for side in (seen.train, seen.val))
+    shipped = pl.concat(sides, how="vertical_relaxed")
     both = shipped.join(true, on=["day", "shop"], suffix=" true")
     return both.height < shipped.height or not (both[target] == both[f"{target} true"]).all()
 
@@ -593,7 +595,7 @@ def times() -> Iterator[Planted]:
         "source",
         "a number of states, drawn anew for each report, tells two reports of a day apart",
         ("proposal", "no_proposal", "too_small", LAYOUT),
-        Errand(source("counted", _counted()), ("tests", "delay"), series),
+        Errand(source("counted", _counted()), ("tests",), series),
         Errand(source("named series", _named_series()), ("level",), series),
         lambda seen: "n_states" in seen.plan.proposal.entities,
     )

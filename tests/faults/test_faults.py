@@ -121,7 +121,8 @@ def tampered(
 ) -> Check | None:
     """The first check of all gates that is not valid, after the change."""
     came = walker.start(errand_of(fault.base)).result()
-    proven = (s.task for s in came.proven if s.plan.proposal.targets == fault.base.targets)
+    n_targets = fault.base.n_targets
+    proven = (s.task for s in came.proven if len(s.plan.proposal.targets) == n_targets)
     base = next(proven, None)
     assert base is not None, f"the base is not proven: {came.trials}"
     copy = copied(base, walker.root / "tampered" / name)
