@@ -182,7 +182,7 @@ def _after_cleaning(task: Task, spec: StepSpec) -> tuple[StepSpec, ...]:
 
 def _with_list(instead: Callable[[re.Match[str]], str]) -> Plant:
     """A rule with a list of categories, the first two of which the text alone says otherwise."""
-    said = _said(r'(is one of )("(?:[^"\]|\.)*"), ("(?:[^"\]|\.)*")', instead)
+    said = _said(r'(is one of )("[^"]*"), ("[^"]*")', instead)
     return lambda task: said(with_steps(task, _listing(task)))
 
 
