@@ -130,12 +130,22 @@ def shared_values(
     return np.minimum(shares, 1.0)
 
 
-def same_shape(ours: ColumnSketch, theirs: ColumnSketch, n_rows: int) -> bool:
-    """Whether two columns could be one in two units; `n_rows` is that of the shorter table.
+def same_shapes(
+    ours: Sequence[ColumnSketch], theirs: Sequence[ColumnSketch], n_rows: int
+) -> npt.NDArray[np.float64]:
+    """How well two columns could be one in two units, shape (n_ours, n_theirs), 0 to 1.
 
-    Mean distance of quantiles; that of a sample from its whole is about 0.35 / sqrt(n).
+    By the mean distance of their quantiles; that of a sample of `n_rows` rows from its whole is
+    about 0.35 / sqrt(n_rows), and beyond three times as much it is 0.
     """
-    if ours.profile is None or theirs.profile is None or ours.kind != theirs.kind:
-        return False
-    distance = np.abs(np.subtract(ours.profile, theirs.profile)).mean()
-    return bool(distance <= 0.01 + 1.2 / np.sqrt(n_rows))
+    sides = [_profiles(columns) for columns in (ours, theirs)]
+    distances = np.abs(sides[0][:, None] - sides[1][None]).mean(axis=2)
+    limit = 0.01 + 1.2 / np.sqrt(n_rows)
+    shapes: npt.NDArray[np.float64] = np.nan_to_num(np.maximum(0.0, 1 - distances / limit))
+    return shapes
+
+
+def _profiles(columns: Sequence[ColumnSketch]) -> npt.NDArray[np.float64]:
+    """Shape (n_columns, 19); not a number where there is no profile."""
+    missing = (np.nan,) * len(_QUANTILES)
+    return np.array([column.profile or missing for column in columns])

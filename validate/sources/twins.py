@@ -28,7 +28,7 @@ from validate.sources.alignment import (
     text_codes,
 )
 from validate.sources.columns import normal_name, read_columns
-from validate.sources.sketch import ColumnSketch, TableSketch, same_shape, shared_values
+from validate.sources.sketch import ColumnSketch, TableSketch, same_shapes, shared_values
 
 _SHARED = 0.4
 """Estimated share of values from which two columns may be one."""
@@ -36,10 +36,14 @@ _FEW = 20
 """Distinct values below which a column proposes nothing by itself."""
 _CONSIDERED, _TRIED = 8, 3
 """Columns of the narrower table, and partners tried for each."""
+_KEEPS = 0.75
+"""Share of the rows that another column must leave."""
+_STARTS = 3
+"""A wrong partner may lead: so many columns are tried as the first."""
 _MAX_ROWS = 3_000
 """Rows of the shorter table that are looked up."""
 _SHELF = 20_000_000
-"""Cells held open."""
+"""Distinct values held open."""
 _REPEATED = 0.5
 _ROWS, _CHANCE, _COLUMNS = 0.3, 0.35, 0.5
 """Least share of rows; most by chance, as a part of it; least share of telling columns."""
@@ -79,15 +83,17 @@ def _partners(
     """Pairs of columns that may be one, the likeliest first."""
     if not ours.columns or not theirs.columns:
         return []
-    shares = shared_values(ours.columns, theirs.columns)
     n_rows = min(ours.table.n_rows, theirs.table.n_rows)
+    shares = shared_values(ours.columns, theirs.columns)
+    shapes = same_shapes(ours.columns, theirs.columns, n_rows)
     found = []
-    for i, a in enumerate(ours.columns):
-        for j, b in enumerate(theirs.columns):
-            shape = same_shape(a, b, n_rows)
-            if a.kind == b.kind and (shares[i, j] >= _SHARED or shape):
-                named = normal_name(a.name) == normal_name(b.name)
-                found.append((a, b, float(shares[i, j]) + 0.5 * named + 0.5 * shape))
+    for i, j in zip(*np.nonzero((shares >= _SHARED) | (shapes > 0)), strict=True):
+        a, b = ours.columns[i], theirs.columns[j]
+        if a.kind == b.kind:
+            named = normal_name(a.name) == normal_name(b.name)
+            size = min(a.n_distinct, b.n_distinct) / max(a.n_distinct, b.n_distinct)
+            likeness = 4 * float(shares[i, j]) + named + float(shapes[i, j]) + size
+            found.append((a, b, likeness))
     found.sort(key=lambda pair: (-pair[2], pair[0].name, pair[1].name))
     return found
 
@@ -110,23 +116,25 @@ class _Aligned:
 
 
 class Shelf:
-    """Columns that were opened, up to a number of values; the first opened goes first."""
+    """Distinct numbers of columns that were opened; when it is full, the first goes first."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], tuple[pl.Series, Floats]] = {}
+        self._held: dict[tuple[str, str], Floats] = {}
         self._size = 0
 
-    def open(self, side: TableSketch, name: str) -> tuple[pl.Series, Floats]:
-        """A column as it stands and, for numbers, its distinct values."""
+    def numbers(self, side: TableSketch, name: str) -> Floats:
+        """The distinct values of a column of numbers or times, sorted."""
         key = (side.table.sha256, name)
         if key not in self._held:
-            column = read_columns(side.table, [name]).to_series()
-            values = np.empty(0) if column.dtype == pl.String else distinct(column.to_numpy())
-            self._held[key] = column, values
-            self._size += len(column)
+            self._held[key] = distinct(_cells(side, name).unique().to_numpy())
+            self._size += len(self._held[key])
             while self._size > _SHELF and len(self._held) > 1:
-                self._size -= len(self._held.pop(next(iter(self._held)))[0])
+                self._size -= len(self._held.pop(next(iter(self._held))))
         return self._held[key]
+
+
+def _cells(side: TableSketch, name: str) -> pl.Series:
+    return read_columns(side.table, [name]).to_series()
 
 
 def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
@@ -136,14 +144,15 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
     if not aligned:
         return 0.0
     telling = [column for column in aligned if not _follows(column, aligned)]
-    kept = _consistent(telling)
     n_considered = min(len(side.columns[:_CONSIDERED]) for side in order)
-    n_explained = len(kept) + len(aligned) - len(telling)
-    if len(kept) >= 2 and n_explained >= _COLUMNS * n_considered:
-        return _beyond_chance(kept)
-    for column in kept:
+    needed = _COLUMNS * n_considered - (len(aligned) - len(telling))
+    for first in range(min(_STARTS, len(telling))):
+        kept = _consistent([telling[first], *telling[:first], *telling[first + 1 :]])
+        if len(kept) >= max(2, needed) and (share := _beyond_chance(kept)):
+            return share
+    for column in telling:
         prose = column.sketch.mean_chars >= _PROSE_CHARS
-        if prose and column.sketch.n_distinct >= _PROSE_VALUES:
+        if prose and column.sketch.n_distinct >= _PROSE_VALUES and _share([column]) >= _ROWS:
             return _share([column])
     everywhere = len(aligned) >= 0.8 * n_considered and len(aligned) >= 3
     if everywhere and _equal_names(ours, theirs) >= _ALIKE:
@@ -167,7 +176,7 @@ def _aligned(longer: TableSketch, shorter: TableSketch, shelf: Shelf) -> list[_A
         for a, b in free[:_TRIED]:
             map = None
             if a.kind != "text":
-                map = find_map(shelf.open(longer, a.name)[1], shelf.open(shorter, b.name)[1])
+                map = find_map(shelf.numbers(longer, a.name), shelf.numbers(shorter, b.name))
             if a.kind == "text" or map is not None:
                 taken.add((b if by_width else a).name)
                 found.append((column, a.name, b.name, map))
@@ -175,19 +184,18 @@ def _aligned(longer: TableSketch, shorter: TableSketch, shelf: Shelf) -> list[_A
     prose = any(column.mean_chars >= _PROSE_CHARS for column, *_ in found)
     if len(found) < _COLUMNS * len(narrow) and not prose:
         return []
-    return _sampled([_coded(longer, shorter, shelf, *parts) for parts in found])
+    return _sampled([_coded(longer, shorter, *parts) for parts in found])
 
 
 def _coded(
     longer: TableSketch,
     shorter: TableSketch,
-    shelf: Shelf,
     column: ColumnSketch,
     a: str,
     b: str,
     map: Map | None,
 ) -> _Aligned:
-    sides = shelf.open(longer, a)[0], shelf.open(shorter, b)[0]
+    sides = _cells(longer, a), _cells(shorter, b)
     if map is None:
         return _Aligned(column, *text_codes(*sides))
     long, short = sides[0].to_numpy(), sides[1].to_numpy()
@@ -248,12 +256,12 @@ def _is_counter(column: _Aligned) -> bool:
 
 
 def _consistent(columns: Sequence[_Aligned]) -> list[_Aligned]:
-    """Columns whose joint rows are found; one that loses half of the rows was a wrong partner."""
+    """Columns whose joint rows are found; one that loses many rows was a wrong partner."""
     kept: list[_Aligned] = []
     share = 1.0
     for column in columns:
         with_it = _share([*kept, column])
-        if with_it >= max(0.5 * share, _ROWS):
+        if with_it >= max(_KEEPS * share, _ROWS):
             kept.append(column)
             share = with_it
     return kept
