@@ -177,6 +177,58 @@ def _imported(program: str) -> Iterator[str]:
             yield str(node.module)
 
 
+# --- what the gates proved --------------------------------------------------------------------
+
+
+def prove_panel(release: OpenedRelease, generations: int = 0) -> None:
+    """Every executed truth has a certificate on which all members of the panel agree."""
+    executed = [task for task in release.tasks if task.executed]
+    assert executed
+    for task in release.tasks:
+        certificate = json.loads(task.answer["certificate"] or "null")
+        assert (certificate is not None) == task.executed, task.task_id
+        if certificate is None:
+            continue
+        members = {member["name"]: member for member in certificate["members"]}
+        assert len(members) >= 6 + generations, task.task_id
+        assert all(member["agrees"] for member in members.values()), task.task_id
+        older = [name for name in members if name.startswith("generation_")]
+        assert len(older) == generations, task.task_id
+        versions = {members[name]["versions"]["scikit-learn"] for name in ["reference", *older]}
+        assert len(versions) == 1 + generations, "generations differ"
+        assert certificate["margin"] is None or certificate["margin"] >= 1e-4, task.task_id
+
+
+def prove_room(release: OpenedRelease) -> None:
+    """Every open task has a ladder with room above the trivial and below perfection."""
+    for task in release.tasks:
+        row, checks = task.row, {check["name"]: check for check in task.row["checks"]}
+        assert checks["learnable"]["verdict"] == "valid", task.task_id
+        if task.executed:
+            continue
+        assert row["ceiling"] - row["floor"] >= 0.0999, task.task_id
+        ladder = json.loads(row["ladder"])
+        assert ladder["booster"]["score"] < 0.98, task.task_id
+        if row["variant"].startswith("ts-"):
+            assert max(rung["skill"] for rung in ladder.values()) >= 0.05, task.task_id
+        elif task.answer["skill"]:
+            yardstick = json.loads(task.answer["skill"])
+            assert yardstick == {"floor": row["floor"], "ceiling": row["ceiling"]}, task.task_id
+
+
+def prove_steps(release: OpenedRelease) -> None:
+    """Eight steps and three cleaning rules at least, each seen by the grade when it is broken."""
+    with (release.folder / "report" / "steps.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all(row["stated"] == row["exposed"] for row in rows), rows
+    stated = sum(int(row["stated"]) for row in rows)
+    steps = [json.loads(task.row["spec_json"])["steps"] for task in release.tasks if task.executed]
+    assert stated >= sum(map(len, steps)), "tasks that publishing refused are counted as well"
+    assert all(len(found) >= 8 for found in steps)
+    assert all(len(task.row["dirt"]) >= 3 for task in release.tasks if task.executed)
+
+
 # --- answers ----------------------------------------------------------------------------------
 
 

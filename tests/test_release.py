@@ -55,6 +55,18 @@ def test_truth_wins_with_the_shipped_grader(release: OpenedRelease, tmp_path: Pa
     proofs.prove_truth_wins(release, tmp_path)
 
 
+def test_the_panel_agrees(release: OpenedRelease) -> None:
+    proofs.prove_panel(release, generations=2)
+
+
+def test_there_is_room(release: OpenedRelease) -> None:
+    proofs.prove_room(release)
+
+
+def test_every_step_is_seen(release: OpenedRelease) -> None:
+    proofs.prove_steps(release)
+
+
 def test_controls_have_their_outcome(release: OpenedRelease, tmp_path: Path) -> None:
     proofs.prove_controls(release, tmp_path)
 

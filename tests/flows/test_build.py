@@ -28,7 +28,7 @@ from tests.building import (
 from tests.small_mirror import BAD, GOOD
 
 pytestmark = pytest.mark.slow
-STAGES = ("read", "design", "execute", "validate")
+STAGES = ("read", "inspect", "design", "try")
 """Folders of `STATE/results`, in the order in which a build fills them."""
 
 
@@ -58,7 +58,7 @@ def test_a_build_says_what_came_of_it(small_build: Built) -> None:
     lines = [" ".join(line.split()) for line in small_build.printed.splitlines()]
     assert f"sources {len(GOOD) + len(BAD)}" in lines
     assert f"their sources {len(GOOD)}" in lines
-    for stage in ("extract", "design", "execute", "validate", "publish"):
+    for stage in ("extract", "inspect", "compare", "design", "try", "publish"):
         assert re.search(rf"^  {stage} +\d+\.\d$", small_build.printed, re.MULTILINE)
     assert small_build.printed.splitlines()[-1] == f"release written: {small_build.out}"
 
@@ -69,7 +69,7 @@ def test_it_complains_about_nothing(small_build: Built) -> None:
 
 
 def _is_progress(line: str) -> bool:
-    return bool(re.match(r"(extract|design|execute|validate) \d+/\d+ ", line))
+    return bool(re.match(r"(extract|inspect|design|try) \d+/\d+ ", line))
 
 
 def test_bad_datasets_end_as_drops(small_build: Built) -> None:
@@ -92,7 +92,7 @@ def test_a_second_run_computes_nothing_and_says_unchanged(
     assert again.printed.splitlines()[-1] == f"release unchanged: {small_build.out}"
     assert results(small_build.state) == before
     assert digests(small_build.out) == bytes_before
-    stages = re.findall(r"^  (?:design|execute|validate) +(\d+\.\d)$", again.printed, re.MULTILINE)
+    stages = re.findall(r"^  (?:inspect|design|try) +(\d+\.\d)$", again.printed, re.MULTILINE)
     assert len(stages) == 3
     assert max(map(float, stages)) < 2, "asking the memory takes no time"
     assert elapsed_s < 60, "8 s, of which Prefect takes 7, where nothing else runs"
