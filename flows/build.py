@@ -102,7 +102,8 @@ def build_split(settings: Settings) -> Walk:
 
 def _laboratory(settings: Settings) -> Laboratory:
     """The laboratory of a build; its workers start when they are first asked."""
-    workers, environments = settings.workers, settings.state / "environments"
+    workers = settings.workers
+    environments = workers.environments or settings.state / "environments"
     return Laboratory(workers.lab, workers.processes, settings.panel, environments)
 
 

@@ -85,6 +85,8 @@ class WorkersConfig(Noun):
     design_timeout_s: float = Field(default=240, gt=0)
     """For profiling, proposing, splitting and laying out one dataset."""
     lab: LabConfig = LabConfig()
+    environments: Path | None = None
+    """Where environments of older libraries are kept, which builds may share; None: in STATE."""
 
     @property
     def processes(self) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MIRROR_CONFIG = ROOT / "configs" / "mirror.yaml"
 OPENDARE = Path(sys.executable).with_name("opendare")
+ENVIRONMENTS = ROOT / "build" / "environments"
+"""Older libraries for all builds of all tests; they take a minute to make."""
 MARK = "PROCESS_UNDER_TEST"
 """Environment variable by which a process and all that it starts are found."""
 
@@ -33,7 +35,8 @@ def arguments(mirror: Path, place: Path, *more: str) -> list[str]:
     folders = ["--mirror", str(mirror), "--out", str(place / "release")]
     return [
         *("build", "--config", str(MIRROR_CONFIG), *folders),
-        *("--state", str(place / "state"), *more),
+        *("--state", str(place / "state"), "--set", f"workers.environments={ENVIRONMENTS}"),
+        *more,
     ]
 
 
