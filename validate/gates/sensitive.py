@@ -30,8 +30,9 @@ class Sensitive(Gate):
     """Labels that a violation must change, as a share of the rows; one row at least."""
     rows_share: float = Field(default=0.01, gt=0, le=1)
     """Rows whose scores or numbers a violation must move, where it changes fewer labels."""
-    violations_share: float = Field(default=0.9, ge=0, le=1)
-    """Share of all violations of a task that must be seen, beside one of every step."""
+    violations_share: float = Field(default=0.95, ge=0, le=1)
+    """Share of all own violations of a task that must be seen, beside one of every step. Measured:
+    at 0.95 none of 69 tasks had under 0.9 of the violations held back seen, at 0 three of 82."""
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
