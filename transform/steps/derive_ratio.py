@@ -14,6 +14,7 @@ _MIN_DISTINCT = 40
 _MAX_COLUMNS = 6
 """Columns tried; pairs grow with the square."""
 _MAX_CHOICES = 6
+_LARGE = 50
 _MAX_NAME = 80
 
 
@@ -24,7 +25,7 @@ class DeriveRatio(Step):
     stage: ClassVar[Stage] = "derive"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, append a column {name:column}: {numerator:column} divided by "
-        "{denominator:column}, missing where either is missing or the latter is zero."
+        "{denominator:column}, missing where either is missing."
     )
 
     name: str
@@ -33,11 +34,16 @@ class DeriveRatio(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[DeriveRatio, ...]":
-        """A few random pairs of positive features."""
+        """A few random pairs of features that are never below zero, the smallest below the line.
+
+        No denominator is zero; of large ones nobody would see that one was added to them.
+        """
         positive = [column for column in sketch.numbers if _is_positive(sketch, column)]
         some = rng.sample(positive, min(len(positive), _MAX_COLUMNS))
-        pairs = list(permutations(some, 2))
+        medians = {column: sketch.values(column).median() for column in some}
+        pairs = [(a, b) for a, b in permutations(some, 2) if _is_never_zero(sketch, b)]
         rng.shuffle(pairs)
+        pairs.sort(key=lambda pair: medians[pair[1]] > _LARGE)  # type: ignore[operator]
         steps = [
             cls(name=name, numerator=above, denominator=below)
             for above, below in pairs[:_MAX_CHOICES]
@@ -46,17 +52,14 @@ class DeriveRatio(Step):
         return tuple(steps)
 
     def apply(self, work: Workspace) -> Workspace:
-        """Divide in both tables."""
+        """Divide in both tables; dirt that a violated step left in may be zero."""
         above, below = pl.col(self.numerator), pl.col(self.denominator)
         return self._appended(work, pl.when(below != 0).then(above / below))
 
     def write(self) -> tuple[str, ...]:
         """Division by missing gives missing."""
-        below = f"frame[{self.denominator!r}].replace(0, np.nan)"
-        return (
-            "for frame in (train, val):",
-            f"    frame[{self.name!r}] = frame[{self.numerator!r}] / {below}",
-        )
+        ratio = f"frame[{self.numerator!r}] / frame[{self.denominator!r}]"
+        return ("for frame in (train, val):", f"    frame[{self.name!r}] = {ratio}")
 
     def violations(self) -> tuple[Violation, ...]:
         """Turn it upside down, or skip it."""
@@ -78,6 +81,10 @@ class DeriveRatio(Step):
         if len(work.numeric((self.numerator, self.denominator))) < 2:
             return work
         return work.on_both(lambda frame: frame.with_columns(value.alias(self.name)))
+
+
+def _is_never_zero(sketch: Sketch, column: str) -> bool:
+    return not bool((sketch.values(column) == 0).any())
 
 
 def _is_positive(sketch: Sketch, column: str) -> bool:

@@ -1,6 +1,7 @@
 """Replace categories by their numbers.
 
-The categories are those of the training rows; any other, and a missing one, is -1.
+The categories are those of the training rows; any other, and a missing one, is -1. That is not said
+where there are none.
 """
 
 import random
@@ -14,7 +15,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace, slip
 
 Order = Literal["text", "appearance", "frequency"]
-_MIN_TEXTS = 3
+_MIN_TEXTS = 4
+"""With three, a third of all orders are alike."""
 _ORDERS: tuple[Order, ...] = ("appearance", "frequency", "text")
 
 
@@ -25,43 +27,50 @@ class EncodeOrdinal(Step):
     stage: ClassVar[Stage] = "encode"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, replace each text of {columns:columns} by its number: the different texts "
-        "of a column in the training rows are numbered from 0 {order:choice}; a text that does not "
-        "occur there, or a missing one, becomes -1.",
+        "of a column in the training rows are numbered from 0 {order:choice}{others:choice}.",
         {
+            "others": {
+                "minus_one": "; a text that does not occur there, or a missing one, becomes -1",
+                "none": "",
+            },
             "order": {
                 "text": "in code point order",
                 "appearance": "in the order in which they first appear",
                 "frequency": "from the most to the least frequent, equally frequent ones in code "
                 "point order",
-            }
+            },
         },
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
     order: Order = "text"
+    others: Literal["minus_one", "none"] = "minus_one"
+    """What becomes of texts that train does not have; `none` where there are none."""
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[EncodeOrdinal, ...]":
-        """One step for all text features that are left, the orders that differ most first.
+        """One step for all text features that are left, by text or frequency in random order.
 
-        None where no column has a third text: turned around, two numbers tell a model the same.
+        None where no column has texts enough that orders differ: the same numbers, or the same the
+        other way round, tell a model the same. Appearance is left to careless hands.
         """
-        most = max((sketch.train[c].drop_nulls().n_unique() for c in sketch.categories), default=0)
-        if most < _MIN_TEXTS:
+        cells = [sketch.train[column].drop_nulls() for column in sketch.categories]
+        by_text, by_frequency = cls(columns=("",)), cls(columns=("",), order="frequency")
+        orders = [(by_text._numbered(c), by_frequency._numbered(c)) for c in cells]
+        if not any(
+            len(one) >= _MIN_TEXTS and one not in (other, other[::-1]) for one, other in orders
+        ):
             return ()
-        steps = [cls(columns=sketch.categories, order=order) for order in _ORDERS]
-        rng.shuffle(steps)
-        least = {
-            step: min(step._unlike(other, sketch) for other in steps if other != step)
-            for step in steps
-        }
-        return tuple(sorted(steps, key=lambda step: -least[step]))
-
-    def _unlike(self, other: "EncodeOrdinal", sketch: Sketch) -> int:
-        """Columns that the other order numbers neither alike nor the other way round."""
-        texts = [sketch.train[column].drop_nulls() for column in self.columns]
-        pairs = [(self._numbered(cells), other._numbered(cells)) for cells in texts]
-        return sum(mine not in (theirs, theirs[::-1]) for mine, theirs in pairs)
+        known = all(
+            sketch.train[c].null_count() + sketch.val[c].null_count() == 0
+            and set(sketch.val[c]) <= set(sketch.train[c])
+            for c in sketch.categories
+        )
+        found: tuple[Order, Order] = ("text", "frequency")
+        return tuple(
+            cls(columns=sketch.categories, order=order, others="none" if known else "minus_one")
+            for order in rng.sample(found, len(found))
+        )
 
     def apply(self, work: Workspace) -> Workspace:
         """Look each text up."""
@@ -69,7 +78,8 @@ class EncodeOrdinal(Step):
         for column in work.present(self.columns):
             texts = self._numbered(work.train[column].drop_nulls())
             numbers = {text: number for number, text in enumerate(texts)}
-            looked_up = pl.col(column).replace_strict(numbers, default=-1, return_dtype=pl.Int64)
+            other = -1 if self.others == "minus_one" else None
+            looked_up = pl.col(column).replace_strict(numbers, default=other, return_dtype=pl.Int64)
             codes.append(looked_up)
         return work.on_both(lambda frame: frame.with_columns(codes))
 
@@ -83,6 +93,7 @@ class EncodeOrdinal(Step):
 
     def write(self) -> tuple[str, ...]:
         """Look each text up; all others are missing until they are filled."""
+        others = ".fillna(-1)" if self.others == "minus_one" else ""
         texts = {
             "text": "sorted(train[column].dropna().unique())",
             "appearance": "list(train[column].dropna().unique())",
@@ -94,7 +105,7 @@ class EncodeOrdinal(Step):
             f"    texts = {texts}",
             "    codes = {text: code for code, text in enumerate(texts)}",
             "    for frame in (train, val):",
-            "        frame[column] = frame[column].map(codes).fillna(-1)",
+            f"        frame[column] = frame[column].map(codes){others}",
         )
 
     def violations(self) -> tuple[Violation, ...]:

@@ -12,6 +12,8 @@ from transform.steps.impute_number import missing_columns
 from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Stage, Step, Violation, Workspace
 
+_MANY = 21
+"""More texts than are encoded by indicators, missing included."""
 _LABELS = ("missing", "unknown", "not given")
 
 
@@ -29,8 +31,14 @@ class ImputeLabel(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeLabel, ...]":
-        """All text features with missing cells, with a label that none of them has yet."""
+        """All text features with missing cells, with a label that none of them has yet.
+
+        Only where one has many texts: of few, an indicator for the label tells no more than that
+        all others are zero.
+        """
         columns = missing_columns(sketch, sketch.categories)
+        if not any(sketch.train[name].n_unique() > _MANY for name in columns):
+            return ()
         known = {text for column in columns for text in sketch.values(column).unique().to_list()}
         labels = [label for label in rng.sample(_LABELS, len(_LABELS)) if label not in known]
         return tuple(cls(columns=columns, value=label) for label in labels[:1] if columns)

@@ -1,7 +1,6 @@
 """Fill missing numbers with a statistic of the training rows."""
 
 import random
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -40,19 +39,42 @@ class ImputeNumber(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[ImputeNumber, ...]":
-        """All numeric features with missing cells, one step a strategy.
+        """All numeric features with missing cells, one step a strategy, in random order.
 
-        The order is random for models that see every number; for the others the strategy comes
-        first that the values tell best from the rest.
+        Strategies come first that tell whether somebody looked at the rows to predict; those are
+        left out of which the values cannot tell whether another one was taken, or zero.
         """
         columns = missing_columns(sketch, sketch.numbers)
-        if not columns:
-            return ()
-        strategies = rng.sample(_STRATEGIES, len(_STRATEGIES))
+        steps = [cls(columns=columns, strategy=s) for s in _STRATEGIES if columns]
+        rng.shuffle(steps)
+        plain = {step: step._told_apart(sketch) for step in steps}
+        steps = [step for step in steps if min(plain[step][:-1]) > 0]
         if not MODELS[sketch.model].scaling:
-            fills = {s: {c: _statistic(sketch.train[c], s) for c in columns} for s in strategies}
-            strategies.sort(key=lambda s: -_told_apart(sketch, fills, s))
-        return tuple(cls(columns=columns, strategy=s) for s in strategies)
+            return tuple(sorted(steps, key=lambda step: -min(plain[step][:-1])))
+        return tuple(sorted(steps, key=lambda step: -plain[step][-1]))
+
+    def _told_apart(self, sketch: Sketch) -> list[float]:
+        """How clearly some column tells this fill from the others, zero, and that of all rows.
+
+        To a model that sees every number any difference is clear.
+        """
+        coarse = not MODELS[sketch.model].scaling
+        return [
+            max(
+                share_between(known, fill, other) if coarse else float(fill != other)
+                for known, fill, other in rows
+            )
+            for rows in zip(*(self._fills(sketch, column) for column in self.columns), strict=True)
+        ]
+
+    def _fills(
+        self, sketch: Sketch, column: str
+    ) -> list[tuple[pl.Series, float | None, float | None]]:
+        """The values of a column, this fill, and in turn each that it might be taken for."""
+        known = sketch.train[column].drop_nulls()
+        others = [_statistic(known, strategy) for strategy in self._others()]
+        wrong = [*others, 0.0, _statistic(sketch.values(column), self.strategy)]
+        return [(known, _statistic(known, self.strategy), other) for other in wrong]
 
     def apply(self, work: Workspace) -> Workspace:
         """One statistic a column."""
@@ -117,18 +139,6 @@ def share_between(values: pl.Series, one: float | None, other: float | None) -> 
     low, high = sorted((one, other))
     inside = values.drop_nulls().cast(pl.Float64).is_between(low, high, closed="right")
     return float(inside.sum()) / max(1, len(inside))
-
-
-def _told_apart(
-    sketch: Sketch, fills: Mapping[Strategy, Mapping[str, float | None]], chosen: Strategy
-) -> float:
-    """How clearly some column tells the strategy from the one that is most like it."""
-    return min(
-        max(share_between(sketch.train[c], fill, fills[other][c]) for c, fill in own.items())
-        for own in (fills[chosen],)
-        for other in fills
-        if other != chosen
-    )
 
 
 def _statistic(values: pl.Series, strategy: Strategy) -> float | None:

@@ -94,6 +94,7 @@ MODELS: dict[str, Model] = {
         mistake={"var_smoothing": 0.1},
         sibling="LinearDiscriminantAnalysis",
         scores="probability",
+        weight=0.2,
     ),
     "MLPClassifier": Model(
         module="sklearn.neural_network",
@@ -188,7 +189,7 @@ MODELS: dict[str, Model] = {
         seed=True,
         column_order=True,
         several_targets=True,
-        weight=4.0,
+        weight=1.5,
     ),
     "Ridge": Model(
         module="sklearn.linear_model",
@@ -270,7 +271,7 @@ MODELS: dict[str, Model] = {
         seed=True,
         column_order=True,
         several_targets=True,
-        weight=1.5,
+        weight=3.0,
     ),
 }
 """By class name. Weights and sensitivities follow a measured feasibility study."""

@@ -15,16 +15,20 @@ from transform.steps.step import SOURCES, Sketch, Source, Stage, Step, Violation
 
 Method = Literal["standard", "min_max", "robust"]
 _METHODS: tuple[Method, ...] = ("standard", "min_max", "robust")
+_SEE_A_HAIR = frozenset(
+    ("MLPClassifier", "MLPRegressor", "Lasso", "ElasticNet", "LogisticRegression")
+)
+"""Estimators that tell standard deviations with ddof 0 and 1 apart; measured."""
 
 
 class Scale(Step):
-    """Shift and divide; the spread of a constant column counts as 1."""
+    """Shift and divide columns that vary."""
 
     kind: ClassVar[str] = "scale"
     stage: ClassVar[Stage] = "scale"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, scale {columns:columns}: {method:choice}, computed for each column over "
-        "{source:choice}; where the divisor is zero, divide by 1.",
+        "{source:choice}.",
         {
             "method": {
                 "standard": "subtract the mean and divide by the standard deviation (of the "
@@ -43,24 +47,33 @@ class Scale(Step):
 
     @classmethod
     def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[Scale, ...]":
-        """All features with more than two values, one step a method, in random order.
+        """Features with more than two values and a spread, one step a method, in random order.
 
-        None for models that do not see scale. Standard comes first twice as often as the others;
-        methods to which the rows to predict would make no difference come last.
+        None for models that do not see scale. Methods come last of which a detail would not show.
         """
-        columns = tuple(c for c in sketch.numbers if sketch.train[c].drop_nulls().n_unique() > 2)
-        if not MODELS[sketch.model].scaling or not columns:
+        if not MODELS[sketch.model].scaling:
             return ()
-        methods = rng.sample((*_METHODS, "standard"), len(_METHODS) + 1)
-        methods.sort(key=lambda method: not _sees_val(sketch, columns, method))
-        return tuple(cls(columns=columns, method=method) for method in dict.fromkeys(methods))
+        varied = [c for c in sketch.numbers if sketch.train[c].drop_nulls().n_unique() > 2]
+        steps = []
+        for method in rng.sample(_METHODS, len(_METHODS)):
+            columns = tuple(c for c in varied if _fit(_known(sketch.train[c]), method)[1] > 0)
+            if columns:
+                steps.append(cls(columns=columns, method=method))
+        return tuple(sorted(steps, key=lambda step: not step._is_plain_to(sketch)))
+
+    def _is_plain_to(self, sketch: Sketch) -> bool:
+        """Whether a look at the rows to predict, or another standard deviation, would show."""
+        return (self.method != "standard" or sketch.model in _SEE_A_HAIR) and any(
+            _fit(_known(sketch.train[c]), self.method)
+            != _fit(_known(sketch.values(c)), self.method)
+            for c in self.columns
+        )
 
     def apply(self, work: Workspace) -> Workspace:
         """Numpy on the columns."""
         rows = work.fitting(self.source)
         fits = {
-            column: _fit(rows[column].drop_nulls().cast(pl.Float64).to_numpy(), self.method)
-            for column in work.numeric(self.columns)
+            column: _fit(_known(rows[column]), self.method) for column in work.numeric(self.columns)
         }
         return work.on_both(
             lambda frame: frame.with_columns(_scaled(frame[c], *fit) for c, fit in fits.items())
@@ -79,7 +92,7 @@ class Scale(Step):
             f"rows = {rows}.astype(float)",
             f"shift, spread = {shift}, {spread}",
             "for frame in (train, val):",
-            "    frame[columns] = (frame[columns] - shift) / spread.replace(0, 1)",
+            "    frame[columns] = (frame[columns] - shift) / spread",
         )
 
     def violations(self) -> tuple[Violation, ...]:
@@ -120,14 +133,8 @@ class Scale(Step):
         return self.apply(work).on_both(lambda frame: frame.with_columns(smaller))
 
 
-def _sees_val(sketch: Sketch, columns: tuple[str, ...], method: Method) -> bool:
-    """Whether the statistics of some column change when the rows to predict are looked at."""
-    both = ((sketch.train[column].drop_nulls(), sketch.values(column)) for column in columns)
-    return any(
-        _fit(train.cast(pl.Float64).to_numpy(), method)
-        != _fit(every.cast(pl.Float64).to_numpy(), method)
-        for train, every in both
-    )
+def _known(values: pl.Series) -> npt.NDArray[np.float64]:
+    return values.drop_nulls().cast(pl.Float64).to_numpy()
 
 
 def _scaled(values: pl.Series, shift: float, spread: float) -> pl.Series:

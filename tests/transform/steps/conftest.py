@@ -16,11 +16,12 @@ from transform.steps.registry import step_classes
 from transform.steps.step import Series, Sketch, Step, Workspace
 
 NUMBERS = ("a, b", "100% {x}", 'say "hi"', "count")
-TEXTS = ("kind's", "back\\slash 😀", "tönung")
+TEXTS = ("kind's", "back\\slash 😀", "tönung", "part")
 LABELS = (
     ("red", "green, dark", 'sky "blue"', "50% {grey}", "it's"),
     ("a\\b", "c😀d", "ünter  den", "x"),
     ("Yes ", " no", "MAYBE  so", "n/k", "Ё ж"),
+    tuple(f"part {number:02d}" for number in range(30)),
 )
 TIME = "seen at"
 
@@ -54,7 +55,10 @@ def _table(rng: np.random.Generator, n: int, is_class: bool, n_targets: int) -> 
         else:
             columns[f"y{number}"] = noisy / 10
     table = pl.DataFrame(columns).sort("row_id")
-    holes = {name: rng.random(n) < 0.08 for name in (*NUMBERS[:2], NUMBERS[3], *TEXTS[:2], TIME)}
+    holes = {
+        name: rng.random(n) < 0.08
+        for name in (*NUMBERS[:2], NUMBERS[3], *TEXTS[:2], TEXTS[3], TIME)
+    }
     return table.with_columns(
         table[name].scatter(np.flatnonzero(hole), None) for name, hole in holes.items()
     )
