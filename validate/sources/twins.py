@@ -32,6 +32,8 @@ from validate.sources.sketch import ColumnSketch, TableSketch, same_shapes, shar
 
 _SHARED = 0.4
 """Estimated share of values from which two columns may be one."""
+_ESTIMATED = 0.9
+"""Estimates above it are as good as all."""
 _FEW = 20
 """Distinct values below which a column proposes nothing by itself."""
 _CONSIDERED, _TRIED = 8, 3
@@ -92,7 +94,7 @@ def _partners(
         if a.kind == b.kind:
             named = normal_name(a.name) == normal_name(b.name)
             size = min(a.n_distinct, b.n_distinct) / max(a.n_distinct, b.n_distinct)
-            likeness = 4 * float(shares[i, j]) + named + float(shapes[i, j]) + size
+            likeness = 2 * min(float(shares[i, j]), _ESTIMATED) + named + float(shapes[i, j]) + size
             found.append((a, b, likeness))
     found.sort(key=lambda pair: (-pair[2], pair[0].name, pair[1].name))
     return found
@@ -143,13 +145,15 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
     aligned = _aligned(order[0], order[1], shelf)
     if not aligned:
         return 0.0
-    telling = [column for column in aligned if not _follows(column, aligned)]
     n_considered = min(len(side.columns[:_CONSIDERED]) for side in order)
-    needed = _COLUMNS * n_considered - (len(aligned) - len(telling))
-    for first in range(min(_STARTS, len(telling))):
-        kept = _consistent([telling[first], *telling[:first], *telling[first + 1 :]])
-        if len(kept) >= max(2, needed) and (share := _beyond_chance(kept)):
-            return share
+    # Columns that follow from others are cheap evidence: what fails with them fails without.
+    telling = aligned
+    if share := _joint_rows(aligned, _COLUMNS * n_considered):
+        telling = [column for column in aligned if not _follows(column, aligned)]
+        n_followers = len(aligned) - len(telling)
+        share = _joint_rows(telling, _COLUMNS * n_considered - n_followers)
+    if share:
+        return share
     for column in telling:
         prose = column.sketch.mean_chars >= _PROSE_CHARS
         if prose and column.sketch.n_distinct >= _PROSE_VALUES and _share([column]) >= _ROWS:
@@ -157,6 +161,15 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
     everywhere = len(aligned) >= 0.8 * n_considered and len(aligned) >= 3
     if everywhere and _equal_names(ours, theirs) >= _ALIKE:
         return _beyond_chance(_consistent(aligned))
+    return 0.0
+
+
+def _joint_rows(columns: Sequence[_Aligned], needed: float) -> float:
+    """Share of rows beyond chance, by so many columns at least."""
+    for first in range(min(_STARTS, len(columns))):
+        kept = _consistent([columns[first], *columns[:first], *columns[first + 1 :]])
+        if len(kept) >= max(2, needed) and (share := _beyond_chance(kept)):
+            return share
     return 0.0
 
 
@@ -278,9 +291,13 @@ def _beyond_chance(columns: Sequence[_Aligned]) -> float:
 
 
 def _share(columns: Sequence[_Aligned]) -> float:
-    """Share of the shorter table's rows of which the longer one holds all codes together."""
+    """Share of the shorter table's different rows that the longer one holds as a whole.
+
+    Different ones, because rows of nothing but zeros or missing cells stand in many tables.
+    """
     names = [f"c{i}" for i in range(len(columns))]
     long = pl.DataFrame({name: c.long for name, c in zip(names, columns, strict=True)})
     short = pl.DataFrame({name: c.short for name, c in zip(names, columns, strict=True)})
+    short = short.unique()
     whole = short.filter(pl.all_horizontal(pl.col(names) != UNKNOWN))
     return whole.join(long, on=names, how="semi").height / max(1, short.height)
