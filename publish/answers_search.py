@@ -1,18 +1,20 @@
 """Searches every public file of a release for answers.
 
-Enters a release folder, nothing else; leave findings, none for a good release. Three ways in which
+Enters a release folder, nothing else; leave findings, none for a good release. Four ways in which
 an answer can stand outside `data/answers` are looked for:
 
 - **its hash or file**: a truth's SHA-256 in any text, a truth among the task files, a reference
   program in a task's row, a file or table that no task names;
 - **the target itself** in the held-out file of its own task;
 - **the held-out row with its true target** in any table of the same source, train or held-out,
-  whichever task ships it, found by equal values in all columns that both have.
+  whichever task ships it, found by equal values in all columns that both have;
+- **a column that tells the target**, under whatever name and in whatever unit, in a sibling's table
+  beside the same held-out rows, or moved in time where the task is a forecast.
 
-The last applies to held-out truth (`-mm`, `ts-`), not to executed truth, which occurs nowhere in
+The last two apply to held-out truth (`-mm`, `ts-`), not to executed truth, which occurs nowhere in
 the data. A row is proof in the task's own train table and wherever all its columns are; where a
 sibling shares only some columns, coincidence is told from answers by how well they identify rows.
-Paraphrased or transformed answers are not found.
+Answers that several columns tell together are not found.
 """
 
 import io
@@ -30,6 +32,7 @@ import pyarrow.parquet as pq
 from extract.noun import Noun
 from publish.contents import Contents, comparable, read_tables
 from publish.parquet import Row
+from publish.siblings import Panel, moved_columns, panel_of, telling_columns
 from transform.task import ID_COLUMN, VARIANTS
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -60,6 +63,8 @@ class _Opened:
     targets: tuple[str, ...]
     executed: bool
     """Truth was computed by a program rather than held out from the source."""
+    panel: Panel | None
+    """Forecasts: where their rows lie in time."""
 
     @property
     def task_id(self) -> str:
@@ -102,7 +107,8 @@ def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
     answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
     features = tables["val"].drop(targets, strict=False)
     held_out = features.join(answer, on=ID_COLUMN).drop(ID_COLUMN)
-    return _Opened(row, tables, held_out, targets, executed)
+    panel = panel_of(features.drop(ID_COLUMN)) if row["family"] == "forecasting" else None
+    return _Opened(row, tables, held_out, targets, executed, panel)
 
 
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
@@ -166,6 +172,34 @@ def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
             if n_rows:
                 detail = f"holds {n_rows} of {task.held_out.height} held-out rows with their target"
                 yield _finding(task, sibling, name, detail)
+    yield from _told(task, [sibling for sibling in siblings if sibling is not task])
+
+
+def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
+    """Columns of siblings that tell a held-out target beside its row, or from another instant."""
+    checked = set(task.train.columns)
+    for sibling in siblings:
+        for name in ("train", "val"):
+            table = sibling.tables[name].drop(ID_COLUMN)
+            same = [
+                n for n in task.held_out.columns if task.held_out.schema[n] == table.schema.get(n)
+            ]
+            kept = table.select(
+                n for n in table.columns if n in same or n not in task.held_out.columns
+            )
+            held_out = task.held_out.select(*dict.fromkeys((*same, *task.targets)))
+            for column, n_rows in telling_columns(held_out, task.targets, kept):
+                detail = f"its column {column!r} tells {n_rows} held-out targets"
+                yield _finding(task, sibling, name, detail)
+        if task.panel is None:
+            continue
+        tables = sibling.tables["train"].drop(ID_COLUMN), sibling.tables["val"].drop(ID_COLUMN)
+        for target in task.targets:
+            found = moved_columns(task.train, task.held_out, target, task.panel, tables, checked)
+            for name, column, how in found:
+                yield _finding(
+                    task, sibling, name, f"its column {column!r} tells the future: {how}"
+                )
 
 
 def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> Finding:

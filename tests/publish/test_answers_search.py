@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from publish.answers_search import find_answers
 from publish.release import PublishError
+from publish.siblings import Panel, moved_columns, panel_of, telling_columns
 from tests.publish.conftest import publish_all
 
 N_TRAIN = 45
@@ -162,3 +164,68 @@ def test_finds_the_reference_program(workshop: Any, build: Any, publish_with: An
     item = item.model_copy(update={"task": item.task.model_copy(update={"spec": spec})})
     with pytest.raises(PublishError, match="the reference program"):
         publish_with(item)
+
+
+def _wide(n: int) -> pl.DataFrame:
+    """More rows than the workshop's, so that something can be concluded."""
+    rng = np.random.default_rng(7)
+    return pl.DataFrame(
+        {
+            "row_id": rng.permutation(n),
+            "area": rng.lognormal(4, 0.5, n),
+            "town": rng.choice(["Ulm", "Hof"], n),
+            "price": rng.lognormal(12, 0.4, n),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "telling"),
+    [
+        (pl.col("price") * 0.9 + 5, True),
+        (pl.col("price").log(), True),
+        ((pl.col("price") / 1000).round(), True),
+        (pl.col("area") * 2, False),
+        (pl.col("price").shuffle(seed=1), False),
+    ],
+)
+def test_a_column_beside_the_held_out_rows(column: pl.Expr, telling: bool) -> None:
+    rows = _wide(400).drop("row_id")
+    held_out = rows.tail(150)
+    sibling = (
+        rows.with_columns(column.alias("cost"))
+        .drop("price")
+        .tail(150)
+        .sample(fraction=1, shuffle=True, seed=2)
+    )
+    found = dict(telling_columns(held_out, ("price",), sibling))
+    assert found == ({"cost": 150} if telling else {})
+
+
+@pytest.mark.parametrize(
+    ("column", "sides"),
+    [
+        (pl.col("sales").shift(-3).over("shop") * 2, {"train", "val"}),
+        (pl.col("sales").rolling_mean(5, center=True).over("shop"), {"train", "val"}),
+        (pl.col("sales").rolling_mean(5).over("shop"), {"val"}),
+        (pl.col("sales") * 2 - 1, {"val"}),
+        (pl.col("rain"), set()),
+    ],
+)
+def test_a_column_moved_in_time(column: pl.Expr, sides: set[str]) -> None:
+    rng = np.random.default_rng(3)
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2024, 2, 4), eager=True).cast(str)
+    table = pl.concat(
+        pl.DataFrame({"day": days, "shop": [s] * 400}).with_columns(
+            sales=pl.Series(rng.gamma(3, 20, 400)), rain=pl.Series(rng.gamma(1, 3, 400))
+        )
+        for s in ("a", "b")
+    ).with_columns(column.alias("x"))
+    late = pl.col("day") > days[370]
+    past, future = table.filter(~late), table.filter(late)
+    sibling = past.drop("sales"), future.drop("sales")
+    panel = panel_of(future.select("day", "shop"))
+    assert panel == Panel("day", ("shop",))
+    pair = past.select("day", "shop", "sales"), future.select("day", "shop", "sales")
+    found = {side for side, *_ in moved_columns(*pair, "sales", panel, sibling, {"rain"})}
+    assert found == sides
