@@ -255,7 +255,9 @@ def _weightiest(features: tuple[str, ...], found: Signal, most: int) -> tuple[st
 def _together(table: Look, plans: tuple[Plan, ...], banned: frozenset[str]) -> tuple[Plan, ...]:
     """The same targets, none a feature of another; nothing when that leaves one without room."""
     names = [plan.target for plan in plans]
-    banned = banned.union(names, *(copies_of(table, name) for name in names))
+    # What gives a target away must not stand beside its held-out rows in a sibling's file either.
+    given = (name for plan in plans for name in plan.dropped)
+    banned = banned.union(names, given, *(copies_of(table, name) for name in names))
     kept = []
     for plan in plans:
         features = tuple(name for name in plan.features if name not in banned)
