@@ -146,15 +146,9 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
     if not aligned:
         return 0.0
     n_considered = min(len(side.columns[:_CONSIDERED]) for side in order)
-    # Columns that follow from others are cheap evidence: what fails with them fails without.
-    telling = aligned
     if share := _joint_rows(aligned, _COLUMNS * n_considered):
-        telling = [column for column in aligned if not _follows(column, aligned)]
-        n_followers = len(aligned) - len(telling)
-        share = _joint_rows(telling, _COLUMNS * n_considered - n_followers)
-    if share:
         return share
-    for column in telling:
+    for column in aligned:
         prose = column.sketch.mean_chars >= _PROSE_CHARS
         if prose and column.sketch.n_distinct >= _PROSE_VALUES and _share([column]) >= _ROWS:
             return _share([column])
@@ -165,11 +159,15 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
 
 
 def _joint_rows(columns: Sequence[_Aligned], needed: float) -> float:
-    """Share of rows beyond chance, by so many columns at least."""
+    """Share of rows beyond chance, by so many columns at least, of which two say something."""
     for first in range(min(_STARTS, len(columns))):
         kept = _consistent([columns[first], *columns[:first], *columns[first + 1 :]])
-        if len(kept) >= max(2, needed) and (share := _beyond_chance(kept)):
-            return share
+        # What fails with columns that follow from others fails without them.
+        if len(kept) >= max(2, needed) and _beyond_chance(kept):
+            kept.sort(key=lambda column: -column.sketch.n_distinct)
+            telling = [column for column in kept if not _follows(column, kept)]
+            if len(telling) >= 2 and (share := _beyond_chance(telling)):
+                return share
     return 0.0
 
 
