@@ -21,7 +21,7 @@ from transform.draft import Layout, lay_out
 from transform.holes import HolesConfig, hide_cells
 from transform.noise import NoiseConfig, Soiled, soil
 from transform.parquet import write_parquet
-from transform.plan import Plan
+from transform.plan import Amendment, Plan
 from transform.proposal import Proposal
 from transform.recipe import Draw, choose_cleaning, choose_preparing, settle
 from transform.reference import ReferenceConfig, is_telling, sure_rows
@@ -59,6 +59,8 @@ class InstructionConfig(Noun):
     """Clean rows of train; more are sampled."""
     max_val_rows: int = Field(default=1_500, ge=1)
     min_steps: int = Field(default=8, ge=1)
+    good_steps: int = Field(default=10, ge=1)
+    """With fewer another draw is tried: a gate may ask to leave some out."""
     models_tried: int = Field(default=6, ge=1)
     """Estimators tried until one suits the table."""
     max_rules_of_kind: int = Field(default=3, ge=1)
@@ -93,6 +95,12 @@ class _Recipe:
     def cleaning(self) -> tuple[CleaningStep, ...]:
         return tuple(step for step in self.steps if isinstance(step, CleaningStep))
 
+    @property
+    def fit(self) -> FitPredict:
+        last = self.steps[-1]
+        assert isinstance(last, FitPredict)
+        return last
+
 
 def draft_instruction(
     raw: RawDataset,
@@ -118,19 +126,10 @@ def draft_instruction(
     if refusal is not None:
         return refusal
     table = _Table(typed(rows.train), typed(rows.val), typed(held_out).drop(ID_COLUMN))
-    recipe = _first_recipe(table, plan, config, size)
-    if isinstance(recipe, Reason):
-        return _refuse(recipe, plan)
-    draw = Draw(task_id, plan.amendment)
-    soiled = soil(
-        recipe.train.drop(ID_COLUMN),
-        recipe.val.drop(ID_COLUMN),
-        recipe.cleaning,
-        draw.rng("dirt"),
-        config.noise,
-        proposal.targets,
-        table.held_out,
-    )
+    drawn = _drawn(table, plan, config, size)
+    if isinstance(drawn, Reason):
+        return _refuse(drawn, plan)
+    recipe, soiled = drawn
     # Cleaning took rows as well. What it takes from train it takes from a solver's file, too, where
     # copies of such rows stand among the dirt, so the file is what counts.
     left = Rows(soiled.dirty, soiled.val)
@@ -146,17 +145,61 @@ def draft_instruction(
 # --- planning ---------------------------------------------------------------------------------
 
 
-def _first_recipe(
+def _drawn(
+    table: _Table, plan: Plan, config: InstructionConfig, size: SizeConfig
+) -> tuple[_Recipe, Soiled] | Reason:
+    """A recipe with its dirty tables, or why there is none.
+
+    Ids come with the dirt and order the rows; an estimator whose answer they turn is passed over.
+    """
+    for _ in range(config.models_tried):
+        recipe = _best_recipe(table, plan, config, size)
+        if isinstance(recipe, Reason):
+            return recipe
+        soiled = soil(
+            recipe.train.drop(ID_COLUMN),
+            recipe.val.drop(ID_COLUMN),
+            recipe.cleaning,
+            Draw(plan.task_id, plan.amendment).rng("dirt"),
+            config.noise,
+            plan.proposal.targets,
+            table.held_out,
+        )
+        if _stands(recipe, soiled, plan.proposal, config.reference):
+            return recipe, soiled
+        plan = plan.amended(Amendment(avoid_models=(recipe.fit.estimator,)))
+    return Reason.NO_FIT
+
+
+def _stands(recipe: _Recipe, soiled: Soiled, proposal: Proposal, config: ReferenceConfig) -> bool:
+    """Whether the answer on the tables as they are shipped is still sure and telling."""
+    work = Workspace(soiled.clean, soiled.val.drop(proposal.targets), proposal.targets)
+    try:
+        for step in recipe.steps[len(recipe.cleaning) :]:
+            work = step.apply(work)
+    except (ConvergenceWarning, ValueError, ArithmeticError):
+        return False
+    assert work.answer is not None
+    # A nearly level row may have come a little nearer.
+    looser = config.model_copy(update={"min_margin": config.min_margin / 2})
+    sure = _sure(work.answer, soiled.val, recipe.fit, proposal, looser)
+    return sure.height == soiled.val.height and _tells(work.answer, sure, proposal, config)
+
+
+def _best_recipe(
     table: _Table, plan: Plan, config: InstructionConfig, size: SizeConfig
 ) -> _Recipe | Reason:
-    """The first of some draws that works, or why the last one does not."""
+    """The first of some draws that is long enough, else the longest, or why the last one fails."""
+    found: _Recipe | None = None
     recipe: _Recipe | Reason = Reason.NO_STEPS
     for attempt in range(config.attempts):
         draw = Draw(plan.task_id, plan.amendment, attempt)
         recipe = _recipe(table, plan.proposal, config, size, draw)
-        if isinstance(recipe, _Recipe):
+        if isinstance(recipe, _Recipe) and (found is None or len(recipe.steps) > len(found.steps)):
+            found = recipe
+        if found is not None and len(found.steps) >= config.good_steps:
             break
-    return recipe
+    return found or recipe
 
 
 def _recipe(
@@ -185,18 +228,22 @@ def _recipe(
         if answer is None or len(steps) < config.min_steps:
             continue
         # Rows to predict do not act on the fit: without some of them the others' answers stay.
-        val = _sure(answer, settled.val, steps[-1], proposal, config.reference)
+        recipe = _Recipe(steps, settled.train, settled.val)
+        val = _sure(answer, settled.val, recipe.fit, proposal, config.reference)
         if val.height >= size.min_val_rows and _tells(answer, val, proposal, config.reference):
-            return _Recipe(steps, settled.train, val)
+            return replace(recipe, val=val)
         reason = Reason.NO_FIT
     return reason
 
 
 def _sure(
-    answer: pl.DataFrame, val: pl.DataFrame, fit: Step, proposal: Proposal, config: ReferenceConfig
+    answer: pl.DataFrame,
+    val: pl.DataFrame,
+    fit: FitPredict,
+    proposal: Proposal,
+    config: ReferenceConfig,
 ) -> pl.DataFrame:
     """The rows of val whose answer no other machine turns over."""
-    assert isinstance(fit, FitPredict)
     scores = [name for name in answer.columns if name not in (ID_COLUMN, *proposal.targets)]
     ids = sure_rows(answer, scores, fit.scores, config.min_margin)
     return val.filter(pl.col(ID_COLUMN).is_in(ids))
@@ -241,15 +288,13 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...])
     proposal, targets = plan.proposal, plan.proposal.targets
     val = soiled.val.drop(targets)
     data, join = pick_files(plan, soiled.dirty, val)
-    fit = recipe.steps[-1]
-    assert isinstance(fit, FitPredict)
     told = Instructions(
         variant=plan.variant,
         problem=proposal.problem,
         data=data,
         columns=cell_types(soiled.clean, val),
         targets=targets,
-        scores=score_columns(recipe.train[targets[0]]) if fit.scores != "none" else (),
+        scores=score_columns(recipe.train[targets[0]]) if recipe.fit.scores != "none" else (),
         metric=VARIANTS[plan.variant].metric,
         steps=tuple(step.spec() for step in (*join, *recipe.steps)),
     )
