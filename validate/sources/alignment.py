@@ -150,7 +150,7 @@ def _ends(longer: Floats, shorter: Floats) -> Map | None:
     scale = (shorter[-1] - shorter[0]) / (longer[-1] - longer[0])
     shift = shorter[0] - scale * longer[0]
     decimals = _decimals(shorter)
-    tolerance = 1.1 * 10.0**-decimals
+    tolerance = max(1.1 * 10.0**-decimals, _TIGHT * float(np.ptp(shorter)))
     apart = float(np.diff(shorter).min())
     gap = float(np.abs(scale * longer + shift - shorter).max())
     if gap > min(tolerance, apart / 3):

@@ -7,8 +7,9 @@ dropped, added or renamed. Tables that share what everybody shares (years, count
 codes, flags, small whole numbers) are told apart by chance: the same columns, each shuffled by
 itself, must fit far worse than the rows do.
 
-Not found: tables whose every column was bent, aggregated or noised, and joint tables of which
-neither holds half of the other's telling columns.
+Not found: tables whose every column was bent, aggregated or noised, tables of small scales alone
+that were renamed and cut, and joint tables of which neither holds half of the other's telling
+columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,9 @@ def _partners(
         if a.kind == b.kind:
             named = normal_name(a.name) == normal_name(b.name)
             size = min(a.n_distinct, b.n_distinct) / max(a.n_distinct, b.n_distinct)
-            likeness = 2 * min(float(shares[i, j]), _ESTIMATED) + named + float(shapes[i, j]) + size
+            likeness = (
+                2 * min(float(shares[i, j]), _ESTIMATED) + 2 * named + float(shapes[i, j]) + size
+            )
             found.append((a, b, likeness))
     found.sort(key=lambda pair: (-pair[2], pair[0].name, pair[1].name))
     return found
@@ -146,26 +149,24 @@ def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
     if not aligned:
         return 0.0
     n_considered = min(len(side.columns[:_CONSIDERED]) for side in order)
-    if share := _joint_rows(aligned, _COLUMNS * n_considered):
+    alike = len(aligned) >= 0.8 * n_considered and _equal_names(ours, theirs) >= _ALIKE
+    if share := _joint_rows(aligned, _COLUMNS * n_considered, alike=alike):
         return share
     for column in aligned:
         prose = column.sketch.mean_chars >= _PROSE_CHARS
         if prose and column.sketch.n_distinct >= _PROSE_VALUES and _share([column]) >= _ROWS:
             return _share([column])
-    everywhere = len(aligned) >= 0.8 * n_considered and len(aligned) >= 3
-    if everywhere and _equal_names(ours, theirs) >= _ALIKE:
-        return _beyond_chance(_consistent(aligned))
     return 0.0
 
 
-def _joint_rows(columns: Sequence[_Aligned], needed: float) -> float:
+def _joint_rows(columns: Sequence[_Aligned], needed: float, *, alike: bool) -> float:
     """Share of rows beyond chance, by so many columns at least, of which two say something."""
     for first in range(min(_STARTS, len(columns))):
         kept = _consistent([columns[first], *columns[:first], *columns[first + 1 :]])
         # What fails with columns that follow from others fails without them.
         if len(kept) >= max(2, needed) and _beyond_chance(kept):
             kept.sort(key=lambda column: -column.sketch.n_distinct)
-            telling = [column for column in kept if not _follows(column, kept)]
+            telling = [column for column in kept if not _follows(column, kept, alike=alike)]
             if len(telling) >= 2 and (share := _beyond_chance(telling)):
                 return share
     return 0.0
@@ -223,10 +224,11 @@ def _sampled(columns: list[_Aligned]) -> list[_Aligned]:
     return [replace(c, short=c.short[rows]) for c in columns]
 
 
-def _follows(column: _Aligned, others: Sequence[_Aligned]) -> bool:
+def _follows(column: _Aligned, others: Sequence[_Aligned], *, alike: bool) -> bool:
     """Whether a column says nothing of its own: a row counter, or told by another column.
 
-    A code follows from the name of a country and a month from its date in any table of the world.
+    A code follows from the name of a country and a month from its date in any table of the world;
+    only between tables that are `alike` in all else the author of a book says something.
     """
     n_rows, n_values = len(column.long), len(np.unique(column.long))
     if column.sketch.kind == "number" and n_values == n_rows and _is_counter(column):
@@ -235,10 +237,11 @@ def _follows(column: _Aligned, others: Sequence[_Aligned]) -> bool:
         if other is column:
             return False
         n_others = len(np.unique(other.long))
+        repeats = n_others <= _REPEATED * n_rows
         if other.sketch.kind == "text" and column.sketch.kind == "text":
-            able = True
+            able = repeats or not alike
         else:
-            able = n_others <= _REPEATED * n_rows and n_values <= 0.5 * n_others
+            able = repeats and n_values <= 0.5 * n_others
         if able and _tells(other.long, column.long):
             return True
         if any(_tells(part, column.long) for part in other.calendar):
