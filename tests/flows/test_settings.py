@@ -197,6 +197,8 @@ def test_what_a_release_says_is_json_without_this_machine(tmp_path: Path) -> Non
     named = {field: str(tmp_path / name) for field, name in places.items()}
     (tmp_path / "mirror").mkdir()
     flags = ["workers.count=7", "read.timeout_s=9", "publish.previous=/there"]
+    # What differs on purpose: these shape a release.
+    flags += ["panel.generations=[]", "publish.split.eval_refuses=[]"]
     here = resolved(load(CONFIGS / "mirror.yaml", flags, named))
     text = json.dumps(here)
     assert str(tmp_path) not in text

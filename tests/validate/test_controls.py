@@ -1,6 +1,5 @@
 """Control submissions: truth wins, rubbish loses, on every variant; bad tasks are seen."""
 
-import json
 import random
 import time
 from pathlib import Path
@@ -12,14 +11,12 @@ import pytest
 
 from extract.dataset import DatasetRef
 from transform.task import DataFiles, Grading, Instructions, Task, TaskSpec, Truth
-from validate.controls import answer_of, controls_json, run_controls
+from validate.controls import answer_of, run_controls
 from validate.gates.controls import Controls
 from validate.registry import gate_classes
 from validate.score import Answer, score
 
 N_ROWS = 1500
-NO_LAB: Any = None
-"""The controls run nothing again."""
 
 _rng = random.Random(7)
 _ids = sorted(_rng.sample(range(10_000), N_ROWS))
@@ -96,14 +93,15 @@ def test_controls_go_as_declared(task: Task) -> None:
         "junk": "too_large",
     }
     assert {name: results[name].reason for name in reasons} == reasons
-    check = Controls().check(task, NO_LAB)
+    check = Controls().look(task).check
     assert (check.name, check.verdict, check.value) == ("controls", "valid", 1.0)
 
 
 def test_controls_are_the_same_in_every_run(task: Task) -> None:
-    first, again = (controls_json(run_controls(answer_of(task))) for _ in range(2))
+    first, again = (run_controls(answer_of(task)) for _ in range(2))
     assert first == again
-    assert json.loads(first)["truth"] == {"score": 1.0, "reason": "ok"}
+    (truth,) = (result for result in first if result.name == "truth")
+    assert (truth.score, truth.reason) == (1.0, "ok")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,7 @@ def test_controls_are_the_same_in_every_run(task: Task) -> None:
 def test_a_task_that_rubbish_wins_is_refused(
     tmp_path: Path, variant: str, columns: Any, rules: Any, control: str
 ) -> None:
-    check = Controls().check(make_task(tmp_path, variant, columns, rules, n=40), NO_LAB)
+    check = Controls().look(make_task(tmp_path, variant, columns, rules, n=40)).check
     assert check.verdict == "invalid"
     assert check.value is not None
     assert check.value < 1.0
@@ -135,10 +133,10 @@ def test_luck_refuses_no_small_task(tmp_path: Path, seed: int) -> None:
     few = {"y": rng.choices(["a", "b"], [1, 9], k=100)}
     rules = {"metric": "macro_f1", "label_type": "text", "classes": ("a", "b")}
     labels = make_task(tmp_path, "class-mm", few, rules, n=100)
-    assert Controls().check(labels, NO_LAB).verdict == "valid"
+    assert Controls().look(labels).check.verdict == "valid"
     heavy = {"y": [rng.paretovariate(0.3) for _ in range(24)]}
     series = make_task(tmp_path, "ts-cf", heavy, {"metric": "clipped_r2"}, n=24)
-    assert Controls().check(series, NO_LAB).verdict == "valid"
+    assert Controls().look(series).check.verdict == "valid"
 
 
 def test_a_gate_may_ask_for_a_part_of_the_tolerance(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ class Leak(FileGate):
     order: ClassVar[int] = 32
 
     tabular: TabularLeaksConfig = TabularLeaksConfig()
+    """Tables: how near is a copy, and what one column may tell."""
     panel: PanelLeaksConfig = PanelLeaksConfig()
+    """Forecasts: what a column may tell of other instants and of its own."""
 
     def look(self, task: Task) -> Finding:
         """Count what leaks; name it, and the columns to do without."""

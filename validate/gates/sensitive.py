@@ -25,7 +25,9 @@ class Sensitive(Gate):
     order: ClassVar[int] = 80
 
     min_steps: int = Field(default=8, ge=1)
+    """Steps that a task must state."""
     min_cleaning_rules: int = Field(default=3, ge=0)
+    """Of these, rules that clean."""
     labels_share: float = Field(default=0.003, gt=0, le=1)
     """Labels that a violation must change, as a share of the rows; one row at least."""
     rows_share: float = Field(default=0.01, gt=0, le=1)

@@ -5,6 +5,8 @@ other, when it tells who people are, or when its creator objects to this use. No
 sources: `clusters.py` does. Evidence quotes texts of strangers, cut short and never interpreted.
 """
 
+from pydantic import Field
+
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
@@ -24,7 +26,7 @@ class EvidenceConfig(Noun):
     """What a source must fulfil."""
 
     agreement: AgreementConfig = AgreementConfig()
-    max_personal_kinds: int = 1
+    max_personal_kinds: int = Field(default=1, ge=0)
     """Kinds of personal data in one table; from one more on, of which one is never an
     organisation's, it is a directory of people."""
 
