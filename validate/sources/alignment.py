@@ -87,13 +87,14 @@ def text_codes(longer: pl.Series, shorter: pl.Series) -> tuple[Codes, Codes]:
     return _text_codes(longer, known), _text_codes(shorter, known)
 
 
-def number_codes(longer: Floats, shorter: Floats, found: Map) -> tuple[Codes, Codes]:
-    """Codes of the cells of two columns of numbers; 0 is missing (not a number)."""
-    mapped = found(longer)
-    grid = distinct(mapped)
+def number_codes(longer: Floats, shorter: Floats, found: Map, grid: Floats) -> tuple[Codes, Codes]:
+    """Codes of the cells of two columns of numbers; 0 is missing (not a number).
+
+    `grid` are the distinct values of the longer column under the map.
+    """
     rounded = np.round(shorter, found.decimals)
     return (
-        _number_codes(mapped, grid, found.tolerance),
+        _number_codes(found(longer), grid, found.tolerance),
         _number_codes(rounded, grid, found.tolerance),
     )
 

@@ -22,10 +22,13 @@ from transform.profile import words
 from transform.propose.vocabulary import YEAR
 from validate.sources.columns import read_columns, share_of
 
-_OLDEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+OLDEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """No source was updated before there were such places, nor can a program know the next century."""
-_OUTLIERS = 0.005
-"""Share of the newest instants that may be slips."""
+_SLIPS, _FAR = 0.005, 0.3
+"""Share of the instants that may be slips, and how far beyond the span of all others these lie."""
+_FEWEST_INSTANTS = 10
+_ODD_YEARS = 0.005
+"""Share of cells that are no year in a column of years."""
 _BEFORE_ALL = 0.01
 """Share of instants before an update below which the update is absurd."""
 _YEAR_HEADER = re.compile(r"(1[5-9]|20)\d\d")
@@ -57,7 +60,7 @@ def instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
                 found[column.name] = values.to_numpy()
         elif is_year(column):
             years = read_columns(table, [column.name]).to_series().drop_nulls()
-            if len(years) and share_of(years.is_between(1500, 2200)) > 1 - _OUTLIERS:
+            if len(years) and share_of(years.is_between(1500, 2200)) > 1 - _ODD_YEARS:
                 found[column.name] = _first_days(years.filter(years.is_between(1500, 2200)))
     names = [c.source_name for c in table.columns if _YEAR_HEADER.fullmatch(c.source_name)]
     if len(names) >= _FEWEST_YEAR_HEADERS:
@@ -77,18 +80,18 @@ def _first_days(years: pl.Series) -> npt.NDArray[np.float64]:
 
 def last_update(raw: RawDataset, tables: Sequence[Table]) -> str | None:
     """The last update where it can be true: in this century, and not before all the data."""
-    parsed = _parsed(raw.updated_at)
-    if parsed is None or not _OLDEST <= parsed < _LATEST:
+    said = parsed(raw.updated_at)
+    if said is None or not OLDEST <= said < LATEST:
         return None
     columns = [values for table in tables for values in instants(table).values()]
-    if columns and all((v <= parsed.timestamp()).mean() < _BEFORE_ALL for v in columns):
+    if columns and all((v <= said.timestamp()).mean() < _BEFORE_ALL for v in columns):
         return None
-    return _written(parsed)
+    return _written(said)
 
 
 def newest_instant(tables: Sequence[Table], updated: str | None) -> str | None:
     """The newest instant of the data, not later than `updated`, apart from slips."""
-    cap = (_parsed(updated) or _LATEST).timestamp()
+    cap = (parsed(updated) or LATEST).timestamp()
     newest = [
         found
         for table in tables
@@ -99,13 +102,17 @@ def newest_instant(tables: Sequence[Table], updated: str | None) -> str | None:
 
 
 def _newest(values: npt.NDArray[np.float64]) -> float | None:
-    """The newest value that does not stand alone, far from all others."""
+    """The newest value, leaving out the few newest where they lie far from all others."""
     if not len(values):
         return None
-    kept = np.unique(np.sort(values)[: len(values) - int(_OUTLIERS * len(values))])
-    if len(kept) > 3 and kept[-1] - kept[-2] > kept[-2] - kept[0]:
-        kept = kept[:-1]
-    return float(kept[-1])
+    kept, counts = np.unique(values, return_counts=True)
+    newest = len(kept) - 1
+    for place in range(newest, _FEWEST_INSTANTS, -1):
+        if counts[place:].sum() > max(1, _SLIPS * len(values)):
+            break
+        if kept[place] - kept[place - 1] > _FAR * (kept[place - 1] - kept[0]):
+            newest = place - 1
+    return float(kept[newest])
 
 
 def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
@@ -120,7 +127,8 @@ def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
     }
 
 
-def _parsed(text: str | None) -> datetime | None:
+def parsed(text: str | None) -> datetime | None:
+    """An ISO 8601 text as an instant, UTC where nothing else is said."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import polars as pl
+
 from extract.dataset import Column, Table
 from transform.profile import words
 from transform.propose.vocabulary import AVERAGED, PRICED, SUMMED, YEAR, lexicon
@@ -152,20 +154,35 @@ def _slipped(table: Table, facts: Sequence[_Facts]) -> Iterator[Disagreement]:
         return
     names = [column.name for column in table.columns]
     shown = ", ".join(f"`{names[i]}` holds {_example(table, i)}" for i in broken[:3])
-    orders = [*_shifts(len(names)), *_swaps(names, broken)]
-    for order, how in orders:
-        then = _broken([promises[i] for i in order], facts)
-        saved = len(broken) - len(then)
-        if not then and (saved >= 2 or _times_return(facts, promises, order)):
-            detail = f"headers fit when {how}"
-            yield _headers(table, detail, shown, is_strong=True)
-            return
-    yield _headers(table, "headers do not fit their columns", shown, is_strong=False)
+    fitting = [
+        (how, _n_plain([promises[i] for i in order], facts))
+        for order, how in (*_swaps(names, broken), *_shifts(len(names)))
+        if not _broken([promises[i] for i in order], facts)
+        and (len(broken) >= 2 or _times_return(facts, promises, order))
+    ]
+    if fitting:
+        # The order of the most columns that are plainly what they are called.
+        how, _ = max(fitting, key=lambda order: order[1])
+        yield _headers(table, f"headers fit when {how}", shown, is_strong=True)
+    else:
+        yield _headers(table, "headers do not fit their columns", shown, is_strong=False)
 
 
 def _broken(promises: Sequence[Promise | None], facts: Sequence[_Facts]) -> list[int]:
     pairs = enumerate(zip(promises, facts, strict=True))
     return [i for i, (promise, fact) in pairs if promise and fact.n and not promise(fact)]
+
+
+def _n_plain(promises: Sequence[Promise | None], facts: Sequence[_Facts]) -> int:
+    """Columns of the kind that their name makes think of first."""
+    plain: dict[Promise, str] = {
+        _is_time: "time",
+        _is_word: "text",
+        _is_number: "number",
+        _is_age: "number",
+    }
+    pairs = zip(promises, facts, strict=True)
+    return sum(plain.get(p) == kind_of(f.column) for p, f in pairs if p is not None)
 
 
 def _times_return(
@@ -203,7 +220,10 @@ def _swaps(names: Sequence[str], broken: Sequence[int]) -> Iterator[_Order]:
 
 
 def _example(table: Table, place: int) -> str:
-    values = read_columns(table, [table.columns[place].name]).to_series().drop_nulls()
+    column = table.columns[place]
+    values = read_columns(table, [column.name]).to_series().drop_nulls()
+    if kind_of(column) == "time":
+        values = pl.from_epoch(values.cast(pl.Int64)).dt.to_string("%Y-%m-%d %H:%M")
     return ", ".join(repr(v)[:30] for v in values.unique(maintain_order=True).head(2))
 
 

@@ -14,7 +14,7 @@ from extract.dataset import RawDataset, Table
 from transform.profile import words
 from transform.propose.vocabulary import lexicon
 from validate.sources.disagreement import Disagreement
-from validate.sources.freshness import instants
+from validate.sources.freshness import LATEST, OLDEST, instants, parsed
 from validate.sources.texts import sentences
 
 _NOT_SEEN = lexicon(
@@ -31,7 +31,8 @@ _AHEAD = lexicon(
 )
 _FEWEST = 20
 _DAY_S = 86_400.0
-_SLACK_DAYS = 400.0
+_SLACK_DAYS, _ABSURD_DAYS = 400.0, 3_660.0
+"""Beyond a believable update, and beyond one before all the data."""
 _EPOCH_SLACK_S = 2 * _DAY_S
 
 
@@ -62,7 +63,12 @@ def _year(seconds: float) -> int:
 
 
 def impossible_times(table: Table, updated: str | None, raw: RawDataset) -> Iterator[Disagreement]:
-    """Columns mostly later than the last update, or all at the zero of computers' clocks."""
+    """Columns mostly later than the last update, or all at the zero of computers' clocks.
+
+    `updated` is None where the source's own statement cannot be true of its data; then only what
+    lies beyond that by many years, or beyond this century, is impossible.
+    """
+    latest = _latest(updated, raw)
     for name, values in instants(table).items():
         if len(values) < _FEWEST or name == "headers":
             continue
@@ -70,14 +76,25 @@ def impossible_times(table: Table, updated: str | None, raw: RawDataset) -> Iter
         if zero > 0.9:
             detail = f"expected times in `{name}`, found 1970-01-01, the zero of clocks"
             yield _impossible(table, detail, f"{zero:.0%} of the cells")
-        if updated is None or _AHEAD & set(words(name)) or _speaks_ahead(raw):
+        if _AHEAD & set(words(name)) or _speaks_ahead(raw):
             continue
-        latest = datetime.fromisoformat(updated).timestamp() + _SLACK_DAYS * _DAY_S
         later = float((values > latest).mean())
         if later > 0.5:
             last = np.datetime64(int(values.max()), "s")
-            detail = f"expected `{name}` before the last update {updated}, found {last}"
-            yield _impossible(table, detail, f"{later:.0%} of the cells are over a year later")
+            bound = np.datetime64(int(latest), "s").astype("datetime64[D]")
+            detail = f"expected `{name}` before {bound}, found {last}"
+            evidence = f"last update {raw.updated_at}; {later:.0%} of the cells are later"
+            yield _impossible(table, detail, evidence)
+
+
+def _latest(updated: str | None, raw: RawDataset) -> float:
+    """Seconds since 1970 after which nothing can have been seen."""
+    if updated is not None:
+        return datetime.fromisoformat(updated).timestamp() + _SLACK_DAYS * _DAY_S
+    said = parsed(raw.updated_at)
+    if said is not None and OLDEST <= said < LATEST:
+        return said.timestamp() + _ABSURD_DAYS * _DAY_S
+    return LATEST.timestamp()
 
 
 def _impossible(table: Table, detail: str, evidence: str) -> Disagreement:

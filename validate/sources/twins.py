@@ -95,10 +95,8 @@ def _partners(
         if a.kind == b.kind:
             named = normal_name(a.name) == normal_name(b.name)
             size = min(a.n_distinct, b.n_distinct) / max(a.n_distinct, b.n_distinct)
-            likeness = (
-                2 * min(float(shares[i, j]), _ESTIMATED) + 2 * named + float(shapes[i, j]) + size
-            )
-            found.append((a, b, likeness))
+            values = min(float(shares[i, j]), _ESTIMATED) + named
+            found.append((a, b, 2 * values + float(shapes[i, j]) + size))
     found.sort(key=lambda pair: (-pair[2], pair[0].name, pair[1].name))
     return found
 
@@ -131,15 +129,13 @@ class Shelf:
         """The distinct values of a column of numbers or times, sorted."""
         key = (side.table.sha256, name)
         if key not in self._held:
-            self._held[key] = distinct(_cells(side, name).unique().to_numpy())
+            self._held[key] = distinct(
+                read_columns(side.table, [name]).to_series().unique().to_numpy()
+            )
             self._size += len(self._held[key])
             while self._size > _SHELF and len(self._held) > 1:
                 self._size -= len(self._held.pop(next(iter(self._held))))
         return self._held[key]
-
-
-def _cells(side: TableSketch, name: str) -> pl.Series:
-    return read_columns(side.table, [name]).to_series()
 
 
 def shared_rows(ours: TableSketch, theirs: TableSketch, shelf: Shelf) -> float:
@@ -196,32 +192,30 @@ def _aligned(longer: TableSketch, shorter: TableSketch, shelf: Shelf) -> list[_A
     prose = any(column.mean_chars >= _PROSE_CHARS for column, *_ in found)
     if len(found) < _COLUMNS * len(narrow) and not prose:
         return []
-    return _sampled([_coded(longer, shorter, *parts) for parts in found])
+    return _coded(longer, shorter, found, shelf)
 
 
 def _coded(
     longer: TableSketch,
     shorter: TableSketch,
-    column: ColumnSketch,
-    a: str,
-    b: str,
-    map: Map | None,
-) -> _Aligned:
-    sides = _cells(longer, a), _cells(shorter, b)
-    if map is None:
-        return _Aligned(column, *text_codes(*sides))
-    long, short = sides[0].to_numpy(), sides[1].to_numpy()
-    calendar = _calendar(long) if column.kind == "time" else ()
-    return _Aligned(column, *number_codes(long, short, map), calendar)
-
-
-def _sampled(columns: list[_Aligned]) -> list[_Aligned]:
-    """The same with at most so many rows of the shorter table."""
-    n_rows = len(columns[0].short) if columns else 0
-    if n_rows <= _MAX_ROWS:
-        return columns
-    rows = np.random.default_rng(0).choice(n_rows, _MAX_ROWS, replace=False)
-    return [replace(c, short=c.short[rows]) for c in columns]
+    found: Sequence[tuple[ColumnSketch, str, str, Map | None]],
+    shelf: Shelf,
+) -> list[_Aligned]:
+    """Codes of the cells of the found columns, of so many rows of the shorter table at most."""
+    long = read_columns(longer.table, [a for _, a, _, _ in found])
+    short = read_columns(shorter.table, [b for _, _, b, _ in found])
+    if short.height > _MAX_ROWS:
+        short = short[np.random.default_rng(0).choice(short.height, _MAX_ROWS, replace=False)]
+    columns = []
+    for column, a, b, map in found:
+        if map is None:
+            columns.append(_Aligned(column, *text_codes(long[a], short[b])))
+            continue
+        grid = distinct(map(shelf.numbers(longer, a)))
+        codes = number_codes(long[a].to_numpy(), short[b].to_numpy(), map, grid)
+        calendar = _calendar(long[a].to_numpy()) if column.kind == "time" else ()
+        columns.append(_Aligned(column, *codes, calendar))
+    return columns
 
 
 def _follows(column: _Aligned, others: Sequence[_Aligned], *, alike: bool) -> bool:
