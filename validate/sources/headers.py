@@ -22,23 +22,27 @@ from validate.sources.disagreement import Disagreement
 
 _FEWEST = 20
 _MOST = 0.9
-_TIMES = lexicon("date datetime timestamp day_date fecha datum tarih tanggal")
+_TIMES = lexicon("date datetime timestamp month fecha datum tarih tanggal data_hora mes mois ay")
 _AGES = lexicon("age edad alter yaş idade")
 _WORDS = lexicon(
     "country city town state region province gender sex name brand model category species breed",
     "company manufacturer color colour language nationality occupation profession title author",
     "product país pais ciudad cidade stadt land ülke şehir fuel transmission street district",
+    "season player team referee role race ethnicity education job industry sector department genre",
+    "director platform publisher developer comment description review",
 )
 _NUMBERS = (PRICED | SUMMED | AVERAGED) - lexicon(
     "rating rate level score frequency duration share views sold sale sales index cases demand",
     "orders gehalt money depth capacity density adj returned likes per discount discounts speed",
     "age",
 ) | lexicon(
-    "price salary income area weight height distance latitude longitude population mileage amount"
+    "price salary income area weight height distance latitude longitude population mileage amount",
+    "cgpa gpa hours km kms miles rainfall yield width length attendance offense goals minutes",
 )
 _ORDINAL = lexicon(
     "low medium high very none average normal small large big good bad poor yes no mild moderate",
     "severe cheap expensive free unknown other above below less more than rich middle upper lower",
+    "adult child children teen teenager young youth old elderly senior infant baby",
 )
 _PAIRS = (
     ("min", "max"),
@@ -50,6 +54,12 @@ _PAIRS = (
     ("from", "to"),
     ("departure", "arrival"),
 )
+_MONTHS = (
+    r"^(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun|"
+    r"ene|abr|ago|dic|fev|mai|out|dez|avr|jui|okt)"
+)
+_DATES = ((0, 31), (1500, 2200), (150_001, 220_012), (15_000_101, 22_001_231), (1e8, 1e20))
+"""Ranges of whole numbers that tell a time."""
 _NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
 
 
@@ -63,6 +73,8 @@ class _Facts:
     """Share of cells with a digit; 1 for numbers and times."""
     ordinal: float
     """Share of cells of words such as low and high."""
+    months: float
+    """Share of cells that begin like a month or a day of the week."""
     low: float
     high: float
     """Quantiles of 5 and 95 % of numbers."""
@@ -74,14 +86,16 @@ Promise = Callable[[_Facts], bool]
 
 def _is_time(facts: _Facts) -> bool:
     if kind_of(facts.column) == "number":
-        # Years, days, and times as numbers without a fraction.
-        return facts.whole
-    return kind_of(facts.column) == "time" or facts.digits > 0.1
+        # Months and days, years, and dates or instants as long numbers.
+        return facts.whole and any(low <= facts.low <= facts.high <= high for low, high in _DATES)
+    return kind_of(facts.column) == "time" or facts.digits > 0.1 or facts.months > 0.5
 
 
 def _is_number(facts: _Facts) -> bool:
     if facts.column.type == "boolean":
         return True
+    if kind_of(facts.column) == "time":
+        return False
     return kind_of(facts.column) == "number" or facts.digits > 0.1 or facts.ordinal > 0.5
 
 
@@ -129,12 +143,13 @@ def _facts(table: Table, column: Column) -> _Facts:
         digits = share_of(some.str.contains(r"\d"))
         parts = r"^(?:" + "|".join(sorted(_ORDINAL)) + r"|[\W\d])+$"
         ordinal = share_of(some.str.contains(parts))
-        return _Facts(column, len(values), digits, ordinal, 0.0, 0.0, False)
+        months = share_of(some.str.contains(_MONTHS))
+        return _Facts(column, len(values), digits, ordinal, months, 0.0, 0.0, False)
     if not len(values):
-        return _Facts(column, 0, 1.0, 0.0, 0.0, 0.0, True)
+        return _Facts(column, 0, 1.0, 0.0, 0.0, 0.0, 0.0, True)
     low, high = values.quantile(0.05), values.quantile(0.95)
     whole = bool((values == values.round()).all())
-    return _Facts(column, len(values), 1.0, 0.0, float(low or 0), float(high or 0), whole)
+    return _Facts(column, len(values), 1.0, 0.0, 0.0, float(low or 0), float(high or 0), whole)
 
 
 def _promise(name: str) -> Promise | None:
@@ -154,12 +169,14 @@ def _slipped(table: Table, facts: Sequence[_Facts]) -> Iterator[Disagreement]:
         return
     names = [column.name for column in table.columns]
     shown = ", ".join(f"`{names[i]}` holds {_example(table, i)}" for i in broken[:3])
-    fitting = [
-        (how, _n_plain([promises[i] for i in order], facts))
-        for order, how in (*_swaps(names, broken), *_shifts(len(names)))
-        if not _broken([promises[i] for i in order], facts)
-        and (len(broken) >= 2 or _times_return(facts, promises, order))
-    ]
+    plain = _n_plain(promises, facts)
+    fitting = []
+    for order, how in (*_swaps(names, broken), *_shifts(len(names))):
+        then = [promises[i] for i in order]
+        gain = _n_plain(then, facts) - plain
+        proven = len(broken) >= 2 or gain >= 2 or _times_return(facts, promises, order)
+        if proven and not _broken(then, facts):
+            fitting.append((how, gain))
     if fitting:
         # The order of the most columns that are plainly what they are called.
         how, _ = max(fitting, key=lambda order: order[1])
