@@ -5,6 +5,7 @@ from typing import ClassVar
 from transform.plan import Amendment
 from transform.task import Task
 from validate.gate import FileGate
+from validate.leakage.page import shown
 from validate.leakage.panel import PanelLeaksConfig, find_future
 from validate.leakage.tabular import TabularLeaksConfig, find_leaks
 from validate.verdict import Finding
@@ -13,7 +14,8 @@ from validate.verdict import Finding
 class Leak(FileGate):
     """Refuses a task of which a column, an id or a row betrays a target.
 
-    The repair is to do without the columns; what no column explains is not mended.
+    The repair is to do without the columns; what no column explains is not mended. Answers that are
+    shown outright are asked for first, since nothing else need be known then.
     """
 
     name: ClassVar[str] = "leak"
@@ -26,6 +28,9 @@ class Leak(FileGate):
 
     def look(self, task: Task) -> Finding:
         """Count what leaks; name it, and the columns to do without."""
+        faults = list(shown(task))
+        if faults:
+            return self.refused(len(faults), 0, "; ".join(faults))
         if task.spec.instructions.grid is None:
             leaks = find_leaks(task, self.tabular)
         else:

@@ -1,9 +1,9 @@
 """Sends all scripted solvers up a task and measures how far each gets.
 
-A task enters; a `Climb` leaves: the ladder, chance under the permutation null, and the columns that
-alone answer best. Every attempt is graded by `score.py`. Where truth is executed, the reference is
-the one solver, and its answer is held against the true targets of val, which only we have: whether
-the instructions lead to something that has to do with the world.
+A task enters; a `Climb` leaves: the ladder, each target under the permutation null, and the columns
+that alone answer best. Every attempt is graded by `score.py`. Where truth is executed, the
+reference is the one solver, and its answer is held against the true targets of val, which only we
+have: whether the instructions lead to something that has to do with the world.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from transform.task import ID_COLUMN, Metric, Task
 from validate.controls import answer_of
 from validate.lab import Laboratory
 from validate.ladder import forecasting, tabular
-from validate.ladder.null import null_scores
-from validate.ladder.solver import ONE_FEATURE, REFERENCE, Attempt, Floats, case_of, seed_of
+from validate.ladder.null import Column, null_scores, scores
+from validate.ladder.solver import ONE_FEATURE, REFERENCE, Attempt, case_of, seed_of
 from validate.score import Answer, score
 from validate.verdict import Ladder, Measured, Rung
 
@@ -33,12 +33,29 @@ _REMEMBERED = 64
 """Tasks whose climb is kept; more than are judged side by side."""
 
 
+class Lesson(Noun):
+    """What there is to learn about one target."""
+
+    target: str
+    score: Measured
+    """Of the best attempt, in the task's metric."""
+    chance: Measured
+    """Mean score of the best attempt when truth is paired with rows at random."""
+    p_value: Measured
+    """Share of the pairings that score as well as the best attempt."""
+
+    @property
+    def gap(self) -> float:
+        """Score above chance."""
+        return round(self.score - self.chance, 6)
+
+
 class Climb(Noun):
     """What the solvers reached."""
 
     ladder: Ladder
-    chance: Measured
-    """Mean score of the best attempt when truth is paired with rows at random."""
+    lessons: tuple[Lesson, ...]
+    """One for each target."""
     alone: tuple[str, ...] = ()
     """Columns that `one_feature` chose."""
 
@@ -83,15 +100,15 @@ def climb(task: Task) -> Climb:
     rungs = [_rung(task, answer, attempt) for attempt in attempts]
     tried = list(zip(attempts, rungs, strict=True))
     ceiling = max(rung.score for attempt, rung in tried if not attempt.is_trivial)
-    null = _null(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
+    lessons = _lessons(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
     ladder = Ladder(
         rungs=tuple(rungs),
         floor=max(rung.score for attempt, rung in tried if attempt.is_trivial),
         ceiling=ceiling,
-        p_value=(1 + int((null >= ceiling).sum())) / (1 + len(null)),
+        p_value=max(lesson.p_value for lesson in lessons),
     )
     alone = next((a.columns for a in attempts if a.solver == ONE_FEATURE), ())
-    return Climb(ladder=ladder, chance=float(null.mean()), alone=alone)
+    return Climb(ladder=ladder, lessons=lessons, alone=alone)
 
 
 def _scripted(task: Task) -> Iterator[Attempt]:
@@ -140,9 +157,25 @@ def _ordered(answer: Answer, prediction: pl.DataFrame) -> pa.Table:
     return ids.join(prediction, on=ID_COLUMN, how="left", maintain_order="left").to_arrow()
 
 
-def _null(answer: Answer, attempts: Sequence[Attempt], seed: int) -> Floats:
-    """The permutation null of the attempts; a prediction's cells are read as truth's are."""
+def _lessons(answer: Answer, attempts: Sequence[Attempt], seed: int) -> tuple[Lesson, ...]:
+    """Each target by itself; a prediction's cells are read as truth's are."""
     tables = [_ordered(answer, table) for a in attempts for table in a.predictions]
-    read = [answer.right, *(replace(answer, truth=table).right for table in tables)]
-    truth, *found = [{name: right[name] for name in answer.rules.targets} for right in read]
-    return null_scores(answer.rules.metric, truth, found, seed)
+    truth, *found = [answer.right, *(replace(answer, truth=table).right for table in tables)]
+    return tuple(
+        _lesson(name, answer.rules.metric, truth[name], [right[name] for right in found], seed)
+        for name in answer.rules.targets
+    )
+
+
+def _lesson(
+    name: str, metric: Metric, truth: Column, attempts: Sequence[Column], seed: int
+) -> Lesson:
+    as_it_is = np.arange(len(truth))[None]
+    reached = max(float(scores(metric, truth, a, as_it_is)[0]) for a in attempts)
+    null = null_scores(metric, truth, attempts, seed)
+    return Lesson(
+        target=name,
+        score=reached,
+        chance=float(null.mean()),
+        p_value=(1 + int((null >= reached).sum())) / (1 + len(null)),
+    )

@@ -1,12 +1,13 @@
 """The permutation null: what the ladder would reach if answers had nothing to do with rows.
 
-Predictions and truth of a task enter, read as the grader reads them; the scores of the best attempt
-under random pairings of truth leave. The best of all attempts is taken for each pairing, since the
-best of all is what a task is judged by. The metrics are those of `score.py`, for many pairings at
-once. Pairings are uniform over all rows: that neighbours in time resemble is not accounted for.
+Predictions and truth of a target enter, read as the grader reads them; the scores of the best
+attempt under random pairings of truth leave. The best of all attempts is taken for each pairing,
+since the best of all is what a target is judged by. The metrics are those of `score.py`, for many
+pairings at once. Pairings are uniform over all rows: that neighbours in time resemble is not
+accounted for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,27 +20,25 @@ PAIRINGS = 999
 _AT_ONCE = 100
 """Pairings that are held in memory together."""
 
-Columns = Mapping[str, npt.NDArray[Any]]
-"""Values by target, as `Answer.right` has them."""
+Column = npt.NDArray[Any]
+"""Values of one target by row, as `Answer.right` has them."""
 
 
-def null_scores(metric: Metric, truth: Columns, attempts: Sequence[Columns], seed: int) -> Floats:
+def null_scores(metric: Metric, truth: Column, attempts: Sequence[Column], seed: int) -> Floats:
     """Best score of each random pairing, `(PAIRINGS,)`; deterministic."""
-    n_rows = len(next(iter(truth.values())))
     rng = np.random.default_rng(seed)
     best = []
     for start in range(0, PAIRINGS, _AT_ONCE):
-        size = (min(_AT_ONCE, PAIRINGS - start), n_rows)
-        pairings = rng.permuted(np.broadcast_to(np.arange(n_rows), size), axis=1)
+        size = (min(_AT_ONCE, PAIRINGS - start), len(truth))
+        pairings = rng.permuted(np.broadcast_to(np.arange(len(truth)), size), axis=1)
         best.append(np.max([scores(metric, truth, a, pairings) for a in attempts], axis=0))
     return np.concatenate(best)
 
 
-def scores(metric: Metric, truth: Columns, attempt: Columns, pairings: Ints) -> Floats:
+def scores(metric: Metric, truth: Column, attempt: Column, pairings: Ints) -> Floats:
     """Score under each pairing: row `i` is graded against truth's row `pairings[:, i]`."""
     of = _macro_f1 if metric == "macro_f1" else _clipped_r2
-    found: Floats = np.mean([of(truth[name], attempt[name], pairings) for name in truth], axis=0)
-    return found
+    return of(truth, attempt, pairings)
 
 
 def _macro_f1(truth: npt.NDArray[Any], attempt: npt.NDArray[Any], pairings: Ints) -> Floats:

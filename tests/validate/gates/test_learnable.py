@@ -60,6 +60,17 @@ def test_a_small_but_certain_gap_is_not_enough(tmp_path: Path, lab: Laboratory) 
     assert finding.check.threshold == 0.9
 
 
+@pytest.mark.parametrize("order", [("y", "noise"), ("noise", "y")])
+def test_each_of_several_targets_must_be_learnable(
+    tmp_path: Path, lab: Laboratory, order: tuple[str, ...]
+) -> None:
+    y = [3 * a - 2 * b for a, b in zip(noise(N, "a"), noise(N, "b"), strict=True)]
+    frame = pl.DataFrame({"a": noise(N, "a"), "b": noise(N, "b"), "y": y, "noise": noise(N, "n")})
+    check = Learnable().check(table_task(tmp_path, frame, order, "reg-mm"), lab).check
+    assert check.verdict == "invalid"
+    assert "`noise`" in check.evidence
+
+
 def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, lab: Laboratory) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     task = labelled(tmp_path, labels)

@@ -50,14 +50,14 @@ def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: P
     found = climb(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
     assert scores(found)["tuned_booster"] > 0.75
     assert 0.4 < scores(found)["majority_or_mean"] < 0.5
-    assert found.chance > scores(found)["majority_or_mean"]
+    assert found.lessons[0].chance > scores(found)["majority_or_mean"]
 
 
 def test_noise_is_told_by_its_p_value(tmp_path: Path) -> None:
     labels = random.Random("labels").choices(["yes", "no"], k=N)
     found = climb(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
     assert found.ladder.p_value > 0.01
-    assert found.ladder.ceiling - found.chance < 0.05
+    assert found.lessons[0].gap < 0.05
 
 
 def test_several_targets_of_several_types_are_answered_together(tmp_path: Path) -> None:
@@ -66,6 +66,8 @@ def test_several_targets_of_several_types_are_answered_together(tmp_path: Path) 
     found = climb(table_task(tmp_path, table(y=kinds, w=words), ("y", "w"), "class-mm"))
     assert found.alone == ("a", "b")
     assert scores(found)["one_feature"] > 0.97
+    assert [lesson.target for lesson in found.lessons] == ["y", "w"]
+    assert all(lesson.gap > 0.4 for lesson in found.lessons)
 
 
 def test_hostile_cells_break_no_solver(tmp_path: Path) -> None:
