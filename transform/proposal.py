@@ -55,6 +55,8 @@ class Proposal(Noun):
     """Forecasts: covariates of the source whose future values are known when forecasting."""
     aggregations: tuple[tuple[str, Aggregation], ...] = ()
     """Forecasts with `time.resample`: how each target and covariate is aggregated."""
+    horizon: int | None = None
+    """Forecasts: most instants to score; None leaves it to the grid's frequency."""
     reasons: tuple[str, ...]
     """Why this is feasible and why these columns, one sentence each."""
     proposer: str

@@ -58,10 +58,11 @@ def check(raw: RawDataset, found: tuple[Proposal, ...]) -> None:
 
 
 def people(n: int = 900) -> dict[str, Any]:
-    age, hours = RNG.integers(18, 80, n), RNG.gamma(4, 10, n).round(1)
-    town = RNG.choice(["Oslo", "Rome", "Lima"], n)
-    wage = age * 1.5 + hours * 2 + 30 * (town == "Oslo") + RNG.normal(scale=25, size=n)
-    sport = np.where(age + RNG.normal(scale=12, size=n) > 45, "walks", "runs")
+    rng = np.random.default_rng(n)
+    age, hours = rng.integers(18, 80, n), rng.gamma(4, 10, n).round(1)
+    town = rng.choice(["Oslo", "Rome", "Lima"], n)
+    wage = age * 1.5 + hours * 2 + 30 * (town == "Oslo") + rng.normal(scale=25, size=n)
+    sport = np.where(age + rng.normal(scale=12, size=n) > 45, "walks", "runs")
     return {"age": age, "hours": hours, "town": town, "wage": wage.round(2), "sport": sport}
 
 
@@ -185,23 +186,47 @@ def test_a_panel_with_covariates(make_raw: MakeRaw) -> None:
     assert not any({"promo", "weekday"} & set(p.targets) for p in predictions)
 
 
-def test_transactions_become_a_daily_sum(make_raw: MakeRaw) -> None:
-    n = 3_000
-    seconds = np.sort(RNG.integers(0, 300 * 86_400, n))
-    frame = pl.DataFrame(
+def receipts(spread: float) -> pl.DataFrame:
+    n, rng = 6_000, np.random.default_rng(1)
+    days = rng.integers(0, 420, n)
+    usual = np.array([9.0, 4, 6, 5, 8, 15, 1])[days % 7]
+    return pl.DataFrame(
         {
             "receipt": [f"R-{i:05d}" for i in range(n)],
-            "sold_at": [datetime(2022, 1, 1) + timedelta(seconds=int(s)) for s in seconds],
-            "amount": RNG.gamma(2, 10, n).round(2),
+            "sold_at": [datetime(2022, 1, 1) + timedelta(days=int(day)) for day in days],
+            "amount": (usual + rng.gamma(2, spread, n)).round(2),
         }
     )
-    raw = make_raw(t=frame)
+
+
+def test_transactions_become_a_daily_sum(make_raw: MakeRaw) -> None:
+    raw = make_raw(t=receipts(spread=2))
     (forecast,) = proposals(raw)
     check(raw, (forecast,))
     assert forecast.time is not None
     assert forecast.time.resample
     assert dict(forecast.aggregations)["amount"] == "sum"
     assert not forecast.features
+
+
+def test_what_nobody_can_forecast_is_not_proposed(make_raw: MakeRaw) -> None:
+    frame = receipts(spread=2).with_columns(pl.col("amount").shuffle(seed=1))
+    found = PROPOSER.propose(raw := make_raw(t=frame), profile(raw))
+    assert isinstance(found, Drop)
+    assert "amount" not in found.detail
+
+
+def test_the_plainest_grid_with_room_is_taken(make_raw: MakeRaw) -> None:
+    rng = np.random.default_rng(2)
+    weeks, daily = np.repeat(rng.normal(size=400), 7), rng.normal(scale=4, size=2_800)
+    season = 3 * np.sin(2 * np.pi * np.arange(2_800) / 365.25)
+    days = [date(2015, 1, 5) + timedelta(days=i) for i in range(2_800)]
+    raw = make_raw(t=pl.DataFrame({"day": days, "level": season + weeks + daily}))
+    (forecast,) = proposals(raw)
+    check(raw, (forecast,))
+    assert forecast.time is not None
+    assert (forecast.time.frequency, forecast.time.resample) == ("1w", True)
+    assert dict(forecast.aggregations)["level"] == "mean"
 
 
 def test_files_that_share_rows_serve_once(make_raw: MakeRaw) -> None:

@@ -326,7 +326,8 @@ def test_repeated_events_are_not_taken_for_dirt(make_raw: Any, tmp_path: Path) -
     """In a table of events, equal rows are two events."""
     tens = (pl.col("sales", "visitors") / 10).round() * 10
     frame = sales("finer").with_columns(tens)
-    frame = pl.concat([frame, frame.gather_every(3)])
+    # Every other row, so that no shop sells more than the others.
+    frame = pl.concat([frame, frame.gather_every(2)])
     _, draft = drafted(frame, make_raw, tmp_path, finer=True)
     assert isinstance(draft, Draft), draft
     assert "drop_duplicates" not in {step.kind for step in draft.spec.instructions.steps}

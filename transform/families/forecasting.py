@@ -22,6 +22,7 @@ from extract.drop import Drop
 from extract.noun import Noun
 from transform.aggregate import aggregated
 from transform.baseline import season_length, seasonal_naive
+from transform.comparable import RECENT, comparable
 from transform.covariates import gives_away
 from transform.draft import Layout, assign_ids, derive_seed, lay_out, too_small
 from transform.frequency import FREQUENCIES
@@ -33,7 +34,7 @@ from transform.size import SizeConfig
 from transform.split import Split, cells, instants
 from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
-SERIES, _STEP, _SIDE = " series", " step", " held out"
+SERIES, _STEP, _SIDE, _PAST = " series", " step", " held out", " past"
 """Scratch columns; shipped names never begin with a space."""
 _CLOCK = 0.9999
 """Correlation with the instants from which a column is the time written otherwise."""
@@ -110,7 +111,8 @@ def panel_of(
     past, future = (on_grid.filter(side).drop(_SIDE) for side in (~pl.col(_SIDE), pl.col(_SIDE)))
     time = proposal.time.column
     most = config.max_horizon[proposal.time.frequency]
-    scored = _scored(past, future, time, min(most, future[time].n_unique()), config, size)
+    most = min(most, proposal.horizon or most, future[time].n_unique())
+    scored = _scored(past, future, proposal, most, config, size)
     if isinstance(scored, tuple):
         return scored
     kept = past.join(scored.select(SERIES).unique(), on=SERIES, how="semi").sort(SERIES, time)
@@ -217,15 +219,17 @@ def _aggregate(rows: pl.DataFrame, proposal: Proposal) -> pl.DataFrame:
 def _scored(
     past: pl.DataFrame,
     future: pl.DataFrame,
-    time: str,
+    proposal: Proposal,
     most: int,
     config: ForecastingConfig,
     size: SizeConfig,
 ) -> pl.DataFrame | Shortage:
-    """Rows of the first instants after the cutoff, of the series with enough before and after."""
+    """Rows of the first instants after the cutoff, of comparable series with enough around it."""
+    assert proposal.time is not None
+    time, target = proposal.time.column, proposal.targets[0]
     history = (
         past.group_by(SERIES)
-        .agg(pl.len().alias("n"))
+        .agg(pl.len().alias("n"), pl.col(target).tail(RECENT).cast(pl.Float64).alias(_PAST))
         .sort(pl.col("n"), pl.col(SERIES), descending=[True, False])
     )
     held_out = future.group_by(SERIES).agg(pl.len().alias("after"))
@@ -240,7 +244,9 @@ def _scored(
     lengths = long["n"].head(config.max_entities).to_list()
     typical: int = lengths[len(lengths) // 2]
     horizon = size.horizon(typical, most)
-    enough = long.filter(pl.col("n") >= size.history_factor * horizon).head(config.max_entities)
+    enough = long.filter(pl.col("n") >= size.history_factor * horizon)
+    alike = comparable([past.to_numpy() for past in enough[_PAST]], max(horizon, 1))
+    enough = enough[alike].head(config.max_entities)
     rows = _first_instants(future.join(enough, on=SERIES, how="semi"), time, horizon)
     complete = pl.len().over(SERIES) >= _MIN_SHARE * horizon
     rows = _first_instants(rows.filter(complete), time, horizon)

@@ -6,7 +6,7 @@ that leave them room, and keep what the one split of the table can serve. Same d
 Not guaranteed: that a proposal makes sense to a person, or passes the gates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -38,7 +38,7 @@ from transform.propose.targets import (
 from transform.propose.time_axis import (
     Panel,
     TimeAxisConfig,
-    find_panel,
+    find_panels,
     is_calendar,
     time_columns,
     year_column,
@@ -48,6 +48,10 @@ from transform.split import Splitting, instants, split_rows
 _TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "time": "time"}
 _LEFT_OUT = 12
 """Columns left out that a proposal names; more are counted."""
+_NEARLY = 0.6
+"""Share of the best panel's value from which a plainer one is taken."""
+_MOSTLY = 0.75
+"""Share of past origins at which a model must have told something, for instructions alone."""
 
 
 class HeuristicConfig(Noun):
@@ -57,6 +61,8 @@ class HeuristicConfig(Noun):
     """Tables of a dataset at most, the largest first."""
     forecasts: int = Field(default=3, ge=0)
     """Forecasting proposals per table at most."""
+    likely: float = Field(default=0.5, ge=0, le=1)
+    """Share of past origins at which a forecast must have been worth a task."""
     several_targets: bool = True
     """Whether one more proposal predicts two numbers at once, where a table has two."""
     max_columns: int = Field(default=60, ge=2)
@@ -80,6 +86,8 @@ class _Bench:
     profile: TableProfile
     judged: Mapping[str, Judged]
     panel: Panel | str
+    ahead: Mapping[str, str]
+    """Covariates known in advance, with why."""
     time: str | None
     """Column by which rows are split."""
     group: str | None
@@ -91,7 +99,7 @@ class _Bench:
     @property
     def is_events(self) -> bool:
         """Whether rows are gathered into cells rather than being cells."""
-        return isinstance(self.panel, Panel) and self.panel.axis.resample
+        return isinstance(self.panel, Panel) and self.panel.is_events
 
     @property
     def usable(self) -> tuple[str, ...]:
@@ -132,8 +140,7 @@ class HeuristicProposer:
     ) -> tuple[tuple[Proposal, ...], list[str]]:
         """Proposals of one table that its split can serve, and why others were left out."""
         bench, series = self._bench(raw, chosen, profile)
-        ahead = self._known_ahead(bench)
-        series = tuple(target for target in series if target.name not in ahead)
+        ahead = bench.ahead
         if bench.is_events and not ahead:
             # Amounts add up to a series; other events are there to be predicted one by one first.
             sums = [t.name for t in series if aggregation(bench.judged[t.name]) == "sum"]
@@ -155,10 +162,7 @@ class HeuristicProposer:
         """What is known about a table, and what may be forecast in it."""
         config, frame = self.config, chosen.frame
         judged = judge(profile, config.roles)
-        panel = find_panel(frame, judged, config.time_axis, self.splitting.size)
-        series: tuple[SeriesTarget, ...] = ()
-        if isinstance(panel, Panel):
-            series = series_targets(frame, judged, panel, config.series, self.splitting.size)
+        panel, ahead, series = self._seen_as_series(frame, profile, judged)
         time = panel.axis.column if isinstance(panel, Panel) and series else None
         if time is None:
             times = time_columns(frame, judged, config.time_axis.max_missing)
@@ -166,7 +170,34 @@ class HeuristicProposer:
             able = [name for name in (*times, years) if name and self._divides(raw, chosen, name)]
             time = able[0] if able else None
         group = None if time else find_group(frame, profile, config.groups)
-        return _Bench(raw, chosen, profile, judged, panel, time, group), series
+        return _Bench(raw, chosen, profile, judged, panel, ahead, time, group), series
+
+    def _seen_as_series(
+        self, frame: pl.DataFrame, profile: TableProfile, judged: Mapping[str, Judged]
+    ) -> tuple[Panel | str, Mapping[str, str], tuple[SeriesTarget, ...]]:
+        """The plainest panel that is nearly as good as the best, what is known ahead, targets.
+
+        Good is where several targets are likely worth a task. Where none is, one that can be learnt
+        still serves instructions.
+        """
+        config, size = self.config, self.splitting.size
+        panels = find_panels(frame, judged, config.time_axis, size)
+        if isinstance(panels, str):
+            return panels, {}, ()
+        fixed = _fixed(profile, {name for panel in panels for name in panel.entities})
+        looks = []
+        for panel in panels:
+            ahead = _known_ahead(frame, judged, panel)
+            found = series_targets(frame, judged, panel, ahead, fixed, config.series, size)
+            worth = tuple(target for target in found if target.likely >= config.likely)
+            value = sum(target.likely for target in worth[: config.forecasts])
+            looks.append((value, panel, ahead, worth or _learnt(found)[:1]))
+            if len(worth) >= config.forecasts:
+                break
+        most = max(value for value, *_ in looks)
+        good = [look for look in looks if look[0] >= _NEARLY * most]
+        _, panel, ahead, series = next((look for look in good if look[-1]), good[0])
+        return panel, ahead, series
 
     def _divides(self, raw: RawDataset, chosen: Chosen, column: str) -> bool:
         """Whether the table can be split at an instant of the column."""
@@ -254,9 +285,7 @@ class HeuristicProposer:
         """Columns that describe a series: with its past, nothing is left to predict."""
         if not isinstance(bench.panel, Panel):
             return frozenset()
-        entities = bench.panel.entities
-        found = bench.profile.dependencies
-        return frozenset(d.dependent for d in found if d.determinant in entities) - {*entities}
+        return _fixed(bench.profile, bench.panel.entities)
 
     def _prediction(self, bench: _Bench, plans: Sequence[Plan], names: Sequence[str]) -> Proposal:
         metric = "macro-F1" if plans[0].kind == "classification" else "R²"
@@ -279,16 +308,6 @@ class HeuristicProposer:
 
     # --- forecasts ---------------------------------------------------------------------------
 
-    def _known_ahead(self, bench: _Bench) -> dict[str, str]:
-        if not isinstance(bench.panel, Panel):
-            return {}
-        axis = bench.panel.axis
-        taken = frozenset({axis.column, *bench.panel.entities})
-        found = known_ahead(bench.frame, bench.judged, axis.column, taken)
-        # Labels have no aggregate.
-        able = bench.judged
-        return {n: why for n, why in found.items() if not axis.resample or able[n].role == "number"}
-
     def _forecast(self, bench: _Bench, target: SeriesTarget, ahead: Mapping[str, str]) -> Proposal:
         panel = bench.panel
         assert isinstance(panel, Panel)
@@ -302,7 +321,8 @@ class HeuristicProposer:
             how = tuple((n, aggregation(bench.judged[n])) for n in (target.name, *names))
         reasons = (
             *panel.why,
-            f"a simple forecast of `{target.name}` errs {target.room:.0%} less than a past season",
+            f"a ridge on the past of `{target.name}` has room: R² {target.room:.2f} above simple "
+            f"forecasts, in {target.likely:.0%} of past horizons",
             *ahead.values(),
         )
         return Proposal(
@@ -315,6 +335,7 @@ class HeuristicProposer:
             entities=panel.entities,
             known_ahead=tuple(ahead),
             aggregations=how,
+            horizon=target.horizon,
             reasons=(*reasons, *_says_left_out(bench)),
             proposer=self.name,
         )
@@ -324,6 +345,24 @@ class HeuristicProposer:
         best = sorted(names, key=lambda name: (name not in ahead, missing[name]))
         kept = set(best[: self.config.max_history])
         return [name for name in names if name in kept]
+
+
+def _known_ahead(frame: pl.DataFrame, judged: Mapping[str, Judged], panel: Panel) -> dict[str, str]:
+    axis = panel.axis
+    found = known_ahead(frame, judged, axis.column, frozenset({axis.column, *panel.entities}))
+    # Labels have no aggregate.
+    return {n: why for n, why in found.items() if not axis.resample or judged[n].role == "number"}
+
+
+def _fixed(profile: TableProfile, entities: Collection[str]) -> frozenset[str]:
+    found = profile.dependencies
+    return frozenset(d.dependent for d in found if d.determinant in entities) - {*entities}
+
+
+def _learnt(found: Sequence[SeriesTarget]) -> tuple[SeriesTarget, ...]:
+    """Targets that a model mostly tells something about, the best first."""
+    some = [target for target in found if target.learnt >= _MOSTLY]
+    return tuple(sorted(some, key=lambda target: -round(target.learnt, 6)))
 
 
 def _unused(

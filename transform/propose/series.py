@@ -1,13 +1,13 @@
 """What is worth forecasting on a panel, and how raw rows become cells of its grid.
 
-A frame, its judged columns and a panel enter; the targets leave, those with most room first, with
-how each number is aggregated. The room is a look at the history only: how much better some simple
-forecast is than repeating the last season. Left out are constants, counters, parts of the calendar,
-coordinates and near copies of a better target.
+A frame, its judged columns and a panel enter; the targets leave, those most likely to be worth a
+task first, with how each number is aggregated. Worth is measured by forecasts of the past, see
+`backtest.py`; what may be held out later is not looked at. Left out are constants, counters, parts
+of the calendar, coordinates and near copies of a better target.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,12 @@ from pydantic import Field
 
 from extract.noun import Noun
 from transform.aggregate import aggregated
-from transform.baseline import season_length, seasonal_naive
+from transform.baseline import season_length
+from transform.comparable import RECENT, comparable
+from transform.covariates import gives_away
+from transform.frequency import FREQUENCIES
 from transform.proposal import Aggregation
+from transform.propose.backtest import BacktestConfig, Outlook, Past, outlook
 from transform.propose.identities import correlation
 from transform.propose.matrix import Floats
 from transform.propose.roles import Judged
@@ -25,18 +29,25 @@ from transform.propose.vocabulary import AVERAGED, PLACE, SUMMED, is_code, menti
 from transform.size import SizeConfig
 from transform.split import cells, instants
 
-_ROW = " row"
-"""Scratch column; shipped names never begin with a space."""
+_SERIES, _INSTANT = " series", " instant"
+"""Scratch columns; shipped names never begin with a space."""
+_YEAR_DAYS = 365.25
 
 
 class SeriesConfig(Noun):
     """What a series worth forecasting looks like."""
 
-    series: int = Field(default=8, ge=1)
-    """Series looked at, the longest first."""
+    max_series: int = Field(default=20, ge=1)
+    """Comparable series looked at, the longest first."""
+    max_instants: int = Field(default=2_000, ge=100)
+    """Instants looked at, the latest before the cutoff."""
+    past_share: float = Field(default=0.8, gt=0, lt=1)
+    """Share of the rows, by time, that is surely not held out."""
     columns: int = Field(default=40, ge=1)
     """Numbers looked at, in table order."""
     max_missing: float = Field(default=0.2, ge=0, lt=1)
+    present: float = Field(default=0.6, gt=0, le=1)
+    """Share of the instants looked at that a series must have."""
     min_values: int = Field(default=10, ge=2)
     """Distinct values that a target must have."""
     max_top_share: float = Field(default=0.9, gt=0, le=1)
@@ -45,6 +56,7 @@ class SeriesConfig(Noun):
     """Share of steps that do not fall from which a series is a counter."""
     same: float = Field(default=0.99, gt=0, le=1)
     """|r| from which two targets are one."""
+    backtest: BacktestConfig = BacktestConfig()
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,26 @@ class SeriesTarget:
     """A number worth forecasting."""
 
     name: str
-    room: float
-    """1 − error of a simple forecast / error of seasonal naive, on the history; may be negative."""
+    horizon: int
+    alone: Outlook
+    """Of forecasts from the past."""
+    told: Outlook
+    """Of forecasts that also know the covariates of the future; the same where there are none."""
+
+    @property
+    def likely(self) -> float:
+        """Share of the origins at which a task would have been worth its while."""
+        return max(self.alone.likely, self.told.likely)
+
+    @property
+    def learnt(self) -> float:
+        """Share of the origins at which a model told something."""
+        return max(self.alone.learnt, self.told.learnt)
+
+    @property
+    def room(self) -> float:
+        """R² that effort adds to simple answers."""
+        return max(self.alone.room, self.told.room)
 
 
 def aggregation(column: Judged) -> Aggregation:
@@ -70,20 +100,31 @@ def series_targets(
     frame: pl.DataFrame,
     judged: Mapping[str, Judged],
     panel: Panel,
+    ahead: Collection[str],
+    fixed: Collection[str],
     config: SeriesConfig,
     size: SizeConfig,
 ) -> tuple[SeriesTarget, ...]:
-    """Targets with most room first; near copies of a better one are left out."""
-    names = [name for name in judged if _may_be_target(frame, judged[name], panel, config)]
-    grid, series = _grid(frame, judged, panel, names[: config.columns], config)
-    season = season_length(panel.axis.frequency, grid[panel.axis.column])
+    """Targets most likely to be worth a task first; near copies of a better one are left out.
+
+    No targets are `ahead`, the covariates known in advance, and `fixed`, what describes a series.
+    """
+    no_target = {*ahead, *fixed}
+    names = [
+        name
+        for name in judged
+        if name not in no_target and _may_be_target(frame, judged[name], panel, config)
+    ][: config.columns]
+    known = [name for name in ahead if judged[name].role == "number"]
+    grid = _grid(frame, judged, panel, [*names, *known], config)
+    if grid.is_empty():
+        return ()
     found = []
-    for name in names[: config.columns]:
-        values = [grid[name].to_numpy()[rows] for rows in series]
-        if not _varies(values, config):
-            continue
-        found.append(SeriesTarget(name, _room(values, season, size)))
-    found.sort(key=lambda target: -round(target.room, 6))
+    for name in names:
+        target = _looked_at(grid, name, known, panel, config, size)
+        if target:
+            found.append(target)
+    found.sort(key=lambda target: (-round(target.likely, 6), -round(target.room, 6)))
     return _without_copies(found, grid, config)
 
 
@@ -107,27 +148,87 @@ def _grid(
     panel: Panel,
     names: list[str],
     config: SeriesConfig,
-) -> tuple[pl.DataFrame, list[list[int]]]:
-    """The history on its grid, by time, and the rows of the longest series."""
-    axis, keys = panel.axis, [*panel.entities, panel.axis.column]
+) -> pl.DataFrame:
+    """The latest past on its grid, with the numbers of instant and series."""
+    axis = panel.axis
     when = instants(frame[axis.column])
     if axis.resample:
         when = cells(when, axis.frequency)
-    rows = frame.with_columns(when.alias(axis.column)).drop_nulls(axis.column)
+    rows = frame.select(*names, *panel.entities).with_columns(when.alias(axis.column))
+    rows = rows.drop_nulls([axis.column, *panel.entities])
+    counts = rows[axis.column].value_counts(name=" n").sort(axis.column)
+    past = counts.filter(pl.col(" n").cum_sum() <= config.past_share * rows.height)
+    past = past.slice(int(axis.resample)).tail(config.max_instants)
+    numbers = past.select(axis.column).with_row_index(_INSTANT)
     how = {name: aggregation(judged[name]) if axis.resample else "mean" for name in names}
-    numbers = (
+    cell = [
         aggregated(pl.col(name).cast(pl.Float64), how[name], pl.Float64()).alias(name)
         for name in names
-    )
-    grid = rows.group_by(keys).agg(numbers).sort(keys)
-    grid = grid.sort(axis.column, maintain_order=True).with_row_index(_ROW)
-    instants_ = grid[axis.column].unique().sort()
-    last = instants_[int(len(instants_) * 8 / 9)]
-    grid = grid.filter(pl.col(axis.column) < last)
-    groups = grid.group_by(panel.entities, maintain_order=True) if panel.entities else None
-    series = [group[_ROW].to_list() for _, group in groups] if groups else [grid[_ROW].to_list()]
-    series.sort(key=len, reverse=True)
-    return grid, series[: config.series]
+    ]
+    rows = rows.join(numbers, on=axis.column)
+    grid = rows.group_by(*panel.entities, _INSTANT, axis.column).agg(cell)
+    if not panel.entities:
+        return grid.with_columns(pl.lit(0).alias(_SERIES)).sort(_INSTANT)
+    series = grid.select(panel.entities).unique().sort(panel.entities).with_row_index(_SERIES)
+    return grid.join(series, on=panel.entities).sort(_INSTANT, _SERIES)
+
+
+def _looked_at(
+    grid: pl.DataFrame,
+    name: str,
+    known: list[str],
+    panel: Panel,
+    config: SeriesConfig,
+    size: SizeConfig,
+) -> SeriesTarget | None:
+    """The target with the better of two horizons; None when it does not move as series do."""
+    values = _matrix(grid, name)
+    longest = FREQUENCIES[panel.axis.frequency].horizon
+    shown = grid[panel.axis.column].unique().sort()
+    season = season_length(panel.axis.frequency, shown)
+    found = []
+    for horizon in sorted({size.min_instants, longest}):
+        kept = _kept(values, horizon, config)
+        if not kept or not _varies([values[:, place] for place in kept], config):
+            return None
+        chosen = values[:, kept]
+        past = Past(chosen, _calendar(shown), np.empty((*chosen.shape, 0)), season)
+        alone = outlook(past, horizon, config.backtest)
+        some = [_matrix(grid, n)[:, kept] for n in known]
+        some = [x for x in some if not gives_away([*x.T], [*chosen.T], horizon, season)]
+        told = alone
+        if some:
+            known_past = replace(past, known=np.nan_to_num(np.stack(some, axis=2)))
+            told = outlook(known_past, horizon, config.backtest)
+        found.append(SeriesTarget(name, horizon, alone, told))
+    return max(found, key=lambda target: (target.likely, target.horizon))
+
+
+def _matrix(grid: pl.DataFrame, name: str) -> Floats:
+    """Instants by series, NaN where nothing was observed."""
+    instant, series = (grid[key].to_numpy().astype(np.int64) for key in (_INSTANT, _SERIES))
+    table = np.full((int(instant.max()) + 1, int(series.max()) + 1), np.nan)
+    table[instant, series] = grid[name].to_numpy()
+    return np.where(np.isfinite(table), table, np.nan)
+
+
+def _kept(values: Floats, horizon: int, config: SeriesConfig) -> list[int]:
+    """The comparable ones of the series that are there most of the time."""
+    lengths = np.isfinite(values).sum(axis=0)
+    long = np.flatnonzero(lengths >= max(horizon, config.present * len(values)))
+    if not len(long):
+        return []
+    pasts = [column[np.isfinite(column)][-RECENT:] for column in values[:, long].T]
+    alike = long[comparable(pasts, horizon)]
+    return sorted(sorted(alike, key=lambda place: -lengths[place])[: config.max_series])
+
+
+def _calendar(shown: pl.Series) -> Floats:
+    """Hour and weekday as flags, the year as waves."""
+    hour, weekday = shown.dt.hour().to_numpy(), shown.dt.weekday().to_numpy()
+    year = 2 * np.pi * shown.dt.ordinal_day().to_numpy()[:, None] / _YEAR_DAYS * np.arange(1, 4)
+    flags = [hour[:, None] == np.unique(hour), weekday[:, None] == np.unique(weekday)]
+    return np.column_stack([*flags, np.sin(year), np.cos(year)]).astype(np.float64)
 
 
 def _varies(values: list[Floats], config: SeriesConfig) -> bool:
@@ -139,35 +240,6 @@ def _varies(values: list[Floats], config: SeriesConfig) -> bool:
         rises, falls = (steps >= 0).mean() if len(steps) else 1, (steps <= 0).mean()
         moving += len(known) >= 50 and max(rises, falls) < config.counter
     return moving * 2 > len(values)
-
-
-def _room(values: list[Floats], season: int, size: SizeConfig) -> float:
-    """How much better the best simple forecast is than seasonal naive, over two origins."""
-    errors = []
-    for series in values:
-        known = series[np.isfinite(series)]
-        for back in (1, 2):
-            origin = len(known) - back * size.min_instants
-            if origin >= max(season, size.min_history):
-                truth = known[origin : origin + size.min_instants]
-                errors.append(_errors(known[:origin], truth, season))
-    if not errors:
-        return -1.0
-    table = np.array(errors)
-    table = table[table[:, 0] > 0] / table[table[:, 0] > 0][:, :1]
-    return float(1 - table.mean(axis=0).min()) if len(table) else -1.0
-
-
-def _errors(history: Floats, truth: Floats, season: int) -> list[float]:
-    """Mean absolute errors of seasonal naive, then of simple forecasts."""
-    steps = range(len(truth))
-    naive = seasonal_naive(history, season, steps)
-    whole = history[-(min(len(history) // season, 4) * season) :].reshape(-1, season)
-    seasonal_mean = whole.mean(axis=0)[np.arange(len(truth)) % season]
-    recent = np.full(len(truth), history[-max(season, 7) :].mean())
-    last = np.full(len(truth), history[-1])
-    forecasts = [naive, seasonal_mean, recent, last, (naive + recent) / 2]
-    return [float(np.abs(truth - forecast).mean()) for forecast in forecasts]
 
 
 def _without_copies(

@@ -1,15 +1,16 @@
 """Finds the instants that order a table, the grid they lie on, and the series they tell apart.
 
-A frame and its judged columns enter; a `Panel` or the reason why there is none leaves. A table is
-taken as it is when its instants, alone or with up to three entity columns, name its rows and step
-regularly; else as events, which are gathered into the cells of a grid. Gaps such as weekends,
-nights and holidays are allowed: the grid is what is observed. Not guaranteed: that anything on the
-grid can be forecast.
+A frame and its judged columns enter; some `Panel`s, the plainest first, or the reason why there is
+none leave. A table is taken as it is when its instants, alone or with up to three entity columns,
+name its rows and step regularly; else as events, which are gathered into the cells of a grid.
+Either may be seen on coarser grids too, and with fewer entities. Gaps such as weekends, nights and
+holidays are allowed: the grid is what is observed. Not guaranteed: that anything on a grid can be
+forecast.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,7 @@ from transform.split import cells, instants
 _KEY = " entity"
 _HOUR = 3_600
 _GATHERED: tuple[Frequency, ...] = ("1d", "1w", "1mo", "1h", "30min", "15min")
-"""Grids that events are gathered into, the first that fits wins."""
+"""Grids that rows are gathered into, the plainest first."""
 
 
 class TimeAxisConfig(Noun):
@@ -46,6 +47,8 @@ class TimeAxisConfig(Noun):
     """Distinct series beyond which a column does not tell series but events."""
     entity_columns: int = Field(default=6, ge=1)
     """Columns, in table order, among which entities are looked for."""
+    panels: int = Field(default=6, ge=1)
+    """Ways to see one table as series."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Panel:
     n_series: int
     """Series with enough history."""
     n_instants: int
+    is_events: bool
+    """Whether the rows of the table are events rather than values of a series."""
     why: tuple[str, ...]
 
 
@@ -74,38 +79,40 @@ def time_columns(frame: pl.DataFrame, judged: Mapping[str, Judged], most: float)
     return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
 
 
-def find_panel(
+def find_panels(
     frame: pl.DataFrame, judged: Mapping[str, Judged], config: TimeAxisConfig, size: SizeConfig
-) -> Panel | str:
-    """The panel of the first time column that has one, or why none has."""
+) -> tuple[Panel, ...] | str:
+    """The panels of the first time column that has one, or why none has."""
     names = time_columns(frame, judged, config.max_missing)
     why = "no column of instants is complete enough to be a time axis"
+    needed = size.shortest_history + size.min_instants
     for name in names[:3]:
-        found = _panel(frame, name, judged, config, size)
-        if isinstance(found, Panel):
-            return found
-        why = found
+        when = instants(frame[name])
+        if when.n_unique() < needed:
+            why = f"`{name}` has {when.n_unique()} instants, a forecast needs {needed}"
+            continue
+        rows = frame.with_columns(when).drop_nulls(name)
+        found = islice(_panels(rows, name, judged, config, needed), config.panels)
+        if panels := tuple(found):
+            return panels
+        why = f"the instants of `{name}` neither step regularly nor fill a grid"
     return why
 
 
-def _panel(
-    frame: pl.DataFrame,
+def _panels(
+    rows: pl.DataFrame,
     column: str,
     judged: Mapping[str, Judged],
     config: TimeAxisConfig,
-    size: SizeConfig,
-) -> Panel | str:
-    when = instants(frame[column])
-    needed = size.shortest_history + size.min_instants
-    if when.n_unique() < needed:
-        return f"`{column}` has {when.n_unique()} instants, a forecast needs {needed}"
-    rows = frame.with_columns(when).drop_nulls(column)
+    needed: int,
+) -> Iterator[Panel]:
     able = _entity_columns(rows, column, judged, config)
-    return (
-        _as_it_is(rows, column, able, config, needed)
-        or _gathered(rows, column, able, config, needed)
-        or f"the instants of `{column}` neither step regularly nor fill a grid"
-    )
+    plain = _as_it_is(rows, column, able, config, needed)
+    if plain is None:
+        yield from _gathered(rows, column, able, config, needed)
+    else:
+        yield plain
+        yield from _coarser(rows, plain, config, needed)
 
 
 def _entity_columns(
@@ -144,6 +151,7 @@ def _as_it_is(
             entities,
             n_series,
             rows[column].n_unique(),
+            False,
             (_says_rows(column, entities, n_series), _says_step(column, frequency, share)),
         )
     return None
@@ -207,19 +215,59 @@ def _bounds(facts: FrequencyFacts) -> tuple[float, float]:
 
 def _gathered(
     rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, needed: int
-) -> Panel | None:
+) -> Iterator[Panel]:
+    """Events on every grid that they fill: told apart by a column where one does, then together."""
+    totals = []
     for frequency in _GATHERED:
         grid = cells(rows[column], frequency)
-        # The first and the last cell hold only a part.
-        if grid.n_unique() - 2 < needed or not _fills(grid, frequency, config):
+        if not _is_enough(grid, frequency, config, needed):
             continue
+        axis, n_instants = _axis(column, frequency), grid.n_unique() - 2
         entities, n_series = _gathered_entity(rows, grid, frequency, able, config, needed)
-        why = [f"events of `{column}` fill a grid of {frequency}: {grid.n_unique()} cells"]
+        why = f"events of `{column}` fill a grid of {frequency}: {grid.n_unique()} cells"
+        total = Panel(axis, (), 1, n_instants, True, (why,))
         if entities:
-            why.append(f"{n_series} values of `{entities[0]}` fill it each by themselves")
-        axis = TimeAxis(column=column, frequency=frequency, resample=True)
-        return Panel(axis, entities, n_series, grid.n_unique() - 2, tuple(why))
-    return None
+            told = f"{n_series} values of `{entities[0]}` fill it each by themselves"
+            yield Panel(axis, entities, n_series, n_instants, True, (why, told))
+            totals.append(total)
+        else:
+            yield total
+    yield from totals
+
+
+def _coarser(
+    rows: pl.DataFrame, plain: Panel, config: TimeAxisConfig, needed: int
+) -> Iterator[Panel]:
+    """The same series on coarser grids, then all or some series together."""
+    column, finest = plain.axis.column, FREQUENCIES[plain.axis.frequency].longest
+    names = sorted(_GATHERED, key=lambda name: FREQUENCIES[name].longest)
+    coarser = [name for name in names if FREQUENCIES[name].shortest > finest]
+    choices = [(name, plain.entities) for name in coarser]
+    if plain.entities:
+        some = combinations(plain.entities, len(plain.entities) - 1)
+        together = sorted({*some, ()}, key=lambda entities: (-len(entities), entities))
+        grids = (plain.axis.frequency, *coarser[:1])
+        choices += [(name, entities) for entities in together for name in grids]
+    for frequency, entities in choices:
+        grid = cells(rows[column], frequency)
+        if not _is_enough(grid, frequency, config, needed):
+            continue
+        keyed = rows.select(grid, _key(entities))
+        lengths = keyed.group_by(_KEY).agg(pl.col(column).n_unique())[column]
+        n_series = int((lengths - 2 >= needed).sum())
+        if n_series >= min(2, len(entities) + 1):
+            why = f"rows of `{column}` are gathered into a grid of {frequency}"
+            axis, n_instants = _axis(column, frequency), grid.n_unique() - 2
+            yield Panel(axis, entities, n_series, n_instants, False, (*plain.why, why))
+
+
+def _axis(column: str, frequency: Frequency) -> TimeAxis:
+    return TimeAxis(column=column, frequency=frequency, resample=True)
+
+
+def _is_enough(grid: pl.Series, frequency: Frequency, config: TimeAxisConfig, needed: int) -> bool:
+    """Whether there are cells enough; the first and the last one hold only a part."""
+    return grid.n_unique() - 2 >= needed and _fills(grid, frequency, config)
 
 
 def _gathered_entity(

@@ -7,8 +7,8 @@ import polars as pl
 from extract.dataset import RawDataset
 from transform.profile import profile
 from transform.propose.roles import RoleConfig, judge
-from transform.propose.series import SeriesConfig, series_targets
-from transform.propose.time_axis import Panel, TimeAxisConfig, find_panel
+from transform.propose.series import SeriesConfig, SeriesTarget, series_targets
+from transform.propose.time_axis import TimeAxisConfig, find_panels
 from transform.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
@@ -19,12 +19,15 @@ LEVEL = np.cumsum(RNG.normal(size=N)) + 50
 SEASON = np.array([5, 1, 2, 9, 4, 8, 3])[np.arange(N) % 7]
 
 
-def targets(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, float]:
+def looked(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesTarget, ...]:
     judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    panel = find_panel(frame, judged, TimeAxisConfig(), SizeConfig())
-    assert isinstance(panel, Panel), panel
-    found = series_targets(frame, judged, panel, SeriesConfig(), SizeConfig())
-    return {target.name: target.room for target in found}
+    panels = find_panels(frame, judged, TimeAxisConfig(), SizeConfig())
+    assert not isinstance(panels, str), panels
+    return series_targets(frame, judged, panels[0], (), (), SeriesConfig(), SizeConfig())
+
+
+def names(found: tuple[SeriesTarget, ...]) -> set[str]:
+    return {target.name for target in found}
 
 
 def test_what_is_not_worth_forecasting(make_raw: MakeRaw) -> None:
@@ -41,21 +44,44 @@ def test_what_is_not_worth_forecasting(make_raw: MakeRaw) -> None:
             "mostly zero": np.where(RNG.random(N) < 0.95, 0, RNG.normal(size=N)),
         }
     )
-    assert set(targets(make_raw, frame)) in ({"level"}, {"in fahrenheit"})
+    assert names(looked(make_raw, frame)) in ({"level"}, {"in fahrenheit"})
 
 
-def test_room_is_what_a_past_season_misses(make_raw: MakeRaw) -> None:
-    exact = SEASON + 0.01 * RNG.normal(size=N)
-    noisy = SEASON + 3 * RNG.normal(size=N)
-    room = targets(make_raw, pl.DataFrame({"day": DAYS, "exact": exact, "noisy": noisy}))
-    assert room["noisy"] > 0.1
-    assert next(iter(room)) == "noisy"
+def test_a_noisy_season_has_room(make_raw: MakeRaw) -> None:
+    exact, noise = SEASON + 0.01 * RNG.normal(size=N), RNG.normal(size=N)
+    noisy = SEASON + 2 * RNG.normal(size=N)
+    frame = pl.DataFrame({"day": DAYS, "exact": exact, "noise": noise, "noisy": noisy})
+    found = {target.name: target for target in looked(make_raw, frame)}
+    assert next(iter(found)) == "noisy"
+    assert found["noisy"].likely > 0.5
+    assert found["noisy"].room > 0.1
+    assert found["exact"].likely == found["noise"].likely == 0
+    assert abs(found["exact"].room) < 0.01
 
 
-def test_what_is_constant_in_each_series_is_left_out(make_raw: MakeRaw) -> None:
+def test_nothing_behind_the_cutoff_is_looked_at(make_raw: MakeRaw) -> None:
+    values = SEASON + 2 * RNG.normal(size=N)
+    changed = np.where(np.arange(N) < 0.8 * N, values, RNG.normal(scale=99, size=N))
+    one, other = (looked(make_raw, pl.DataFrame({"day": DAYS, "y": y})) for y in (values, changed))
+    assert one == other
+
+
+def test_what_describes_a_series_is_left_out(make_raw: MakeRaw) -> None:
     frame = pl.DataFrame({"day": DAYS}).join(
         pl.DataFrame({"site": [f"s{i}" for i in range(12)], "size": [i * 7.5 for i in range(12)]}),
         how="cross",
     )
     frame = frame.with_columns(y=pl.Series(RNG.normal(size=frame.height)))
-    assert set(targets(make_raw, frame)) == {"y"}
+    assert names(looked(make_raw, frame)) == {"y"}
+
+
+def test_a_covariate_known_ahead_counts(make_raw: MakeRaw) -> None:
+    promo = RNG.integers(0, 2, N)
+    frame = pl.DataFrame({"day": DAYS, "promo": promo, "y": 3 * promo + RNG.normal(size=N)})
+    judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
+    panels = find_panels(frame, judged, TimeAxisConfig(), SizeConfig())
+    assert not isinstance(panels, str), panels
+    how = (SeriesConfig(), SizeConfig())
+    (target,) = series_targets(frame, judged, panels[0], ("promo",), (), *how)
+    assert target.alone.likely == 0
+    assert target.likely == target.told.likely == 1

@@ -12,7 +12,7 @@ from transform.propose.roles import Judged, RoleConfig, judge
 from transform.propose.time_axis import (
     Panel,
     TimeAxisConfig,
-    find_panel,
+    find_panels,
     is_calendar,
     time_columns,
     year_column,
@@ -28,14 +28,14 @@ def judged(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, Judged]:
     return judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
 
 
-def panel(make_raw: MakeRaw, frame: pl.DataFrame) -> Panel | str:
-    return find_panel(frame, judged(make_raw, frame), CONFIG, SIZE)
+def panels(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[Panel, ...] | str:
+    return find_panels(frame, judged(make_raw, frame), CONFIG, SIZE)
 
 
 def found(make_raw: MakeRaw, frame: pl.DataFrame) -> Panel:
-    result = panel(make_raw, frame)
-    assert isinstance(result, Panel), result
-    return result
+    result = panels(make_raw, frame)
+    assert not isinstance(result, str), result
+    return result[0]
 
 
 def steps(start: datetime, step: str, n: int) -> list[datetime]:
@@ -116,8 +116,9 @@ def test_one_long_series_among_short_ones_is_no_panel(make_raw: MakeRaw) -> None
         {"d": [date(2020, 1, 1) + timedelta(days=i % 30) for i in range(300)]}
     ).with_columns(who=pl.Series([f"b{i // 30}" for i in range(300)]))
     frame = pl.concat([long, short]).with_columns(y=pl.Series(RNG.normal(size=700)))
-    result = panel(make_raw, frame)
-    assert isinstance(result, str) or "who" not in result.entities or result.n_series >= 2
+    result = panels(make_raw, frame)
+    for panel in () if isinstance(result, str) else result:
+        assert "who" not in panel.entities or panel.n_series >= 2
 
 
 def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
@@ -139,10 +140,23 @@ def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
     assert sparse.entities == ()
 
 
+def test_a_series_is_also_seen_coarser_and_together(make_raw: MakeRaw) -> None:
+    result = panels(make_raw, crossed(2_000, country=["a", "b"], sex=["f", "m"]))
+    assert not isinstance(result, str), result
+    ways = [(p.axis.frequency, p.axis.resample, p.entities) for p in result]
+    assert ways[:2] == [
+        ("1d", False, ("country", "sex")),
+        ("1w", True, ("country", "sex")),
+    ]
+    assert {("1d", True, ("country",)), ("1d", True, ("sex",))} <= set(ways)
+    assert len(set(ways)) == len(ways) <= CONFIG.panels
+    assert not any(panel.is_events for panel in result)
+
+
 def test_too_short_and_without_times(make_raw: MakeRaw) -> None:
     short = pl.DataFrame({"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(200)]})
-    assert "216" in str(panel(make_raw, short.with_columns(y=pl.lit(1.0))))
-    assert isinstance(panel(make_raw, pl.DataFrame({"y": RNG.normal(size=300)})), str)
+    assert "216" in str(panels(make_raw, short.with_columns(y=pl.lit(1.0))))
+    assert isinstance(panels(make_raw, pl.DataFrame({"y": RNG.normal(size=300)})), str)
 
 
 def test_what_begins_stands_before_what_ends(make_raw: MakeRaw) -> None:
