@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
+from transform.steps.fit_predict import FitPredict
+from transform.steps.registry import resolve
+from transform.steps.step import Violation, Workspace, slip
 from transform.task import Grading, Instructions, Task
 from validate.sensitivity import Reference, Visibility, measure
 
@@ -93,3 +96,19 @@ def test_sees_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], varia
     seen = [violation.seen for step in held_back for violation in step.violations]
     assert len(seen) >= 2 * len(held_back)
     assert sum(seen) >= 0.85 * len(seen)
+
+
+def test_a_mistake_without_an_answer_says_little(
+    tasks: Mapping[str, Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left out, unless the step has no others: nobody gets anywhere without the step."""
+
+    def nothing_left(work: Workspace) -> Workspace:
+        raise IndexError("index -1 is out of bounds")
+
+    fit = resolve(tasks["reg-if"].spec.instructions.steps[-1])
+    ends, goes_on = slip("ends", nothing_left), Violation("goes_on", (fit,))
+    for wrong, left in (((ends, goes_on), ["goes_on"]), ((ends,), ["ends"])):
+        monkeypatch.setattr(FitPredict, "violations", lambda _, wrong=wrong: wrong)
+        *_, last = measure(tasks["reg-if"], "own", Visibility())
+        assert [violation.name for violation in last.violations] == left
