@@ -42,8 +42,11 @@ from publish.release import PublishError
 from publish.swap import check_destination
 from validate.generations import GenerationMissing
 from validate.lab import Laboratory
+from validate.panel import REFERENCE
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
+_PUBLISH_S = 4 * 3600
+"""Limit of publishing: it takes seconds for a hundred tasks."""
 _LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
 
 
@@ -86,7 +89,8 @@ def build_split(settings: Settings) -> Walk:
     with Workers(processes, memory_mb=settings.read.memory_mb) as workers:
         tools = (source, store, workers, settings)
         walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
-    with Workers(processes) as workers:
+    # Thresholds decide here too, so that all of it runs on the arithmetic of the reference.
+    with Workers(processes, environment=REFERENCE.environment) as workers:
         walk.evidence = _each(walk, "inspect", inspect_source, walk.raws, store, workers, settings)
         _compare(walk, store, workers, settings)
         walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
@@ -117,8 +121,10 @@ def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
         assert walk.split is not None, "nothing is owed"
         parts = (walk.trials, walk.raws, walk.split, walk.drops)
+        knobs = (settings.publish, resolved(settings), settings.out.resolve())
         try:
-            walk.release = publish(*parts, settings.publish, resolved(settings), settings.out)
+            with Workers(1, environment=REFERENCE.environment) as workers:
+                walk.release = workers.run(publish, *parts, *knobs, timeout_s=_PUBLISH_S)
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.
             walk.refusal = str(error)

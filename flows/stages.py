@@ -9,6 +9,7 @@ other datasets go on. An `OSError` says that this machine is broken, not the dat
 
 import hashlib
 import json
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -165,6 +166,8 @@ def _guarded(where: _Where, compute: Callable[[], tuple[_T | Drop, ...]]) -> tup
 
 
 def _fault(where: _Where, reason: Reason, error: Exception, *, transient: bool) -> Drop:
+    """The traceback is for us, on standard error: paths of this machine may not be published."""
+    traceback.print_exception(error, file=sys.stderr)
     return Drop(
         key=where.key,
         source=where.source,
@@ -172,7 +175,6 @@ def _fault(where: _Where, reason: Reason, error: Exception, *, transient: bool) 
         reason=reason,
         detail=f"{type(error).__name__}: {error}",
         transient=transient,
-        evidence="".join(traceback.format_exception(error))[-2000:],
     )
 
 

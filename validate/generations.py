@@ -7,9 +7,10 @@ of a generation and a folder; leaves the path of an interpreter. Made once: the 
 the pins and the interpreter, a marker is written last, and what lacks it is begun anew.
 
 Where packages come from is the business of the settings of pip or uv in the environment of the
-build. Not guaranteed: that two builds may make one environment in one folder at a time.
+build.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -103,11 +104,13 @@ def interpreter_of(generation: GenerationName, environments: Path) -> Path:
     pins = pins_of(generation)
     folder = environments / _key(pins)
     python = folder / "bin" / "python"
-    if not (folder / _MARKER).is_file():
-        _make(generation, pins, folder)
-    if not os.access(python, os.X_OK):
-        # The interpreter that it was made from has moved or gone.
-        _make(generation, pins, folder)
+    environments.mkdir(parents=True, exist_ok=True)
+    # Builds may share the folder: one makes, the others wait. A killed one leaves no lock.
+    with (environments / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The interpreter that it was made from may have moved or gone.
+        if not (folder / _MARKER).is_file() or not os.access(python, os.X_OK):
+            _make(generation, pins, folder)
     return python
 
 

@@ -8,7 +8,6 @@ solution.
 
 from typing import ClassVar
 
-from extract.drop import MAX_EVIDENCE
 from transform import wording
 from transform.program import write_program
 from transform.task import Task
@@ -40,8 +39,8 @@ class LiteralSolver(Gate):
         except ProgramDied:
             raise
         except ProgramFailed as failure:
-            # What a program says last is why it ended.
-            return self.refused(evidence=str(failure)[-MAX_EVIDENCE:])
+            # The last line says why it ended; those above name paths of this machine.
+            return self.refused(evidence=str(failure).strip().splitlines()[-1])
         result = score(answer_of(task), prediction)
         outcome = self.passed if result.score == 1.0 else self.refused
         return outcome(result.score, 1.0, result.message)

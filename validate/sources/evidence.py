@@ -92,12 +92,6 @@ def look_at(raw: RawDataset, config: EvidenceConfig) -> SourceEvidence | Drop:
     )
 
 
-def trusted(raw: RawDataset, evidence: SourceEvidence) -> RawDataset:
-    """The dataset without the tables that the evidence refuses."""
-    kept = tuple(table for table in raw.tables if table.name not in evidence.refused_tables)
-    return raw.model_copy(update={"tables": kept})
-
-
 def _is_crowd(personal: tuple[Personal, ...], table: str, config: EvidenceConfig) -> bool:
     kinds = {item.kind for item in personal if item.table == table}
     return len(kinds) > config.max_personal_kinds and bool(kinds & PRIVATE)

@@ -22,6 +22,9 @@ from validate.sources.sketch import sketch
 
 _LOADERS = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")
 """Of scikit-learn; the other loaders download."""
+_NO_TABLE = ("template_data", "tests", "utils")
+"""Modules beside the tables of statsmodels. A table that fails to load is no reason to go on: its
+copies would be taken for news."""
 
 
 def textbook_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
@@ -78,10 +81,8 @@ def _tables() -> Iterator[tuple[str, Any]]:
         frame = getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame
         yield f"scikit-learn-{name}".replace("_", "-"), frame
     for module in sorted(m.name for m in pkgutil.iter_modules(statsmodels.datasets.__path__)):
-        try:
-            data = importlib.import_module(f"statsmodels.datasets.{module}.data")
-            frame = data.load_pandas().data
-        except (ImportError, AttributeError):
+        if module in _NO_TABLE:
             continue
+        frame = importlib.import_module(f"statsmodels.datasets.{module}.data").load_pandas().data
         if hasattr(frame, "columns") and len(frame.columns):
             yield f"statsmodels-{module}".replace("_", "-"), frame.reset_index(drop=False)

@@ -90,7 +90,7 @@ def test_truth_with_one_changed_cell(
 
     finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), lab))
     assert finding.check.value == 0
-    assert "6 of 6 members disagree: reference: 1 rows; jitter: 1 rows" in finding.check.evidence
+    assert "6 of 6 members disagree: reference, jitter" in finding.check.evidence
     assert finding.repair == Amendment(draw=1, avoid_models=(estimator(task),))
     assert finding.proofs.certificate is not None
     assert not any(member.agrees for member in finding.proofs.certificate.members)
@@ -122,8 +122,8 @@ def test_an_estimator_whose_seed_nobody_stated(
         arguments={"max_depth": 6, "max_features": 0.5},
     )
     finding = refused(Reproducible().check(task, lab))
-    assert "reference: " in finding.check.evidence
-    assert "kernel: " in finding.check.evidence
+    assert "reference" in finding.check.evidence
+    assert "kernel" in finding.check.evidence
     assert finding.repair == Amendment(draw=1, avoid_models=("DecisionTreeRegressor",))
 
 

@@ -14,7 +14,7 @@ from extract.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from tests.validate.sources.conftest import Make, houses, shop
-from validate.sources.evidence import EvidenceConfig, SourceEvidence, look_at, trusted
+from validate.sources.evidence import EvidenceConfig, SourceEvidence, look_at
 
 TEXT = """Sales of houses between 2021 and 2024.
 
@@ -71,7 +71,7 @@ def test_only_the_bad_table_is_left_out(make: Make) -> None:
     raw = make("a", houses(1), _swapped(houses(2), "town", "price"))
     found = _look(raw)
     assert isinstance(found, SourceEvidence)
-    assert [table.name for table in trusted(raw, found).tables] == ["a-0"]
+    assert [table.name for table in found.allowed(raw).tables] == ["a-0"]
     assert found.refused_tables == ("a-1",)
     assert [sketch.table.name for sketch in found.tables] == ["a-0"]
 
