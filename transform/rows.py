@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from extract.drop import Drop, Reason
@@ -18,9 +19,12 @@ from transform.render import shipped
 from transform.size import SizeConfig
 from transform.split import Split
 from transform.task import ID_COLUMN, Variant
+from transform.twins import near_pairs
 
 _MIN_CLASSES = 2
 _EXACT_FLOAT = 2**53
+_FEW_NEAR = 0.1
+"""Share of the val rows that may go because they nearly stand in train."""
 _KNOWN = " known"
 """Scratch column; shipped names never begin with a space."""
 _RARE_NOTE = "Rows of classes with too few examples were left out of both tables."
@@ -89,12 +93,28 @@ def typed(side: pl.DataFrame) -> pl.DataFrame:
 
 
 def without_repeats(rows: Rows) -> Rows:
-    """Drop val rows that occur in train, equal in all features and targets."""
+    """Drop val rows that occur in train, equal in all features and targets.
+
+    Rows that differ in the last digits of numbers go too where they are few; where they are many,
+    it lies in the nature of the data.
+    """
     known = rows.train.unique().with_columns(pl.lit(True).alias(_KNOWN))
     joined = rows.val.join(
         known, on=rows.train.columns, how="left", nulls_equal=True, maintain_order="left"
     )
-    return replace(rows, val=joined.filter(pl.col(_KNOWN).is_null()).drop(_KNOWN))
+    val = joined.filter(pl.col(_KNOWN).is_null()).drop(_KNOWN)
+    near = _nearly_known(rows.train, val)
+    few = near.sum() <= _FEW_NEAR * val.height
+    return replace(rows, val=val.filter(pl.Series(~near)) if few else val)
+
+
+def _nearly_known(train: pl.DataFrame, val: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which val rows nearly stand in train."""
+    pairs = np.sort(near_pairs(pl.concat([train, val])), axis=1)
+    astride = pairs[(pairs[:, 0] < train.height) & (pairs[:, 1] >= train.height)]
+    found = np.zeros(val.height, dtype=np.bool_)
+    found[astride[:, 1] - train.height] = True
+    return found
 
 
 def capped(rows: Rows, max_train_rows: int, max_val_rows: int, key: str) -> Rows:

@@ -10,9 +10,11 @@ never on which of their variants survive.
 - By group when a proposal names a `group_column`: all rows of one value are on one side.
 - Else at random, stratified by the first classification target.
 
-In the latter two, rows that are equal in the columns of any one proposal never straddle. Not
-guaranteed: that every class is on both sides (the proposer asks, the size gate counts), and, by
-time, that no later row repeats an earlier one (the tabular family leaves those out).
+In the latter two, rows that are equal in the columns of any one proposal never straddle; nor do
+rows that are nearly equal, or equal in its features alone, unless so many rows are alike that units
+would be too large. Not guaranteed: that every class is on both sides (the proposer
+asks, the size gate counts), and, by time, that no later row repeats an earlier one (the tabular
+family leaves those out).
 """
 
 import hashlib
@@ -33,6 +35,7 @@ from transform.parquet import write_parquet
 from transform.plan import SplitFile, SplitKind
 from transform.proposal import Frequency, Proposal
 from transform.size import SizeConfig
+from transform.twins import near_pairs
 
 
 class SplitConfig(Noun):
@@ -42,6 +45,9 @@ class SplitConfig(Noun):
     """Share of the rows that is held out; more in tables so small that val would be too short."""
     largest_share: float = Field(default=0.4, gt=0, lt=1)
     """By time: where no cutoff holds out less than this, the table cannot be split by time."""
+    largest_unit: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the rows that features without targets may bind together; beyond, rows are bound
+    where their targets are equal too."""
     attempts: int = Field(default=32, ge=1)
     """Seeded shuffles tried until every class has its rows on the held-out side."""
 
@@ -56,6 +62,7 @@ class Splitting(Noun):
 
 
 _PLAIN = Splitting()
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -192,9 +199,7 @@ def _by_time(frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting)
     )
 
 
-def _cut(
-    before: npt.NDArray[np.int64], proposals: Sequence[Proposal], how: Splitting
-) -> int | None:
+def _cut(before: Ints, proposals: Sequence[Proposal], how: Splitting) -> int | None:
     """Index of the first held-out instant; `before[i]` counts the rows before instant `i`.
 
     Tabular tasks count rows, forecasts count instants. Where no cut serves both, rows win.
@@ -235,7 +240,7 @@ def _by_unit(
     if frame.height - quota < how.size.min_train_rows:
         needed = how.size.min_train_rows + how.size.min_val_rows
         return _drop(proposals, Reason.TOO_SMALL, "too few rows", frame.height, needed)
-    units = _units(frame, proposals, group)
+    units = _units(frame, proposals, group, how.config.largest_unit)
     labels = [frame[name] for name in _class_targets(proposals)]
     held_out = _best_draw(units, labels, quota, _seed(content, how), how)
     found = int(held_out.sum())
@@ -258,42 +263,53 @@ def _seed(content: str, how: Splitting) -> int:
 
 
 def _units(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None
-) -> npt.NDArray[np.int64]:
-    """Unit of each row: the connected components of being equal in the columns of a proposal."""
+    frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None, largest: float
+) -> Ints:
+    """Unit of each row: the connected components of being alike in the columns of a proposal.
+
+    Always bound are equal rows. Rows that differ in the last digits, and rows that have the same
+    features whatever their targets (who knows the label of one knows something of the other), are
+    bound as well where no unit becomes too large by it.
+    """
+    features = {tuple(sorted(f.name for f in p.features)) for p in proposals}
+    whole = {tuple(sorted({*p.targets, *(f.name for f in p.features)})) for p in proposals}
+    links = [_equal(frame, key) for key in sorted(whole)]
+    if group is not None:
+        links.append(_equal(frame.filter(pl.col(group).is_not_null()), (group,)))
+        links[-1] = frame[group].is_not_null().arg_true().to_numpy().astype(np.int64)[links[-1]]
+    units = _components(links, frame.height)
+    limit = max(largest * frame.height, np.bincount(units).max())
+    more = [near_pairs(frame.select(key)) for key in sorted(whole)]
+    more += [_equal(frame, key) for key in sorted(features)]
+    more += [near_pairs(frame.select(key)) for key in sorted(features)]
+    for link in more:
+        wider = _components([*links, link], frame.height)
+        if np.bincount(wider).max() <= limit:
+            links, units = [*links, link], wider
+    return units
+
+
+def _components(links: Sequence[Ints], n_rows: int) -> Ints:
+    """Rows numbered such that linked rows, directly or not, have one number."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    keys = {tuple(sorted({*p.targets, *(f.name for f in p.features)})) for p in proposals}
-    codes = [_codes(frame, key) for key in sorted(keys)]
-    if group is not None:
-        known = frame[group].is_not_null().to_numpy()
-        of_group = _codes(frame, (group,))
-        # A row without a group is a group of its own.
-        codes.append(np.where(known, of_group, frame.height + np.arange(frame.height)))
-    rows, nodes, offset = [], [], frame.height
-    for code in codes:
-        rows.append(np.arange(frame.height))
-        nodes.append(code + offset)
-        offset += int(code.max()) + 1
-    row, node = np.concatenate(rows), np.concatenate(nodes)
-    graph = coo_matrix((np.ones(len(row), dtype=np.int8), (row, node)), shape=(offset, offset))
-    components = connected_components(graph, directed=False)[1][: frame.height]
-    return np.unique(components, return_inverse=True)[1].astype(np.int64)
+    one, other = np.concatenate(links).T
+    graph = coo_matrix((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n_rows, n_rows))
+    components: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return components
 
 
-def _codes(frame: pl.DataFrame, columns: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """A number for each row, equal exactly where the columns are; missing equals missing."""
-    plain = frame.select(pl.col(name).alias(f"k{i}") for i, name in enumerate(columns))
-    distinct = plain.unique(maintain_order=True).with_row_index("code")
-    joined = plain.join(
-        distinct, on=plain.columns, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return joined["code"].to_numpy().astype(np.int64)
+def _equal(frame: pl.DataFrame, columns: tuple[str, ...]) -> Ints:
+    """Each row with the first one that has the same cells; missing equals missing."""
+    cells = frame.select(pl.col(name).alias(f"k{i}") for i, name in enumerate(columns))
+    numbered = cells.with_row_index(" row")
+    first = numbered.select(pl.col(" row").first().over(cells.columns))[" row"]
+    return np.column_stack([np.arange(frame.height), first.to_numpy().astype(np.int64)])
 
 
 def _best_draw(
-    units: npt.NDArray[np.int64],
+    units: Ints,
     labels: Sequence[pl.Series],
     quota: int,
     seed: int,
@@ -318,9 +334,7 @@ def _best_draw(
     return best[1]
 
 
-def _short_classes(
-    codes: npt.NDArray[np.int64], held_out: npt.NDArray[np.bool_], least: int
-) -> int:
+def _short_classes(codes: Ints, held_out: npt.NDArray[np.bool_], least: int) -> int:
     """Number of classes with too few rows on one side, among those that have enough for two."""
     n = int(codes.max()) + 1
     inside = np.bincount(codes[held_out], minlength=n)[1:]
@@ -330,8 +344,8 @@ def _short_classes(
 
 
 def _draw(
-    units: npt.NDArray[np.int64],
-    strata: npt.NDArray[np.int64] | None,
+    units: Ints,
+    strata: Ints | None,
     quota: int,
     spare: int,
     rng: np.random.Generator,
@@ -360,9 +374,7 @@ def _draw(
     return held[units]
 
 
-def _fill(
-    members: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], wanted: int, spare: int
-) -> npt.NDArray[np.int64]:
+def _fill(members: Ints, sizes: Ints, wanted: int, spare: int) -> Ints:
     """Take members in order while they fit."""
     taken, rows = [], 0
     for member in members:

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -104,6 +105,14 @@ def test_repeats_go_from_val_alone_and_missing_equals_missing() -> None:
     assert_frame_equal(rows.train, train)
     assert rows.val.rows() == [(1, "b"), (None, "a")]
     assert rows.notes == ("noted",)
+
+
+def test_a_few_rows_that_nearly_stand_in_train_go_and_many_are_its_nature() -> None:
+    train = pl.DataFrame({"x": np.linspace(1, 2, 50), "y": ["a", "b"] * 25})
+    fresh = pl.DataFrame({"x": np.linspace(5, 6, 50), "y": ["a", "b"] * 25})
+    near = train.with_columns(pl.col("x") * (1 + 1e-6))
+    assert_frame_equal(without_repeats(Rows(train, pl.concat([near[:5], fresh]))).val, fresh)
+    assert without_repeats(Rows(train, pl.concat([near, fresh]))).val.height == 100
 
 
 def test_a_row_of_nothing_is_a_repeat_as_well() -> None:

@@ -1,0 +1,56 @@
+"""Which rows of a table are one row written twice: equal but for the last digits of numbers.
+
+A table enters; pairs of rows leave. Every cell but a float must be equal, missing equals missing;
+floats agree to about four digits. All rows are laid on one line, where twins lie side by side, and
+neighbours are compared cell by cell. Not guaranteed: all pairs among more than a few dozen rows
+that are nearly alike, though each of them is paired with another.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+_TOLERANCE = 1e-4
+"""Relative difference of two numbers that is none."""
+_NEIGHBOURS = 32
+"""Places further on the line that a row is compared with."""
+
+
+def near_pairs(frame: pl.DataFrame) -> Ints:
+    """Positions of rows that are twins, `(n_pairs, 2)`; deterministic."""
+    codes, sizes = _cells(frame)
+    if not frame.height or not frame.width:
+        return np.empty((0, 2), dtype=np.int64)
+    # Any direction does; a drawn one keeps different rows apart.
+    direction = np.random.default_rng(0).uniform(1, 2, codes.shape[1] + sizes.shape[1])
+    line = codes @ direction[: codes.shape[1]] + sizes @ direction[codes.shape[1] :]
+    order = np.argsort(line, kind="stable")
+    reach = _TOLERANCE * direction[codes.shape[1] :].sum() * 1.01 + 1e-9 * np.abs(line).max()
+    found = []
+    for step in range(1, min(_NEIGHBOURS, frame.height - 1) + 1):
+        one, other = order[:-step], order[step:]
+        close = line[other] - line[one] <= reach
+        if not close.any():
+            break
+        one, other = one[close], other[close]
+        alike = (codes[one] == codes[other]).all(axis=1)
+        alike &= (np.abs(sizes[one] - sizes[other]) <= _TOLERANCE).all(axis=1)
+        found.append(np.column_stack([one[alike], other[alike]]))
+    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
+
+
+def _cells(frame: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Cells that must be equal, as codes, and logarithms of floats, which may differ a little."""
+    codes, sizes = [np.zeros(frame.height)], [np.zeros(frame.height)]
+    for column in frame:
+        if not column.dtype.is_float():
+            codes.append(column.rank("dense").fill_null(0).cast(pl.Float64).to_numpy())
+            continue
+        numbers = column.cast(pl.Float64).to_numpy()
+        known = np.isfinite(numbers)
+        codes.append(np.where(known, np.sign(numbers), 9.0))
+        positive = np.abs(np.where(known & (numbers != 0), numbers, 1.0))
+        sizes.append(np.log(positive))
+    return np.column_stack(codes), np.column_stack(sizes)
