@@ -1,10 +1,11 @@
 """Searches every public file of a release for answers.
 
-Enters a release folder, nothing else; leave findings, none for a good release. Four ways in which
+Enters a release folder, nothing else; leave findings, none for a good release. Five ways in which
 an answer can stand outside `data/answers` are looked for:
 
 - **its hash or file**: a truth's SHA-256 in any text, a truth among the task files, a reference
   program in a task's row, a file or table that no task names;
+- **lines of the question or the page** that name rows together with their answers;
 - **the target itself** in the held-out file of its own task;
 - **the held-out row with its true target** in any table of the same source, train or held-out,
   whichever task ships it, found by equal values in all columns that both have;
@@ -36,6 +37,11 @@ from publish.siblings import Panel, moved_columns, panel_of, telling_columns
 from transform.task import ID_COLUMN, VARIANTS
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_CELL = re.compile(r"[^\s|,;:=\"'(){}\[\]]*[^\s|,;:=\"'(){}\[\].]")
+_MOST_TEXT = 1_000_000
+"""Characters of a page that are searched."""
+_FEW_LINES = 3
+"""Lines that may name a row and its answer by chance, however rare that is."""
 _LUCK = 3
 """Rows drift, so that coincidences are more or fewer than in train; by less than this factor."""
 
@@ -61,6 +67,8 @@ class _Opened:
     held_out: pl.DataFrame
     """Val joined with truth, without the id."""
     targets: tuple[str, ...]
+    ids: tuple[str, ...]
+    """Of the held-out rows, as text."""
     executed: bool
     """Truth was computed by a program rather than held out from the source."""
     panel: Panel | None
@@ -86,7 +94,7 @@ def find_answers(release: Path) -> tuple[Finding, ...]:
     for _, group in groupby(rows, key=lambda row: row["source_ref"]):
         opened = [_open(row, contents, answers[row["task_id"]]) for row in group]
         for task in opened:
-            findings += _in_tables(task, opened)
+            findings += [*_in_words(task, contents), *_in_tables(task, opened)]
     return tuple(sorted(findings, key=lambda finding: finding.model_dump_json()))
 
 
@@ -106,9 +114,10 @@ def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
     targets, executed = tuple(grading["targets"]), VARIANTS[row["variant"]].executed
     answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
     features = tables["val"].drop(targets, strict=False)
-    held_out = features.join(answer, on=ID_COLUMN).drop(ID_COLUMN)
+    held_out = features.join(answer, on=ID_COLUMN)
+    ids = tuple(held_out[ID_COLUMN].cast(pl.String))
     panel = panel_of(features.drop(ID_COLUMN)) if row["family"] == "forecasting" else None
-    return _Opened(row, tables, held_out, targets, executed, panel)
+    return _Opened(row, tables, held_out.drop(ID_COLUMN), targets, ids, executed, panel)
 
 
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
@@ -150,6 +159,40 @@ def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[Finding]:
     named = {file["sha256"] for row in rows for file in row["files"]}
     for sha256 in sorted(contents.hashes() - named):
         yield Finding(task_id="", place=f"data/files: {sha256}", detail="no task names this file")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _in_words(task: _Opened, contents: Contents) -> Iterator[Finding]:
+    """Lines with an id and its answer, when they are more than the ids would bring by chance."""
+    texts = {"question": str(task.row["question"])}
+    for file in task.row["files"]:
+        if file["role"] == "metadata":
+            page = contents.read(file["sha256"]).decode("utf-8", errors="replace")
+            texts[file["name"]] = page
+    for name, text in texts.items():
+        lines = [set(_CELL.findall(line)) for line in text[:_MOST_TEXT].splitlines()]
+        for target in task.targets:
+            answers = dict(zip(task.ids, map(_spelled, task.held_out[target]), strict=True))
+            n_rows = _n_beside(lines, answers)
+            # Answers handed on to the next id: what coincidence brings.
+            others = dict(zip(task.ids, [*[*answers.values()][1:], ""], strict=True))
+            chance = _n_beside(lines, others)
+            if n_rows > _FEW_LINES + chance + _LUCK * chance**0.5:
+                yield _finding(task, task, name, f"shows {n_rows} answers of {target!r} by id")
+
+
+def _spelled(answer: Any) -> str:
+    """An answer as a cell of a line; whole numbers without a point."""
+    return repr(answer).removesuffix(".0") if isinstance(answer, float) else str(answer)
+
+
+def _n_beside(lines: Sequence[set[str]], answers: Mapping[str, str]) -> int:
+    """Ids that share a line with their answer."""
+    known = {i: set(_CELL.findall(answer)) for i, answer in answers.items()}
+    found = ((i, cells) for cells in lines for i in cells & known.keys())
+    return len({i for i, cells in found if known[i] and known[i] <= cells - {i}})
 
 
 # --- held-out rows -------------------------------------------------------------------------------

@@ -229,3 +229,22 @@ def test_a_column_moved_in_time(column: pl.Expr, sides: set[str]) -> None:
     pair = past.select("day", "shop", "sales"), future.select("day", "shop", "sales")
     found = {side for side, *_ in moved_columns(*pair, "sales", panel, sibling, {"rain"})}
     assert found == sides
+
+
+def test_finds_answers_beside_ids_in_words(workshop: Any, build: Any, publish_with: Any) -> None:
+    source = build.sources[5]
+    held_out = workshop.rows(source)[N_TRAIN:]
+    lines = [f"| {i} | {p} |" for i, p in held_out.select("row_id", "price").iter_rows()]
+    told = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
+    with pytest.raises(PublishError, match=r"question.*shows 15 answers of 'price' by id"):
+        publish_with(told)
+
+
+def test_words_with_other_numbers_are_no_answers(
+    workshop: Any, build: Any, publish_with: Any
+) -> None:
+    source = build.sources[5]
+    rows = workshop.rows(source)[N_TRAIN:].select("row_id", pl.col("price").reverse())
+    lines = [f"| {i} | {p} |" for i, p in rows.iter_rows()]
+    told = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
+    assert find_answers(publish_with(told)) == ()
