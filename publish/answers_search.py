@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from extract.noun import Noun
 from publish.contents import Contents, comparable, read_tables
 from publish.parquet import Row
-from publish.siblings import Panel, moved_columns, panel_of, telling_columns
+from publish.siblings import RowKeys, moved_columns, row_keys, telling_columns
 from transform.task import ID_COLUMN, VARIANTS
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -71,7 +71,7 @@ class _Opened:
     """Of the held-out rows, as text."""
     executed: bool
     """Truth was computed by a program rather than held out from the source."""
-    panel: Panel | None
+    keys: RowKeys | None
     """Forecasts: where their rows lie in time."""
 
     @property
@@ -116,8 +116,8 @@ def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
     features = tables["val"].drop(targets, strict=False)
     held_out = features.join(answer, on=ID_COLUMN)
     ids = tuple(held_out[ID_COLUMN].cast(pl.String))
-    panel = panel_of(features.drop(ID_COLUMN)) if row["family"] == "forecasting" else None
-    return _Opened(row, tables, held_out.drop(ID_COLUMN), targets, ids, executed, panel)
+    keys = row_keys(features.drop(ID_COLUMN)) if row["family"] == "forecasting" else None
+    return _Opened(row, tables, held_out.drop(ID_COLUMN), targets, ids, executed, keys)
 
 
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
@@ -234,11 +234,11 @@ def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
             for column, n_rows in telling_columns(held_out, task.targets, kept):
                 detail = f"its column {column!r} tells {n_rows} held-out targets"
                 yield _finding(task, sibling, name, detail)
-        if task.panel is None:
+        if task.keys is None:
             continue
         tables = sibling.tables["train"].drop(ID_COLUMN), sibling.tables["val"].drop(ID_COLUMN)
         for target in task.targets:
-            found = moved_columns(task.train, task.held_out, target, task.panel, tables, checked)
+            found = moved_columns(task.train, task.held_out, target, task.keys, tables, checked)
             for name, column, how in found:
                 yield _finding(
                     task, sibling, name, f"its column {column!r} tells the future: {how}"

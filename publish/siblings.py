@@ -27,19 +27,19 @@ _CONFIG = IdentityConfig()
 
 
 @dataclass(frozen=True)
-class Panel:
+class RowKeys:
     """How a forecast's rows lie in time."""
 
     time: str
     entities: tuple[str, ...]
 
 
-def panel_of(future: pl.DataFrame) -> Panel | None:
+def row_keys(future: pl.DataFrame) -> RowKeys | None:
     """Time and entities of a forecast's rows, which come first: the fewest that name the rows."""
     for k in range(1, future.width + 1):
         time, *entities = future.columns[:k]
         if future.select(time, *entities).is_unique().all():
-            return Panel(time, tuple(entities))
+            return RowKeys(time, tuple(entities))
     return None
 
 
@@ -78,7 +78,7 @@ def moved_columns(
     past: pl.DataFrame,
     future: pl.DataFrame,
     target: str,
-    panel: Panel,
+    by: RowKeys,
     tables: tuple[pl.DataFrame, pl.DataFrame],
     checked: set[str],
 ) -> Iterator[tuple[str, str, str]]:
@@ -87,7 +87,7 @@ def moved_columns(
     `past` and `future` hold the target; `tables` are the sibling's train and val. Names in
     `checked` are passed over, and those looked at are added: one source has one column of a name.
     """
-    keys = [panel.time, *panel.entities]
+    keys = [by.time, *by.entities]
     train, val = tables
     if not all(key in train.columns and train[key].dtype == past[key].dtype for key in keys):
         return
@@ -97,27 +97,25 @@ def moved_columns(
         if name in {*keys, target} or name in checked or not train[name].dtype.is_numeric():
             continue
         checked.add(name)
-        how = foretells(*_aligned(past, target, train, name, panel))
+        how = foretells(*_aligned(past, target, train, name, by))
         if how:
             yield "train", name, how
         if name in val.columns and all(key in val.columns for key in keys):
             rows = pl.concat([side.select(*keys, name) for side in tables], how="vertical_relaxed")
             whole = pl.concat([side.select(*keys, target) for side in (past, future)])
-            how = repeats(*_aligned(whole, target, rows, name, panel))
+            how = repeats(*_aligned(whole, target, rows, name, by))
             if how:
                 yield "val", name, how
 
 
 def _aligned(
-    rows: pl.DataFrame, target: str, others: pl.DataFrame, name: str, panel: Panel
+    rows: pl.DataFrame, target: str, others: pl.DataFrame, name: str, by: RowKeys
 ) -> tuple[list[npt.NDArray[np.float64]], list[npt.NDArray[np.float64]]]:
     """Both columns at the instants of the first, one array a series."""
-    keys = [panel.time, *panel.entities]
+    keys = [by.time, *by.entities]
     beside = others.select(*keys, pl.col(name).alias(" told")).unique(keys, keep="first")
-    joined = rows.select(*keys, target).join(beside, on=keys, how="left").sort(panel.time)
-    groups = (
-        joined.partition_by(panel.entities, maintain_order=True) if panel.entities else [joined]
-    )
+    joined = rows.select(*keys, target).join(beside, on=keys, how="left").sort(by.time)
+    groups = joined.partition_by(by.entities, maintain_order=True) if by.entities else [joined]
     return [_numbers(g[" told"]) for g in groups], [_numbers(g[target]) for g in groups]
 
 

@@ -1,4 +1,4 @@
-"""Which series of a panel are scored together: the most whose levels are comparable.
+"""Which series of a task are scored together: the most whose levels are comparable.
 
 Their histories enter, the positions of those to keep leave. Scores pool the rows of all series;
 where levels lie far apart, whoever knows the level of each has most of the score and effort does

@@ -1,4 +1,4 @@
-"""Whether a column of a panel is made of another column's values at other instants.
+"""Whether a column of some series is made of another column's values at other instants.
 
 Series of two columns enter, row by row in order of time; how the first tells the second leaves, or
 an empty text. Found are values moved in time (as they are, in another unit, rounded, or as a flag

@@ -12,7 +12,7 @@ import pytest
 
 from publish.answers_search import find_answers
 from publish.release import PublishError
-from publish.siblings import Panel, moved_columns, panel_of, telling_columns
+from publish.siblings import RowKeys, moved_columns, row_keys, telling_columns
 from tests.publish.conftest import publish_all
 
 N_TRAIN = 45
@@ -224,10 +224,10 @@ def test_a_column_moved_in_time(column: pl.Expr, sides: set[str]) -> None:
     late = pl.col("day") > days[370]
     past, future = table.filter(~late), table.filter(late)
     sibling = past.drop("sales"), future.drop("sales")
-    panel = panel_of(future.select("day", "shop"))
-    assert panel == Panel("day", ("shop",))
+    keys = row_keys(future.select("day", "shop"))
+    assert keys == RowKeys("day", ("shop",))
     pair = past.select("day", "shop", "sales"), future.select("day", "shop", "sales")
-    found = {side for side, *_ in moved_columns(*pair, "sales", panel, sibling, {"rain"})}
+    found = {side for side, *_ in moved_columns(*pair, "sales", keys, sibling, {"rain"})}
     assert found == sides
 
 

@@ -121,7 +121,7 @@ def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     return train, val, truth
 
 
-def test_a_panel_is_cut_at_one_instant(tmp_path: Path) -> None:
+def test_all_series_are_cut_at_one_instant(tmp_path: Path) -> None:
     frame = series(700, timedelta(days=1), ("a", "b", "c"))
     (draft,) = drafts(frame, propose("1d"), tmp_path)
     train, val, truth = tables(draft)
@@ -195,7 +195,7 @@ def test_resampling_scores_whole_cells_of_observed_values(tmp_path: Path) -> Non
     assert not raw_values & set(train["sales"])
 
 
-def test_means_of_a_panel_count_what_was_seen(tmp_path: Path) -> None:
+def test_means_of_series_count_what_was_seen(tmp_path: Path) -> None:
     frame = series(24 * 300, timedelta(hours=1), ("a", "b"))
     (draft,) = drafts(frame, propose("1d", resample=True), tmp_path)
     train, _, _ = tables(draft)

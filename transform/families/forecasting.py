@@ -1,4 +1,4 @@
-"""Forecasting tasks: a panel of series on a grid, cut at one instant.
+"""Forecasting tasks: series on a grid, cut at one instant.
 
 A plan and the table's split enter; a draft of `ts-cf` (the past alone) or, where covariates of the
 source are known in advance, of `ts-xf` leaves, or a `Drop`. Both share grid, cutoff, entities,
@@ -48,7 +48,7 @@ class ForecastingConfig(Noun):
     """How large a forecasting task may be."""
 
     max_entities: int = Field(default=20, ge=1)
-    """Series of a panel: those with the longest history, then by name."""
+    """Series of a task: those with the longest history, then by name."""
     max_train_rows: int = Field(default=20_000, ge=1)
     """Rows of train; of longer histories the most recent part ships."""
     max_horizon: dict[Frequency, int] = Field(
@@ -58,7 +58,7 @@ class ForecastingConfig(Noun):
 
 
 @dataclass(frozen=True)
-class Panel:
+class ShippedSeries:
     """All series of a task on their grid."""
 
     proposal: Proposal
@@ -85,27 +85,27 @@ def draft_forecast(
     """
     proposal = plan.proposal
     frame = frame.drop(plan.amendment.without_columns, strict=False)
-    panel = panel_of(frame, proposal, split, config, size)
-    if isinstance(panel, tuple):
-        return too_small(proposal, plan.task_id, plan.variant, *panel)
-    if plan.variant == "ts-xf" and not panel.known_ahead:
+    shipped = shipped_series(frame, proposal, split, config, size)
+    if isinstance(shipped, tuple):
+        return too_small(proposal, plan.task_id, plan.variant, *shipped)
+    if plan.variant == "ts-xf" and not shipped.known_ahead:
         what = "covariates that are known in advance and tell more than the calendar"
         return too_small(proposal, plan.task_id, plan.variant, what, 0, 1)
-    return lay_out(raw, proposal, _layout(panel, plan), folder)
+    return lay_out(raw, proposal, _layout(shipped, plan), folder)
 
 
 Shortage = tuple[str, float, float]
 """What there is too little of, how much was found, how much is needed."""
 
 
-def panel_of(
+def shipped_series(
     frame: pl.DataFrame,
     proposal: Proposal,
     split: Split,
     config: ForecastingConfig,
     size: SizeConfig,
-) -> Panel | Shortage:
-    """The panel that is shipped, or what it lacks."""
+) -> ShippedSeries | Shortage:
+    """The series that are shipped, or what they lack."""
     assert proposal.time is not None, "a forecast has a time axis"
     on_grid, notes = _on_grid(sided(frame, proposal, split), proposal)
     past, future = (on_grid.filter(side).drop(_SIDE) for side in (~pl.col(_SIDE), pl.col(_SIDE)))
@@ -121,7 +121,7 @@ def panel_of(
     train = kept.group_by(SERIES, maintain_order=True).tail(longest)
     spoilt = [name for name in _covariates(train, proposal) if _foretells(train, name, proposal)]
     train = train.drop(spoilt, *(c.name for c in train if c.null_count() == train.height))
-    return Panel(proposal, train, scored, _known_ahead(train, proposal, horizon), notes)
+    return ShippedSeries(proposal, train, scored, _known_ahead(train, proposal, horizon), notes)
 
 
 def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
@@ -320,12 +320,12 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
 # --- layout -----------------------------------------------------------------------------------
 
 
-def _layout(panel: Panel, plan: Plan) -> Layout:
+def _layout(shipped: ShippedSeries, plan: Plan) -> Layout:
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
-    known = panel.known_ahead if variant == "ts-xf" else ()
+    known = shipped.known_ahead if variant == "ts-xf" else ()
     train, solved = assign_ids(
-        panel.train.drop(SERIES), panel.scored, derive_seed("row ids", task_id)
+        shipped.train.drop(SERIES), shipped.scored, derive_seed("row ids", task_id)
     )
     val = solved.select(ID_COLUMN, proposal.time.column, *proposal.entities, *known)
     numbers = [pl.col(name).cast(pl.Float64) for name in proposal.targets]
@@ -344,19 +344,19 @@ def _layout(panel: Panel, plan: Plan) -> Layout:
         ),
     )
     truth = solved.select(ID_COLUMN, *numbers)
-    skill = json.dumps({"entities": list(_skill(panel, solved))})
-    return Layout(task_id, told, train, val, truth=truth, skill=skill, notes=panel.notes)
+    skill = json.dumps({"entities": list(_skill(shipped, solved))})
+    return Layout(task_id, told, train, val, truth=truth, skill=skill, notes=shipped.notes)
 
 
-def _skill(panel: Panel, solved: pl.DataFrame) -> Iterator[dict[str, object]]:
+def _skill(shipped: ShippedSeries, solved: pl.DataFrame) -> Iterator[dict[str, object]]:
     """Per series: its rows, season, and the error of seasonal naive for each target."""
-    axis = panel.proposal.time
+    axis = shipped.proposal.time
     assert axis is not None
-    season = season_length(axis.frequency, panel.train[axis.column])
-    past = panel.train.partition_by(SERIES, as_dict=True)
+    season = season_length(axis.frequency, shipped.train[axis.column])
+    past = shipped.train.partition_by(SERIES, as_dict=True)
     for key, rows in solved.sort(SERIES, _STEP).group_by(SERIES, maintain_order=True):
         mae = {}
-        for target in panel.proposal.targets:
+        for target in shipped.proposal.targets:
             history = past[key][target].cast(pl.Float64).to_numpy()
             error = rows[target].cast(pl.Float64).to_numpy() - seasonal_naive(
                 history, season, rows[_STEP].to_list()

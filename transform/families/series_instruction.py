@@ -169,21 +169,21 @@ def _history(
     proposal = plan.proposal
     axis = proposal.time
     assert axis is not None, "a forecast has a time axis"
-    panel = forecasting.panel_of(frame, proposal, split, config.forecasting, size)
-    if isinstance(panel, tuple):
-        return panel
-    rows = panel.train
+    sibling = forecasting.shipped_series(frame, proposal, split, config.forecasting, size)
+    if isinstance(sibling, tuple):
+        return sibling
+    rows = sibling.train
     if axis.resample:
-        rows = _finer(forecasting.sided(frame, proposal, split), panel, config.max_rows)
+        rows = _finer(forecasting.sided(frame, proposal, split), sibling, config.max_rows)
         if rows.is_empty():
             return "series that are short enough", 0, 1
     kept = rows.select(forecasting.SERIES).unique()
     past, future = (
         side.join(kept, on=forecasting.SERIES, how="semi", maintain_order="left")
-        for side in (panel.train, panel.scored)
+        for side in (sibling.train, sibling.scored)
     )
     by = tuple(name for name in proposal.entities if future[name].n_unique() > 1)
-    known = [axis.column, *by, *proposal.targets, *panel.known_ahead]
+    known = [axis.column, *by, *proposal.targets, *sibling.known_ahead]
     covariates = _covariates(rows, {*known, *proposal.entities}, config, plan)
     train, val = (
         typed(side.select(n for n in rows.columns if n in names).cast(dict.fromkeys(by, pl.String)))
@@ -200,23 +200,23 @@ def _history(
         history=int(history),  # type: ignore[arg-type]
         aggregations=_aggregations(train, proposal, by) if axis.resample else (),
     )
-    return _History(train, val, series, () if axis.resample else panel.notes)
+    return _History(train, val, series, () if axis.resample else sibling.notes)
 
 
-def _finer(rows: pl.DataFrame, panel: forecasting.Panel, most: int) -> pl.DataFrame:
+def _finer(rows: pl.DataFrame, sibling: forecasting.ShippedSeries, most: int) -> pl.DataFrame:
     """The rows behind the cells of the training grid, of the first series that are few enough."""
-    axis = panel.proposal.time
+    axis = sibling.proposal.time
     assert axis is not None
-    on_grid = panel.train.select(
-        *panel.proposal.entities, forecasting.SERIES, pl.col(axis.column).alias(_CELL)
+    on_grid = sibling.train.select(
+        *sibling.proposal.entities, forecasting.SERIES, pl.col(axis.column).alias(_CELL)
     )
     cell = cells(rows[axis.column], axis.frequency).alias(_CELL)
-    keys = [*panel.proposal.entities, _CELL]
+    keys = [*sibling.proposal.entities, _CELL]
     found = rows.with_columns(cell).join(on_grid, on=keys, maintain_order="left")
     sizes = found[forecasting.SERIES].value_counts(name=" n").sort(" n", forecasting.SERIES)
     few = sizes.filter(pl.col(" n").cum_sum() <= most)
     return found.join(few, on=forecasting.SERIES, how="semi", maintain_order="left").select(
-        panel.train.columns
+        sibling.train.columns
     )
 
 

@@ -1,6 +1,6 @@
-"""Forecasts of the recent past: whether effort will pay on a panel before a task is made of it.
+"""Forecasts of the recent past: whether effort will pay on a table before a task is made of it.
 
-A panel enters as matrices, instants by series; how forecasts from the last origins would have
+Series enter as matrices, instants by series; how forecasts from the last origins would have
 fared leaves. Simple answers (last value, mean, drift, past season) stand against a ridge on lags,
 season and calendar, by the clipped R² and the skill that tasks are graded by. Deterministic, some
 ten milliseconds. Not guaranteed: that the future is like the past, or what a patient solver finds.

@@ -36,9 +36,9 @@ from transform.propose.targets import (
     prior,
 )
 from transform.propose.time_axis import (
-    Panel,
+    SeriesAxis,
     TimeAxisConfig,
-    find_panels,
+    find_axes,
     is_calendar,
     time_columns,
     year_column,
@@ -49,7 +49,7 @@ _TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "
 _LEFT_OUT = 12
 """Columns left out that a proposal names; more are counted."""
 _NEARLY = 0.6
-"""Share of the best panel's value from which a plainer one is taken."""
+"""Share of the best axis' value from which a plainer one is taken."""
 _MOSTLY = 0.75
 """Share of past origins at which a model must have told something, for instructions alone."""
 
@@ -85,7 +85,7 @@ class _Bench:
     chosen: Chosen
     profile: TableProfile
     judged: Mapping[str, Judged]
-    panel: Panel | str
+    seen: SeriesAxis | str
     ahead: Mapping[str, str]
     """Covariates known in advance, with why."""
     time: str | None
@@ -99,7 +99,7 @@ class _Bench:
     @property
     def is_events(self) -> bool:
         """Whether rows are gathered into cells rather than being cells."""
-        return isinstance(self.panel, Panel) and self.panel.is_events
+        return isinstance(self.seen, SeriesAxis) and self.seen.is_events
 
     @property
     def usable(self) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ class HeuristicProposer:
             names = [target.name for target in series]
             predictions = self._predictions(bench, names, frozenset(ahead))
         proposals = [*predictions, *(self._forecast(bench, target, ahead) for target in series)]
-        refused = [bench.panel] if isinstance(bench.panel, str) else []
+        refused = [bench.seen] if isinstance(bench.seen, str) else []
         if not proposals:
             refused.append("no column is worth predicting from the others")
         return self._served(chosen, proposals, refused)
@@ -162,42 +162,42 @@ class HeuristicProposer:
         """What is known about a table, and what may be forecast in it."""
         config, frame = self.config, chosen.frame
         judged = judge(profile, config.roles)
-        panel, ahead, series = self._seen_as_series(frame, profile, judged)
-        time = panel.axis.column if isinstance(panel, Panel) and series else None
+        seen, ahead, series = self._seen_as_series(frame, profile, judged)
+        time = seen.axis.column if isinstance(seen, SeriesAxis) and series else None
         if time is None:
             times = time_columns(frame, judged, config.time_axis.max_missing)
             years = year_column(frame, judged, config.time_axis)
             able = [name for name in (*times, years) if name and self._divides(raw, chosen, name)]
             time = able[0] if able else None
         group = None if time else find_group(frame, profile, config.groups)
-        return _Bench(raw, chosen, profile, judged, panel, ahead, time, group), series
+        return _Bench(raw, chosen, profile, judged, seen, ahead, time, group), series
 
     def _seen_as_series(
         self, frame: pl.DataFrame, profile: TableProfile, judged: Mapping[str, Judged]
-    ) -> tuple[Panel | str, Mapping[str, str], tuple[SeriesTarget, ...]]:
-        """The plainest panel that is nearly as good as the best, what is known ahead, targets.
+    ) -> tuple[SeriesAxis | str, Mapping[str, str], tuple[SeriesTarget, ...]]:
+        """The plainest axis that is nearly as good as the best, what is known ahead, targets.
 
         Good is where several targets are likely worth a task. Where none is, one that can be learnt
         still serves instructions.
         """
         config, size = self.config, self.splitting.size
-        panels = find_panels(frame, judged, config.time_axis, size)
-        if isinstance(panels, str):
-            return panels, {}, ()
-        fixed = _fixed(profile, {name for panel in panels for name in panel.entities})
+        axes = find_axes(frame, judged, config.time_axis, size)
+        if isinstance(axes, str):
+            return axes, {}, ()
+        fixed = _fixed(profile, {name for seen in axes for name in seen.entities})
         looks = []
-        for panel in panels:
-            ahead = _known_ahead(frame, judged, panel)
-            found = series_targets(frame, judged, panel, ahead, fixed, config.series, size)
+        for seen in axes:
+            ahead = _known_ahead(frame, judged, seen)
+            found = series_targets(frame, judged, seen, ahead, fixed, config.series, size)
             worth = tuple(target for target in found if target.likely >= config.likely)
             value = sum(target.likely for target in worth[: config.forecasts])
-            looks.append((value, panel, ahead, worth or _learnt(found)[:1]))
+            looks.append((value, seen, ahead, worth or _learnt(found)[:1]))
             if len(worth) >= config.forecasts:
                 break
         most = max(value for value, *_ in looks)
         good = [look for look in looks if look[0] >= _NEARLY * most]
-        _, panel, ahead, series = next((look for look in good if look[-1]), good[0])
-        return panel, ahead, series
+        _, seen, ahead, series = next((look for look in good if look[-1]), good[0])
+        return seen, ahead, series
 
     def _divides(self, raw: RawDataset, chosen: Chosen, column: str) -> bool:
         """Whether the table can be split at an instant of the column."""
@@ -252,7 +252,7 @@ class HeuristicProposer:
         order = _order(bench, matrix.rows.tolist())
         test = held_out(matrix, order, groups, key, config.signal)
         fixed = ahead | self._calendar(bench) | self._constant_in_series(bench)
-        entities = frozenset(bench.panel.entities if isinstance(bench.panel, Panel) else ())
+        entities = frozenset(bench.seen.entities if isinstance(bench.seen, SeriesAxis) else ())
         # The rows to forecast name their series, so a sibling must not ask for it.
         fixed |= entities if forecast else frozenset()
         look = Look(matrix, bench.judged, test, _title(bench), fixed, entities, config)
@@ -283,9 +283,9 @@ class HeuristicProposer:
 
     def _constant_in_series(self, bench: _Bench) -> frozenset[str]:
         """Columns that describe a series: with its past, nothing is left to predict."""
-        if not isinstance(bench.panel, Panel):
+        if not isinstance(bench.seen, SeriesAxis):
             return frozenset()
-        return _fixed(bench.profile, bench.panel.entities)
+        return _fixed(bench.profile, bench.seen.entities)
 
     def _prediction(self, bench: _Bench, plans: Sequence[Plan], names: Sequence[str]) -> Proposal:
         metric = "macro-F1" if plans[0].kind == "classification" else "R²"
@@ -309,18 +309,18 @@ class HeuristicProposer:
     # --- forecasts ---------------------------------------------------------------------------
 
     def _forecast(self, bench: _Bench, target: SeriesTarget, ahead: Mapping[str, str]) -> Proposal:
-        panel = bench.panel
-        assert isinstance(panel, Panel)
-        taken = {panel.axis.column, *panel.entities, target.name}
+        seen = bench.seen
+        assert isinstance(seen, SeriesAxis)
+        taken = {seen.axis.column, *seen.entities, target.name}
         names = [name for name in bench.usable if name not in taken]
         how: tuple[tuple[str, Aggregation], ...] = ()
-        if panel.axis.resample:
+        if seen.axis.resample:
             names = [name for name in names if bench.judged[name].role == "number"]
         names = self._history(bench, names, ahead)
-        if panel.axis.resample:
+        if seen.axis.resample:
             how = tuple((n, aggregation(bench.judged[n])) for n in (target.name, *names))
         reasons = (
-            *panel.why,
+            *seen.why,
             f"a ridge on the past of `{target.name}` has room: R² {target.room:.2f} above simple "
             f"forecasts, in {target.likely:.0%} of past horizons",
             *ahead.values(),
@@ -331,8 +331,8 @@ class HeuristicProposer:
             problem="forecasting",
             targets=(target.name,),
             features=_features(bench, names),
-            time=panel.axis,
-            entities=panel.entities,
+            time=seen.axis,
+            entities=seen.entities,
             known_ahead=tuple(ahead),
             aggregations=how,
             horizon=target.horizon,
@@ -347,9 +347,11 @@ class HeuristicProposer:
         return [name for name in names if name in kept]
 
 
-def _known_ahead(frame: pl.DataFrame, judged: Mapping[str, Judged], panel: Panel) -> dict[str, str]:
-    axis = panel.axis
-    found = known_ahead(frame, judged, axis.column, frozenset({axis.column, *panel.entities}))
+def _known_ahead(
+    frame: pl.DataFrame, judged: Mapping[str, Judged], seen: SeriesAxis
+) -> dict[str, str]:
+    axis = seen.axis
+    found = known_ahead(frame, judged, axis.column, frozenset({axis.column, *seen.entities}))
     # Labels have no aggregate.
     return {n: why for n, why in found.items() if not axis.resample or judged[n].role == "number"}
 

@@ -1,7 +1,7 @@
-"""What is worth forecasting on a panel, and how raw rows become cells of its grid.
+"""What is worth forecasting on a grid, and how raw rows become its cells.
 
-A frame, its judged columns and a panel enter; the targets leave, those most likely to be worth a
-task first, with how each number is aggregated. Worth is measured by forecasts of the past, see
+A frame, its judged columns and a time axis enter; the targets leave, those most likely to be worth
+a task first, with how each number is aggregated. Worth is measured by forecasts of the past, see
 `backtest.py`; what may be held out later is not looked at. Left out are constants, counters, parts
 of the calendar, coordinates and near copies of a better target.
 """
@@ -24,7 +24,7 @@ from transform.propose.backtest import BacktestConfig, Outlook, Past, outlook
 from transform.propose.identities import correlation
 from transform.propose.matrix import Floats
 from transform.propose.roles import Judged
-from transform.propose.time_axis import Panel, is_calendar
+from transform.propose.time_axis import SeriesAxis, is_calendar
 from transform.propose.vocabulary import AVERAGED, PLACE, SUMMED, is_code, mentions
 from transform.size import SizeConfig
 from transform.split import cells, instants
@@ -99,7 +99,7 @@ def aggregation(column: Judged) -> Aggregation:
 def series_targets(
     frame: pl.DataFrame,
     judged: Mapping[str, Judged],
-    panel: Panel,
+    seen: SeriesAxis,
     ahead: Collection[str],
     fixed: Collection[str],
     config: SeriesConfig,
@@ -113,49 +113,51 @@ def series_targets(
     names = [
         name
         for name in judged
-        if name not in no_target and _may_be_target(frame, judged[name], panel, config)
+        if name not in no_target and _may_be_target(frame, judged[name], seen, config)
     ][: config.columns]
     known = [name for name in ahead if judged[name].role == "number"]
-    grid = _grid(frame, judged, panel, [*names, *known], config)
+    grid = _grid(frame, judged, seen, [*names, *known], config)
     if grid.is_empty():
         return ()
     found = []
     for name in names:
-        target = _looked_at(grid, name, known, panel, config, size)
+        target = _looked_at(grid, name, known, seen, config, size)
         if target:
             found.append(target)
     found.sort(key=lambda target: (-round(target.likely, 6), -round(target.room, 6)))
     return _without_copies(found, grid, config)
 
 
-def _may_be_target(frame: pl.DataFrame, column: Judged, panel: Panel, config: SeriesConfig) -> bool:
+def _may_be_target(
+    frame: pl.DataFrame, column: Judged, seen: SeriesAxis, config: SeriesConfig
+) -> bool:
     profile = column.column
     return (
         column.role == "number"
-        and profile.name not in panel.entities
+        and profile.name not in seen.entities
         and profile.n_unique >= config.min_values
         and profile.top_share <= config.max_top_share
         and profile.missing_share <= config.max_missing
         and not mentions(profile.name, PLACE)
         and not (profile.integer_like and is_code(profile.name))
-        and not is_calendar(frame[profile.name], frame[panel.axis.column])
+        and not is_calendar(frame[profile.name], frame[seen.axis.column])
     )
 
 
 def _grid(
     frame: pl.DataFrame,
     judged: Mapping[str, Judged],
-    panel: Panel,
+    seen: SeriesAxis,
     names: list[str],
     config: SeriesConfig,
 ) -> pl.DataFrame:
     """The latest past on its grid, with the numbers of instant and series."""
-    axis = panel.axis
+    axis = seen.axis
     when = instants(frame[axis.column])
     if axis.resample:
         when = cells(when, axis.frequency)
-    rows = frame.select(*names, *panel.entities).with_columns(when.alias(axis.column))
-    rows = rows.drop_nulls([axis.column, *panel.entities])
+    rows = frame.select(*names, *seen.entities).with_columns(when.alias(axis.column))
+    rows = rows.drop_nulls([axis.column, *seen.entities])
     counts = rows[axis.column].value_counts(name=" n").sort(axis.column)
     past = counts.filter(pl.col(" n").cum_sum() <= config.past_share * rows.height)
     past = past.slice(int(axis.resample)).tail(config.max_instants)
@@ -166,26 +168,26 @@ def _grid(
         for name in names
     ]
     rows = rows.join(numbers, on=axis.column)
-    grid = rows.group_by(*panel.entities, _INSTANT, axis.column).agg(cell)
-    if not panel.entities:
+    grid = rows.group_by(*seen.entities, _INSTANT, axis.column).agg(cell)
+    if not seen.entities:
         return grid.with_columns(pl.lit(0).alias(_SERIES)).sort(_INSTANT)
-    series = grid.select(panel.entities).unique().sort(panel.entities).with_row_index(_SERIES)
-    return grid.join(series, on=panel.entities).sort(_INSTANT, _SERIES)
+    series = grid.select(seen.entities).unique().sort(seen.entities).with_row_index(_SERIES)
+    return grid.join(series, on=seen.entities).sort(_INSTANT, _SERIES)
 
 
 def _looked_at(
     grid: pl.DataFrame,
     name: str,
     known: list[str],
-    panel: Panel,
+    seen: SeriesAxis,
     config: SeriesConfig,
     size: SizeConfig,
 ) -> SeriesTarget | None:
     """The target with the better of two horizons; None when it does not move as series do."""
     values = _matrix(grid, name)
-    longest = FREQUENCIES[panel.axis.frequency].horizon
-    shown = grid[panel.axis.column].unique().sort()
-    season = season_length(panel.axis.frequency, shown)
+    longest = FREQUENCIES[seen.axis.frequency].horizon
+    shown = grid[seen.axis.column].unique().sort()
+    season = season_length(seen.axis.frequency, shown)
     found = []
     for horizon in sorted({size.min_instants, longest}):
         kept = _kept(values, horizon, config)

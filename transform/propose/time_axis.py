@@ -1,11 +1,11 @@
 """Finds the instants that order a table, the grid they lie on, and the series they tell apart.
 
-A frame and its judged columns enter; some `Panel`s, the plainest first, or the reason why there is
-none leave. A table is taken as it is when its instants, alone or with up to three entity columns,
-name its rows and step regularly; else as events, which are gathered into the cells of a grid.
-Either may be seen on coarser grids too, and with fewer entities. Gaps such as weekends, nights and
-holidays are allowed: the grid is what is observed. Not guaranteed: that anything on a grid can be
-forecast.
+A frame and its judged columns enter; leave every `SeriesAxis` found, the plainest first, or the
+reason why there is none. A table is taken as it is when its instants, alone or with up to three
+entity columns, name its rows and step regularly; else as events, which are gathered into the cells
+of a grid. Either may be seen on coarser grids too, and with fewer entities. Gaps such as weekends,
+nights and holidays are allowed: the grid is what is observed. Not guaranteed: that anything on a
+grid can be forecast.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,12 +47,12 @@ class TimeAxisConfig(Noun):
     """Distinct series beyond which a column does not tell series but events."""
     entity_columns: int = Field(default=6, ge=1)
     """Columns, in table order, among which entities are looked for."""
-    panels: int = Field(default=6, ge=1)
+    axes: int = Field(default=6, ge=1)
     """Ways to see one table as series."""
 
 
 @dataclass(frozen=True)
-class Panel:
+class SeriesAxis:
     """A time axis that serves forecasts."""
 
     axis: TimeAxis
@@ -79,10 +79,10 @@ def time_columns(frame: pl.DataFrame, judged: Mapping[str, Judged], most: float)
     return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
 
 
-def find_panels(
+def find_axes(
     frame: pl.DataFrame, judged: Mapping[str, Judged], config: TimeAxisConfig, size: SizeConfig
-) -> tuple[Panel, ...] | str:
-    """The panels of the first time column that has one, or why none has."""
+) -> tuple[SeriesAxis, ...] | str:
+    """The axes of the first time column that has one, or why none has."""
     names = time_columns(frame, judged, config.max_missing)
     why = "no column of instants is complete enough to be a time axis"
     needed = size.shortest_history + size.min_instants
@@ -92,20 +92,20 @@ def find_panels(
             why = f"`{name}` has {when.n_unique()} instants, a forecast needs {needed}"
             continue
         rows = frame.with_columns(when).drop_nulls(name)
-        found = islice(_panels(rows, name, judged, config, needed), config.panels)
-        if panels := tuple(found):
-            return panels
+        found = islice(_axes(rows, name, judged, config, needed), config.axes)
+        if axes := tuple(found):
+            return axes
         why = f"the instants of `{name}` neither step regularly nor fill a grid"
     return why
 
 
-def _panels(
+def _axes(
     rows: pl.DataFrame,
     column: str,
     judged: Mapping[str, Judged],
     config: TimeAxisConfig,
     needed: int,
-) -> Iterator[Panel]:
+) -> Iterator[SeriesAxis]:
     able = _entity_columns(rows, column, judged, config)
     plain = _as_it_is(rows, column, able, config, needed)
     if plain is None:
@@ -137,7 +137,7 @@ def _entity_columns(
 
 def _as_it_is(
     rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, needed: int
-) -> Panel | None:
+) -> SeriesAxis | None:
     for entities in _choices(rows, column, able, config, config.max_entities):
         keyed = rows.select(column, _key(entities)).unique().sort(_KEY, column)
         counts = keyed.group_by(_KEY).len()
@@ -146,7 +146,7 @@ def _as_it_is(
         if n_series < min(2, len(entities) + 1) or found is None or found[1] < config.regular:
             continue
         frequency, share = found
-        return Panel(
+        return SeriesAxis(
             TimeAxis(column=column, frequency=frequency, resample=False),
             entities,
             n_series,
@@ -215,7 +215,7 @@ def _bounds(facts: FrequencyFacts) -> tuple[float, float]:
 
 def _gathered(
     rows: pl.DataFrame, column: str, able: list[str], config: TimeAxisConfig, needed: int
-) -> Iterator[Panel]:
+) -> Iterator[SeriesAxis]:
     """Events on every grid that they fill: told apart by a column where one does, then together."""
     totals = []
     for frequency in _GATHERED:
@@ -225,10 +225,10 @@ def _gathered(
         axis, n_instants = _axis(column, frequency), grid.n_unique() - 2
         entities, n_series = _gathered_entity(rows, grid, frequency, able, config, needed)
         why = f"events of `{column}` fill a grid of {frequency}: {grid.n_unique()} cells"
-        total = Panel(axis, (), 1, n_instants, True, (why,))
+        total = SeriesAxis(axis, (), 1, n_instants, True, (why,))
         if entities:
             told = f"{n_series} values of `{entities[0]}` fill it each by themselves"
-            yield Panel(axis, entities, n_series, n_instants, True, (why, told))
+            yield SeriesAxis(axis, entities, n_series, n_instants, True, (why, told))
             totals.append(total)
         else:
             yield total
@@ -236,8 +236,8 @@ def _gathered(
 
 
 def _coarser(
-    rows: pl.DataFrame, plain: Panel, config: TimeAxisConfig, needed: int
-) -> Iterator[Panel]:
+    rows: pl.DataFrame, plain: SeriesAxis, config: TimeAxisConfig, needed: int
+) -> Iterator[SeriesAxis]:
     """The same series on coarser grids, then all or some series together."""
     column, finest = plain.axis.column, FREQUENCIES[plain.axis.frequency].longest
     names = sorted(_GATHERED, key=lambda name: FREQUENCIES[name].longest)
@@ -258,7 +258,7 @@ def _coarser(
         if n_series >= min(2, len(entities) + 1):
             why = f"rows of `{column}` are gathered into a grid of {frequency}"
             axis, n_instants = _axis(column, frequency), grid.n_unique() - 2
-            yield Panel(axis, entities, n_series, n_instants, False, (*plain.why, why))
+            yield SeriesAxis(axis, entities, n_series, n_instants, False, (*plain.why, why))
 
 
 def _axis(column: str, frequency: Frequency) -> TimeAxis:
@@ -337,7 +337,7 @@ def _decides(codes: Ints, part: Ints, n_instants: int) -> bool:
 def year_column(
     frame: pl.DataFrame, judged: Mapping[str, Judged], config: TimeAxisConfig
 ) -> str | None:
-    """A column of calendar years that, with entities, names the rows: a panel by years.
+    """A column of calendar years that, with entities, names the rows: series by years.
 
     A year that merely describes, such as that of a car, names nothing.
     """

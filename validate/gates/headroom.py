@@ -14,7 +14,7 @@ from validate.verdict import Finding
 class Headroom(Gate):
     """Refuses a task on which effort does not pay.
 
-    Measured on the score that ships. For a panel of series whose levels differ, naive forecasts
+    Measured on the score that ships. For series whose levels differ, naive forecasts
     already score high in clipped R²; such a task is refused though its skill may be fine, because
     the score could not tell good forecasts from trivial ones.
     """

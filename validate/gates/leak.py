@@ -5,8 +5,8 @@ from typing import ClassVar
 from transform.plan import Amendment
 from transform.task import Task
 from validate.gate import FileGate
+from validate.leakage.forecast import ForecastLeaksConfig, find_future
 from validate.leakage.page import shown
-from validate.leakage.panel import PanelLeaksConfig, find_future
 from validate.leakage.tabular import TabularLeaksConfig, find_leaks
 from validate.verdict import Finding
 
@@ -23,7 +23,7 @@ class Leak(FileGate):
 
     tabular: TabularLeaksConfig = TabularLeaksConfig()
     """Tables: how near is a copy, and what one column may tell."""
-    panel: PanelLeaksConfig = PanelLeaksConfig()
+    forecast: ForecastLeaksConfig = ForecastLeaksConfig()
     """Forecasts: what a column may tell of other instants and of its own."""
 
     def look(self, task: Task) -> Finding:
@@ -34,7 +34,7 @@ class Leak(FileGate):
         if task.spec.instructions.grid is None:
             leaks = find_leaks(task, self.tabular)
         else:
-            leaks = find_future(task, self.panel)
+            leaks = find_future(task, self.forecast)
         if not leaks.count:
             return self.passed(0, 0, "nothing tells a target")
         mend = None if leaks.faults else Amendment(without_columns=tuple(leaks.columns))

@@ -1,6 +1,6 @@
 """The ladder for series: the last value to a tuned booster, and their mean.
 
-One target's panel enters, forecasts for val leave. The trivial rungs look at values alone; Theta
+One target's series enter, forecasts for val leave. The trivial rungs look at values alone; Theta
 (statsmodels) is the classical forecaster, since it needs milliseconds a series and is hard to
 beat; ridge and boosters learn from lags over all series. A series on which Theta fails gets the
 seasonal naive forecast.
@@ -13,36 +13,36 @@ from typing import Any
 import numpy as np
 
 from transform.baseline import seasonal_naive
-from validate.ladder.panel import CALENDAR, Panel, Series, panels_of
+from validate.ladder.series import CALENDAR, Series, TargetSeries, series_of
 from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, fit, predicted
 
 _MOST_SEASONS = 20
 """Seasons, or hundreds of values, that Theta is fitted to."""
 
-Forecast = Callable[[Panel], Floats]
+Forecast = Callable[[TargetSeries], Floats]
 ForecastOne = Callable[[Series, int], Floats]
 
 
 def attempts(case: Case) -> Iterator[Attempt]:
     """What every forecaster answers, from the weakest to the strongest."""
-    panels = dict(panels_of(case))
+    by_target = dict(series_of(case))
     for name, forecast in TRIVIAL.items():
-        values = {target: _by_series(panel, forecast) for target, panel in panels.items()}
+        values = {target: _by_series(data, forecast) for target, data in by_target.items()}
         yield Attempt(name, True, (predicted(case, values),))
     if case.told.grid is not None and case.told.grid.known_ahead:
-        yield _one_feature(case, panels)
+        yield _one_feature(case, by_target)
     fitted = {
-        name: {target: solve(panel) for target, panel in panels.items()}
+        name: {target: solve(data) for target, data in by_target.items()}
         for name, solve in FITTED.items()
     }
     for name, values in fitted.items():
         yield Attempt(name, False, (predicted(case, values),))
-    means = {target: np.mean([fitted[n][target] for n in fitted], axis=0) for target in panels}
+    means = {target: np.mean([fitted[n][target] for n in fitted], axis=0) for target in by_target}
     yield Attempt("mean_of_fitted", False, (predicted(case, means),))
 
 
-def _by_series(panel: Panel, forecast: ForecastOne) -> Floats:
-    return panel.in_val(np.concatenate([forecast(one, panel.season) for one in panel.series]))
+def _by_series(data: TargetSeries, forecast: ForecastOne) -> Floats:
+    return data.in_val(np.concatenate([forecast(one, data.season) for one in data.series]))
 
 
 # --- values alone -----------------------------------------------------------------------------
@@ -69,39 +69,39 @@ def _seasonal_naive(one: Series, season: int) -> Floats:
 # --- one covariate ----------------------------------------------------------------------------
 
 
-def _one_feature(case: Case, panels: dict[str, Panel]) -> Attempt:
+def _one_feature(case: Case, by_target: dict[str, TargetSeries]) -> Attempt:
     """The covariate of each target that alone tells most, as the calendar cannot."""
-    chosen = {target: _best_covariate(panel) for target, panel in panels.items()}
-    values = {target: _tree_on(panel, chosen[target]) for target, panel in panels.items()}
-    columns = dict.fromkeys(panels[target].covariates[place] for target, place in chosen.items())
+    chosen = {target: _best_covariate(data) for target, data in by_target.items()}
+    values = {target: _tree_on(data, chosen[target]) for target, data in by_target.items()}
+    columns = dict.fromkeys(by_target[target].covariates[place] for target, place in chosen.items())
     return Attempt(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
 
 
-def _best_covariate(panel: Panel) -> int:
+def _best_covariate(data: TargetSeries) -> int:
     """By R² on the last tenth of every history."""
     from sklearn.metrics import r2_score
 
-    past, known, late = _stacked(panel)
+    past, known, late = _stacked(data)
     scores = []
-    for place in range(len(panel.covariates)):
+    for place in range(len(data.covariates)):
         x = known[:, [place]]
         tree = fit(_tree(), x[~late], past[~late])
         scores.append(r2_score(past[late], tree.predict(x[late])))
     return int(np.argmax(scores))
 
 
-def _tree_on(panel: Panel, place: int) -> Floats:
-    past, known, _ = _stacked(panel)
-    ahead = np.concatenate([one.known_ahead for one in panel.series])[:, -len(panel.covariates) :]
+def _tree_on(data: TargetSeries, place: int) -> Floats:
+    past, known, _ = _stacked(data)
+    ahead = np.concatenate([one.known_ahead for one in data.series])[:, -len(data.covariates) :]
     tree = fit(_tree(), known[:, [place]], past)
-    return panel.in_val(tree.predict(ahead[:, [place]]))
+    return data.in_val(tree.predict(ahead[:, [place]]))
 
 
-def _stacked(panel: Panel) -> tuple[Floats, Floats, np.ndarray]:
+def _stacked(data: TargetSeries) -> tuple[Floats, Floats, np.ndarray]:
     """Values and covariates of all series, and which are late."""
-    past = np.concatenate([one.past for one in panel.series])
-    known = np.concatenate([one.known_past for one in panel.series])[:, -len(panel.covariates) :]
-    late = [np.arange(len(one.past)) >= 0.9 * len(one.past) for one in panel.series]
+    past = np.concatenate([one.past for one in data.series])
+    known = np.concatenate([one.known_past for one in data.series])[:, -len(data.covariates) :]
+    late = [np.arange(len(one.past)) >= 0.9 * len(one.past) for one in data.series]
     return past, known, np.concatenate(late)
 
 
@@ -114,8 +114,8 @@ def _tree() -> Any:
 # --- fitted -----------------------------------------------------------------------------------
 
 
-def _theta(panel: Panel) -> Floats:
-    return _by_series(panel, _theta_of)
+def _theta(data: TargetSeries) -> Floats:
+    return _by_series(data, _theta_of)
 
 
 def _theta_of(one: Series, season: int) -> Floats:
@@ -134,7 +134,7 @@ def _theta_of(one: Series, season: int) -> Floats:
     return found if np.isfinite(found).all() else _seasonal_naive(one, season)
 
 
-def _ridge(panel: Panel) -> Floats:
+def _ridge(data: TargetSeries) -> Floats:
     """On lags and covariates, and on the fields of the calendar as categories."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -147,22 +147,22 @@ def _ridge(panel: Panel) -> Floats:
     columns = ColumnTransformer(
         [("calendar", one_hot, CALENDAR), ("number", numbers, slice(CALENDAR.stop, None))]
     )
-    return _fitted(make_pipeline(columns, RidgeCV(alphas=(1.0, 10.0, 100.0, 1000.0))), panel)
+    return _fitted(make_pipeline(columns, RidgeCV(alphas=(1.0, 10.0, 100.0, 1000.0))), data)
 
 
-def _booster(panel: Panel) -> Floats:
-    return _fitted(_new_booster(), panel)
+def _booster(data: TargetSeries) -> Floats:
+    return _fitted(_new_booster(), data)
 
 
-def _tuned_booster(panel: Panel) -> Floats:
+def _tuned_booster(data: TargetSeries) -> Floats:
     """The best of a few settings by the absolute error on late instants, fitted anew to all."""
-    pairs = panel.learnt
+    pairs = data.learnt
     late = pairs.is_late
     errors = []
     for settings in _SETTINGS:
         model = fit(_new_booster(**settings), pairs.x[~late], pairs.y[~late])
         errors.append(float(np.abs(pairs.y[late] - model.predict(pairs.x[late])).mean()))
-    return _fitted(_new_booster(**_SETTINGS[int(np.argmin(errors))]), panel)
+    return _fitted(_new_booster(**_SETTINGS[int(np.argmin(errors))]), data)
 
 
 def _new_booster(**settings: Any) -> Any:
@@ -171,9 +171,9 @@ def _new_booster(**settings: Any) -> Any:
     return HistGradientBoostingRegressor(early_stopping=False, random_state=0, **settings)
 
 
-def _fitted(model: Any, panel: Panel) -> Floats:
-    pairs = panel.learnt
-    return panel.absolute(np.asarray(fit(model, pairs.x, pairs.y).predict(panel.asked.x)))
+def _fitted(model: Any, data: TargetSeries) -> Floats:
+    pairs = data.learnt
+    return data.absolute(np.asarray(fit(model, pairs.x, pairs.y).predict(data.asked.x)))
 
 
 _SMOOTH = {"max_iter": 60, "max_leaf_nodes": 6, "min_samples_leaf": 50, "max_features": 0.5}

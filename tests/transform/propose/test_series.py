@@ -8,7 +8,7 @@ from extract.dataset import RawDataset
 from transform.profile import profile
 from transform.propose.roles import RoleConfig, judge
 from transform.propose.series import SeriesConfig, SeriesTarget, series_targets
-from transform.propose.time_axis import TimeAxisConfig, find_panels
+from transform.propose.time_axis import TimeAxisConfig, find_axes
 from transform.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
@@ -21,9 +21,9 @@ SEASON = np.array([5, 1, 2, 9, 4, 8, 3])[np.arange(N) % 7]
 
 def looked(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesTarget, ...]:
     judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    panels = find_panels(frame, judged, TimeAxisConfig(), SizeConfig())
-    assert not isinstance(panels, str), panels
-    return series_targets(frame, judged, panels[0], (), (), SeriesConfig(), SizeConfig())
+    axes = find_axes(frame, judged, TimeAxisConfig(), SizeConfig())
+    assert not isinstance(axes, str), axes
+    return series_targets(frame, judged, axes[0], (), (), SeriesConfig(), SizeConfig())
 
 
 def names(found: tuple[SeriesTarget, ...]) -> set[str]:
@@ -79,9 +79,9 @@ def test_a_covariate_known_ahead_counts(make_raw: MakeRaw) -> None:
     promo = RNG.integers(0, 2, N)
     frame = pl.DataFrame({"day": DAYS, "promo": promo, "y": 3 * promo + RNG.normal(size=N)})
     judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    panels = find_panels(frame, judged, TimeAxisConfig(), SizeConfig())
-    assert not isinstance(panels, str), panels
+    axes = find_axes(frame, judged, TimeAxisConfig(), SizeConfig())
+    assert not isinstance(axes, str), axes
     how = (SeriesConfig(), SizeConfig())
-    (target,) = series_targets(frame, judged, panels[0], ("promo",), (), *how)
+    (target,) = series_targets(frame, judged, axes[0], ("promo",), (), *how)
     assert target.alone.likely == 0
     assert target.likely == target.told.likely == 1

@@ -10,9 +10,9 @@ from extract.dataset import RawDataset
 from transform.profile import profile
 from transform.propose.roles import Judged, RoleConfig, judge
 from transform.propose.time_axis import (
-    Panel,
+    SeriesAxis,
     TimeAxisConfig,
-    find_panels,
+    find_axes,
     is_calendar,
     time_columns,
     year_column,
@@ -28,12 +28,12 @@ def judged(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, Judged]:
     return judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
 
 
-def panels(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[Panel, ...] | str:
-    return find_panels(frame, judged(make_raw, frame), CONFIG, SIZE)
+def axes(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesAxis, ...] | str:
+    return find_axes(frame, judged(make_raw, frame), CONFIG, SIZE)
 
 
-def found(make_raw: MakeRaw, frame: pl.DataFrame) -> Panel:
-    result = panels(make_raw, frame)
+def found(make_raw: MakeRaw, frame: pl.DataFrame) -> SeriesAxis:
+    result = axes(make_raw, frame)
     assert not isinstance(result, str), result
     return result[0]
 
@@ -108,7 +108,7 @@ def test_a_count_is_no_entity(make_raw: MakeRaw) -> None:
     assert found(make_raw, frame).entities == ()
 
 
-def test_one_long_series_among_short_ones_is_no_panel(make_raw: MakeRaw) -> None:
+def test_one_long_series_among_short_ones_is_no_set_of_series(make_raw: MakeRaw) -> None:
     long = pl.DataFrame(
         {"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(400)], "who": ["a"] * 400}
     )
@@ -116,9 +116,9 @@ def test_one_long_series_among_short_ones_is_no_panel(make_raw: MakeRaw) -> None
         {"d": [date(2020, 1, 1) + timedelta(days=i % 30) for i in range(300)]}
     ).with_columns(who=pl.Series([f"b{i // 30}" for i in range(300)]))
     frame = pl.concat([long, short]).with_columns(y=pl.Series(RNG.normal(size=700)))
-    result = panels(make_raw, frame)
-    for panel in () if isinstance(result, str) else result:
-        assert "who" not in panel.entities or panel.n_series >= 2
+    result = axes(make_raw, frame)
+    for axis in () if isinstance(result, str) else result:
+        assert "who" not in axis.entities or axis.n_series >= 2
 
 
 def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
@@ -141,7 +141,7 @@ def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
 
 
 def test_a_series_is_also_seen_coarser_and_together(make_raw: MakeRaw) -> None:
-    result = panels(make_raw, crossed(2_000, country=["a", "b"], sex=["f", "m"]))
+    result = axes(make_raw, crossed(2_000, country=["a", "b"], sex=["f", "m"]))
     assert not isinstance(result, str), result
     ways = [(p.axis.frequency, p.axis.resample, p.entities) for p in result]
     assert ways[:2] == [
@@ -149,14 +149,14 @@ def test_a_series_is_also_seen_coarser_and_together(make_raw: MakeRaw) -> None:
         ("1w", True, ("country", "sex")),
     ]
     assert {("1d", True, ("country",)), ("1d", True, ("sex",))} <= set(ways)
-    assert len(set(ways)) == len(ways) <= CONFIG.panels
-    assert not any(panel.is_events for panel in result)
+    assert len(set(ways)) == len(ways) <= CONFIG.axes
+    assert not any(axis.is_events for axis in result)
 
 
 def test_too_short_and_without_times(make_raw: MakeRaw) -> None:
     short = pl.DataFrame({"d": [date(2020, 1, 1) + timedelta(days=i) for i in range(200)]})
-    assert "216" in str(panels(make_raw, short.with_columns(y=pl.lit(1.0))))
-    assert isinstance(panels(make_raw, pl.DataFrame({"y": RNG.normal(size=300)})), str)
+    assert "216" in str(axes(make_raw, short.with_columns(y=pl.lit(1.0))))
+    assert isinstance(axes(make_raw, pl.DataFrame({"y": RNG.normal(size=300)})), str)
 
 
 def test_what_begins_stands_before_what_ends(make_raw: MakeRaw) -> None:
@@ -166,7 +166,7 @@ def test_what_begins_stands_before_what_ends(make_raw: MakeRaw) -> None:
     assert time_columns(frame, judged(make_raw, frame), 0.05) == ["opened", "closed"]
 
 
-def test_years_name_a_panel_but_not_cars(make_raw: MakeRaw) -> None:
+def test_years_name_series_but_not_cars(make_raw: MakeRaw) -> None:
     rows = [(c, y) for c in range(20) for y in range(1990, 2020)]
     frame = pl.DataFrame(rows, schema={"c": pl.Int64, "Year": pl.Int64}, orient="row")
     frame = frame.with_columns(

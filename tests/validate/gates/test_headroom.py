@@ -23,7 +23,7 @@ def lab() -> Iterator[Laboratory]:
         yield lab
 
 
-def test_levels_of_a_panel_are_no_room(tmp_path: Path, lab: Laboratory) -> None:
+def test_levels_of_series_are_no_room(tmp_path: Path, lab: Laboratory) -> None:
     series = {
         name: [level + value for value in noise(300, name)]
         for name, level in (("a", 10.0), ("b", 100.0), ("c", 1000.0))

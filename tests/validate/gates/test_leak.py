@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.validate.leakage.planting import homes, panel, shops, tabular
+from tests.validate.leakage.planting import forecast, homes, shops, tabular
 from transform.execute import load_tables
 from transform.render import shipped, write_tables
 from transform.task import ID_COLUMN, Task
@@ -266,7 +266,7 @@ def with_column(task: Task, table: pl.DataFrame, planted: pl.Expr, val_too: bool
 @pytest.mark.parametrize("leak", PAST)
 def test_a_column_of_the_past_that_holds_the_future(leak: str, tmp_path: Path) -> None:
     table = shops(1)
-    task = with_column(panel(table, (), tmp_path).task(), table, PAST[leak], val_too=False)
+    task = with_column(forecast(table, (), tmp_path).task(), table, PAST[leak], val_too=False)
     finding = Leak().look(task)
     assert finding.repair is not None, finding
     assert finding.repair.without_columns == ("zz",)
@@ -275,7 +275,7 @@ def test_a_column_of_the_past_that_holds_the_future(leak: str, tmp_path: Path) -
 @pytest.mark.parametrize("leak", FUTURE)
 def test_a_covariate_of_the_same_instant(leak: str, tmp_path: Path) -> None:
     table = shops(2)
-    drawn = panel(table, ("promo",), tmp_path)
+    drawn = forecast(table, ("promo",), tmp_path)
     finding = Leak().look(with_column(drawn.task(), table, FUTURE[leak], val_too=True))
     assert finding.repair is not None, finding
     assert finding.repair.without_columns == ("zz",)
@@ -284,7 +284,7 @@ def test_a_covariate_of_the_same_instant(leak: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("leak", [*PAST, *FUTURE])
 def test_the_family_leaves_them_out_by_itself(leak: str, tmp_path: Path) -> None:
     table = shops(3).with_columns((PAST | FUTURE)[leak].alias("zz"))
-    task = panel(table, ("promo", "zz"), tmp_path).task()
+    task = forecast(table, ("promo", "zz"), tmp_path).task()
     assert task.spec.instructions.grid is not None
     assert task.spec.instructions.grid.known_ahead == ("promo",)
     finding = Leak().look(task)
@@ -294,7 +294,7 @@ def test_the_family_leaves_them_out_by_itself(leak: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("ahead", [(), ("promo",), ("promo", "price")])
 def test_clean_series_pass(seed: int, ahead: tuple[str, ...], tmp_path: Path) -> None:
-    task = panel(shops(seed), ahead, tmp_path).task()
+    task = forecast(shops(seed), ahead, tmp_path).task()
     assert task.spec.instructions.grid is not None
     assert task.spec.instructions.grid.known_ahead == ahead
     for gate in (Leak(), Duplicates()):
@@ -309,19 +309,19 @@ def moved(task: Task, by: str) -> Task:
 
 
 def test_train_rows_at_or_after_the_cutoff(tmp_path: Path) -> None:
-    task = moved(panel(shops(4), (), tmp_path).task(), "-1d")
+    task = moved(forecast(shops(4), (), tmp_path).task(), "-1d")
     finding = Leak().look(task)
     assert (finding.check.verdict, finding.repair) == ("invalid", None)
     assert "train reaches" in finding.check.evidence
 
 
 def test_a_cut_inside_a_cell(tmp_path: Path) -> None:
-    task = moved(panel(shops(4), (), tmp_path).task(), "-10h")
+    task = moved(forecast(shops(4), (), tmp_path).task(), "-10h")
     assert "part of the first scored cell" in Leak().look(task).check.evidence
 
 
 def test_rows_finer_than_the_grid(tmp_path: Path) -> None:
-    task = panel(shops(4), (), tmp_path).task()
+    task = forecast(shops(4), (), tmp_path).task()
     train, val = load_tables(task.spec.instructions, task.public)
     noon = train.with_columns(pl.col("day").dt.offset_by("12h"), pl.col(ID_COLUMN) + 10_000)
     evidence = Leak().look(rewritten(task, pl.concat([train, noon]), val)).check.evidence
@@ -332,7 +332,7 @@ def test_dates_that_were_sorted_as_text(tmp_path: Path) -> None:
     table = shops(5)
     day = table["day"].dt.strftime("%d/%m/%Y")
     last = day.unique().sort()[int(day.n_unique() * 0.9) :]
-    task = panel(table, (), tmp_path).task()
+    task = forecast(table, (), tmp_path).task()
     told = task.spec.instructions
     late = day.is_in(last.implode())
     train, val = load_tables(told, task.public)
@@ -347,7 +347,7 @@ def test_dates_that_were_sorted_as_text(tmp_path: Path) -> None:
 
 def test_a_count_is_no_entity(tmp_path: Path) -> None:
     table = shops(6)
-    task = panel(table, (), tmp_path).task()
+    task = forecast(table, (), tmp_path).task()
     train, val = load_tables(task.spec.instructions, task.public)
     counts = [
         pl.Series("shop", RNG.integers(0, 40, side.height).astype(str)) for side in (train, val)

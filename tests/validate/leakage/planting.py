@@ -135,7 +135,7 @@ def tabular(frame: pl.DataFrame, target: str, folder: Path, without: tuple[str, 
     return _drawn(frame, proposal, "reg-mm" if problem == "regression" else "class-mm", folder)
 
 
-def panel(frame: pl.DataFrame, ahead: tuple[str, ...], folder: Path) -> Drawn:
+def forecast(frame: pl.DataFrame, ahead: tuple[str, ...], folder: Path) -> Drawn:
     """Sales by day and shop; with `ahead` the variant with covariates."""
     proposal = Proposal(
         dataset=REF,

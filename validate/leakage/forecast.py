@@ -29,7 +29,7 @@ _ALL = 1_000_000
 """Series are looked at whole."""
 
 
-class PanelLeaksConfig(Noun):
+class ForecastLeaksConfig(Noun):
     """From where on a forecast is given away."""
 
     covered: float = Field(default=0.5, gt=0, le=1)
@@ -39,7 +39,7 @@ class PanelLeaksConfig(Noun):
     covariates: CovariateConfig = CovariateConfig()
 
 
-def find_future(task: Task, config: PanelLeaksConfig) -> Leaks:
+def find_future(task: Task, config: ForecastLeaksConfig) -> Leaks:
     """What tells values of the task's targets from the cutoff on."""
     told = task.spec.instructions
     assert told.grid is not None
@@ -59,7 +59,7 @@ def find_future(task: Task, config: PanelLeaksConfig) -> Leaks:
 
 
 def _misplaced(
-    told: Instructions, grid: Grid, rows: Answered, config: PanelLeaksConfig
+    told: Instructions, grid: Grid, rows: Answered, config: ForecastLeaksConfig
 ) -> Iterator[str]:
     """Faults of instants and series."""
     train, held_out = rows.train[grid.column], rows.held_out[grid.column]
@@ -93,7 +93,7 @@ def _covered(train: pl.DataFrame, grid: Grid) -> float:
     return float(spans[" place"].median() or 0.0)  # type: ignore[arg-type]
 
 
-def _betrayed(task: Task, grid: Grid, rows: Answered, config: PanelLeaksConfig) -> Iterator[str]:
+def _betrayed(task: Task, grid: Grid, rows: Answered, config: ForecastLeaksConfig) -> Iterator[str]:
     """Faults of ids and places."""
     told = task.spec.instructions
     if not ids_ascend(told.data, task.public):
@@ -109,7 +109,7 @@ def _betrayed(task: Task, grid: Grid, rows: Answered, config: PanelLeaksConfig) 
 
 
 def _telling(
-    told: Instructions, grid: Grid, rows: Answered, config: PanelLeaksConfig
+    told: Instructions, grid: Grid, rows: Answered, config: ForecastLeaksConfig
 ) -> Iterator[tuple[str, str]]:
     """Columns of train that hold the future, and columns of future rows that move with it."""
     taken = {ID_COLUMN, grid.column, *grid.entities, *told.targets}

@@ -1,7 +1,7 @@
 """Series as forecasters take them: histories, the places to forecast, and features of both.
 
-A case with a grid enters; one `Panel` for each target leaves. The features of a forecast are what
-is known at its origin: levels, recent and seasonal values, the calendar of the instant that is
+A case with a grid enters; one `TargetSeries` for each target leaves. The features of a forecast are
+what is known at its origin: levels, recent and seasonal values, the calendar of the instant that is
 forecast, and the covariates that val carries. Values count by position: a gap in time is none here.
 """
 
@@ -62,7 +62,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Panel:
+class TargetSeries:
     """All series of one target."""
 
     series: tuple[Series, ...]
@@ -139,7 +139,7 @@ class Panel:
         return found
 
 
-def panels_of(case: Case) -> Iterator[tuple[str, Panel]]:
+def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
     """Each target with its series."""
     grid = case.told.grid
     assert grid is not None, "a forecast has a grid"
@@ -162,7 +162,7 @@ def panels_of(case: Case) -> Iterator[tuple[str, Panel]]:
         )
         yield (
             target,
-            Panel(
+            TargetSeries(
                 series=series,
                 season=season_length(grid.frequency, case.train[time]),
                 horizon=val[_STEP].n_unique(),
