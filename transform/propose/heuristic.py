@@ -29,10 +29,10 @@ from transform.propose.series import SeriesConfig, SeriesTarget, aggregation, se
 from transform.propose.signal import held_out
 from transform.propose.targets import (
     Look,
-    Plan,
+    Prospect,
     TargetsConfig,
-    choose_plans,
-    plan_several,
+    choose_targets,
+    pair_targets,
     prior,
 )
 from transform.propose.time_axis import (
@@ -256,9 +256,9 @@ class HeuristicProposer:
         # The rows to forecast name their series, so a sibling must not ask for it.
         fixed |= entities if forecast else frozenset()
         look = Look(matrix, bench.judged, test, _title(bench), fixed, entities, config)
-        plans = choose_plans(look, forecast)
-        found = [self._prediction(bench, (plan,), plan.features) for plan in plans]
-        several = plan_several(look, plans) if self.config.several_targets else ()
+        prospects = choose_targets(look, forecast)
+        found = [self._prediction(bench, (prospect,), prospect.features) for prospect in prospects]
+        several = pair_targets(look, prospects) if self.config.several_targets else ()
         if several:
             shared = tuple(n for n in several[0].features if n in several[1].features)
             found.append(self._prediction(bench, several, shared))
@@ -287,18 +287,20 @@ class HeuristicProposer:
             return frozenset()
         return _fixed(bench.profile, bench.seen.entities)
 
-    def _prediction(self, bench: _Bench, plans: Sequence[Plan], names: Sequence[str]) -> Proposal:
-        metric = "macro-F1" if plans[0].kind == "classification" else "R²"
+    def _prediction(
+        self, bench: _Bench, prospects: Sequence[Prospect], names: Sequence[str]
+    ) -> Proposal:
+        metric = "macro-F1" if prospects[0].kind == "classification" else "R²"
         reasons = [
-            f"`{plan.target}` is learnt by a small forest: {metric} {plan.score:.2f} on other rows"
-            for plan in plans
+            f"`{one.target}` is learnt by a small forest: {metric} {one.score:.2f} on other rows"
+            for one in prospects
         ]
-        dropped = {name: why for plan in plans for name, why in plan.dropped.items()}
+        dropped = {name: why for prospect in prospects for name, why in prospect.dropped.items()}
         return Proposal(
             dataset=bench.raw.ref,
             table=bench.chosen.table.name,
-            problem=plans[0].kind,
-            targets=tuple(plan.target for plan in plans),
+            problem=prospects[0].kind,
+            targets=tuple(prospect.target for prospect in prospects),
             features=_features(bench, names),
             split_column=bench.time,
             group_column=bench.group,

@@ -1,9 +1,10 @@
 """Which columns of a table are worth predicting from which others.
 
-Judged columns and a matrix enter; a set of `Plan`s leaves, one per target. What a target's features
-give away is left out first: copies, terms of identities, whatever predicts it alone. All plans of a
-table are chosen together, because a target of one may not be a feature of another: the held-out
-rows of both are the same. Not guaranteed: room under another model than the forest looked at.
+Judged columns and a matrix enter; a set of `Prospect`s leaves, one per target. What a target's
+features give away is left out first: copies, terms of identities, whatever predicts it alone. All
+prospects of a table are chosen together, because a target of one may not be a feature of another:
+the held-out rows of both are the same. Not guaranteed: room under another model than the forest
+looked at.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ class TargetsConfig(Noun):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Prospect:
     """One target with the features that leave it room."""
 
     target: str
@@ -75,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Look:
-    """All that planning looks at in one table."""
+    """All that choosing looks at in one table."""
 
     matrix: Matrix
     judged: Mapping[str, Judged]
@@ -91,49 +92,50 @@ class Look:
     config: TargetsConfig
 
 
-def choose_plans(table: Look, fixed: Sequence[str]) -> tuple[Plan, ...]:
-    """Plans that go together, the best first.
+def choose_targets(table: Look, fixed: Sequence[str]) -> tuple[Prospect, ...]:
+    """Prospects that go together, the best first.
 
     `fixed` are columns that forecasts of the table predict; neither they nor their copies become
     features.
     """
     config = table.config
     banned = frozenset(fixed).union(*(copies_of(table, name) for name in fixed))
-    first = (_plan(table, name, banned) for name in _candidates(table))
-    chosen: tuple[Plan, ...] = ()
-    for candidate in _ranked(table, [plan for plan in first if plan]):
-        kinds = [plan.kind for plan in chosen]
+    first = (_prospect(table, name, banned) for name in _candidates(table))
+    chosen: tuple[Prospect, ...] = ()
+    for candidate in _ranked(table, [prospect for prospect in first if prospect]):
+        kinds = [prospect.kind for prospect in chosen]
         if len(chosen) >= config.targets or kinds.count(candidate.kind) >= config.per_kind:
             continue
         same = copies_of(table, candidate.target)
-        if not any(plan.target in same for plan in chosen):
+        if not any(prospect.target in same for prospect in chosen):
             chosen = _together(table, (*chosen, candidate), banned) or chosen
     return chosen
 
 
-def _ranked(table: Look, plans: list[Plan]) -> list[Plan]:
+def _ranked(table: Look, prospects: list[Prospect]) -> list[Prospect]:
     """The best of each kind, then the second best of each, and so on."""
-    plans = sorted(plans, key=lambda plan: -round(_worth(table, plan), 6))
+    prospects = sorted(prospects, key=lambda prospect: -round(_worth(table, prospect), 6))
     seen = {
-        plan.target: [p.kind for p in plans[:i]].count(plan.kind) for i, plan in enumerate(plans)
+        prospect.target: [p.kind for p in prospects[:i]].count(prospect.kind)
+        for i, prospect in enumerate(prospects)
     }
-    return sorted(plans, key=lambda plan: seen[plan.target])
+    return sorted(prospects, key=lambda prospect: seen[prospect.target])
 
 
-def plan_several(table: Look, plans: Sequence[Plan]) -> tuple[Plan, ...]:
+def pair_targets(table: Look, prospects: Sequence[Prospect]) -> tuple[Prospect, ...]:
     """The two best regressions for one task with two targets, or nothing.
 
     Both keep the features that neither of them forbids.
     """
-    pair = [plan for plan in plans if plan.kind == "regression"][:2]
+    pair = [prospect for prospect in prospects if prospect.kind == "regression"][:2]
     if len(pair) < 2:
         return ()
     features = tuple(name for name in pair[0].features if name in pair[1].features)
     if len(features) < table.config.min_features:
         return ()
     dropped = {**pair[0].dropped, **pair[1].dropped}
-    both = tuple(_scored(table, plan, features, dropped) for plan in pair)
-    return tuple(plan for plan in both if plan) if all(both) else ()
+    both = tuple(_scored(table, prospect, features, dropped) for prospect in pair)
+    return tuple(prospect for prospect in both if prospect) if all(both) else ()
 
 
 def copies_of(table: Look, name: str) -> frozenset[str]:
@@ -187,18 +189,18 @@ def prior(judged: Mapping[str, Judged], name: str, title: str) -> int:
     return named + bool(own & set(words(title))) + last
 
 
-def _worth(table: Look, plan: Plan) -> float:
+def _worth(table: Look, prospect: Prospect) -> float:
     """Skill beyond the half makes no better target; what the source means by one does."""
-    likely = prior(table.judged, plan.target, table.title)
-    is_entity = plan.target in table.entities
-    return 0.2 * likely + min(plan.skill, 0.5) - 0.5 * is_entity
+    likely = prior(table.judged, prospect.target, table.title)
+    is_entity = prospect.target in table.entities
+    return 0.2 * likely + min(prospect.skill, 0.5) - 0.5 * is_entity
 
 
-# --- plans -----------------------------------------------------------------------------------
+# --- prospects -------------------------------------------------------------------------------
 
 
-def _plan(table: Look, target: str, banned: frozenset[str]) -> Plan | None:
-    """The plan of one target without banned features, None when it leaves no room."""
+def _prospect(table: Look, target: str, banned: frozenset[str]) -> Prospect | None:
+    """The prospect of one target without banned features, None when it leaves no room."""
     kind = kind_of(table.judged[target], table.config)
     assert kind is not None
     dropped = copies(table.matrix, target, table.config.identities)
@@ -206,40 +208,42 @@ def _plan(table: Look, target: str, banned: frozenset[str]) -> Plan | None:
     if kind == "regression":
         dropped |= identities(table.matrix, target, tuple(free), table.config.identities)
     features = tuple(name for name in free if name not in dropped)
-    return _scored(table, Plan(target, kind, features, 0.0, 0.0), features, dropped)
+    return _scored(table, Prospect(target, kind, features, 0.0, 0.0), features, dropped)
 
 
 def _scored(
-    table: Look, plan: Plan, features: tuple[str, ...], dropped: Mapping[str, str]
-) -> Plan | None:
-    """The plan with these features, less those that give too much away."""
+    table: Look, prospect: Prospect, features: tuple[str, ...], dropped: Mapping[str, str]
+) -> Prospect | None:
+    """The prospect with these features, less those that give too much away."""
     config, why = table.config, dict(dropped)
     for _ in range(config.repairs + 1):
         if len(features) < config.min_features:
             return None
         found = look(
-            table.matrix, plan.target, features, plan.kind, table.test, table.config.signal
+            table.matrix, prospect.target, features, prospect.kind, table.test, table.config.signal
         )
         if found is None or found.skill < config.min_skill:
             return None
-        guilty = _guilty(table, plan, found)
+        guilty = _guilty(table, prospect, found)
         if guilty is None:
             features = _weightiest(features, found, config.max_features)
-            best = max(plan.best_skill, found.skill)
-            return Plan(plan.target, plan.kind, features, found.score, found.skill, best, why)
+            best = max(prospect.best_skill, found.skill)
+            return Prospect(
+                prospect.target, prospect.kind, features, found.score, found.skill, best, why
+            )
         why[guilty[0]] = guilty[1]
         features = tuple(name for name in features if name != guilty[0])
     return None
 
 
-def _guilty(table: Look, plan: Plan, found: Signal) -> tuple[str, str] | None:
+def _guilty(table: Look, prospect: Prospect, found: Signal) -> tuple[str, str] | None:
     """A feature that gives the target away, with why."""
-    config, target = table.config, plan.target
+    config, target = table.config, prospect.target
     if found.score < 0.85:
         return None
     heaviest = sorted(found.weights, key=lambda name: -found.weights[name])[:3]
     for name in heaviest:
-        score = alone(table.matrix, target, name, plan.kind, table.test)
+        score = alone(table.matrix, target, name, prospect.kind, table.test)
         if score >= config.max_alone:
             return name, f"`{name}` alone predicts `{target}` with {score:.2f}"
     if found.score <= config.max_score:
@@ -252,17 +256,23 @@ def _weightiest(features: tuple[str, ...], found: Signal, most: int) -> tuple[st
     return tuple(name for name in features if name in best)
 
 
-def _together(table: Look, plans: tuple[Plan, ...], banned: frozenset[str]) -> tuple[Plan, ...]:
+def _together(
+    table: Look, prospects: tuple[Prospect, ...], banned: frozenset[str]
+) -> tuple[Prospect, ...]:
     """The same targets, none a feature of another; nothing when that leaves one without room."""
-    names = [plan.target for plan in plans]
+    names = [prospect.target for prospect in prospects]
     # What gives a target away must not stand beside its held-out rows in a sibling's file either.
-    given = (name for plan in plans for name in plan.dropped)
+    given = (name for prospect in prospects for name in prospect.dropped)
     banned = banned.union(names, given, *(copies_of(table, name) for name in names))
     kept = []
-    for plan in plans:
-        features = tuple(name for name in plan.features if name not in banned)
-        again = plan if features == plan.features else _scored(table, plan, features, plan.dropped)
-        if again is None or again.skill < table.config.kept_skill * plan.best_skill:
+    for prospect in prospects:
+        features = tuple(name for name in prospect.features if name not in banned)
+        again = (
+            prospect
+            if features == prospect.features
+            else _scored(table, prospect, features, prospect.dropped)
+        )
+        if again is None or again.skill < table.config.kept_skill * prospect.best_skill:
             return ()
         kept.append(again)
     return tuple(kept)
