@@ -36,7 +36,7 @@ from flows.stages import (
     inspect_source,
     try_plan,
 )
-from flows.walk import Walk, summary, tell_owed, write_ledger
+from flows.walk import Walk, summary, tell_owed, write_history
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
@@ -66,7 +66,7 @@ def build(settings: Settings) -> int:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     print_summary(summary(walk))
-    write_ledger(settings.state / "ledger.jsonl", walk.trials)
+    write_history(settings.state / "ledger.jsonl", walk.trials)
     if walk.refusal:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED

@@ -1,6 +1,6 @@
 """What came of a build, and the words that close it.
 
-`Walk` is filled stage by stage; `summary` and `tell_owed` say it to people, `write_ledger` keeps
+`Walk` is filled stage by stage; `summary` and `tell_owed` say it to people, `write_history` keeps
 the history of every task in STATE. Nothing here decides anything.
 """
 
@@ -103,7 +103,7 @@ def _gates(trials: Sequence[Trial]) -> dict[str, tuple[int, int, int]]:
     return {gate: counts for gate, counts in found.items() if any(counts)}
 
 
-def write_ledger(path: Path, trials: Sequence[Trial]) -> None:
+def write_history(path: Path, trials: Sequence[Trial]) -> None:
     """One JSON object a task: what each attempt changed and met, and what it cost this machine."""
     lines = [json.dumps(_history(trial), ensure_ascii=False) for trial in trials]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -26,7 +26,7 @@ from publish.attribution import attribution
 from publish.card import card
 from publish.changelog import changelog
 from publish.files import write_files
-from publish.ledger import write_ledger
+from publish.ledger import write_gate_report
 from publish.lite import lite
 from publish.manifest import write_manifest
 from publish.parquet import write_rows
@@ -122,7 +122,7 @@ class _Edition:
         previous = read_previous(self.config.previous)
         counts = _write_tasks(folder / "data", placed, first_releases(previous), self.config)
         counts += _write_rest(folder / "data", placed, self.sources, rejects, self.evidence)
-        write_ledger(folder / "report", self.trials)
+        write_gate_report(folder / "report", self.trials)
         settings = json.dumps(self.resolved, indent=1, sort_keys=True, ensure_ascii=False)
         texts = {
             "README.md": card(self.config.release, counts, placed, rejects, self.trials),

@@ -23,7 +23,7 @@ STEPS = (
 )
 
 
-def write_ledger(folder: Path, trials: Sequence[Trial]) -> None:
+def write_gate_report(folder: Path, trials: Sequence[Trial]) -> None:
     """Write both tables, rows sorted."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, header, rows in (
