@@ -46,7 +46,7 @@ _LUCK = 3
 """Rows drift, so that coincidences are more or fewer than in train; by less than this factor."""
 
 
-class Finding(Noun):
+class ShownAnswer(Noun):
     """An answer in a public place."""
 
     task_id: str
@@ -83,7 +83,7 @@ class _Opened:
         return self.tables["train"].drop(ID_COLUMN)
 
 
-def find_answers(release: Path) -> tuple[Finding, ...]:
+def find_answers(release: Path) -> tuple[ShownAnswer, ...]:
     """All answers found outside `data/answers`, sorted by task and place."""
     rows = [row for path in _shards(release, "tasks*") for row in _rows(path)]
     rows.sort(key=lambda row: (row["source_ref"], row["task_id"]))
@@ -123,7 +123,7 @@ def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
 
 
-def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[Finding]:
+def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[ShownAnswer]:
     """Hashes of truths in any text, and programs in the rows of their tasks."""
     owners: dict[str, str] = {}
     programs: dict[str, str] = {}
@@ -135,11 +135,11 @@ def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[Finding]:
         name = path.relative_to(release).as_posix()
         if path.is_file() and not name.startswith("data/answers/") and "__pycache__" not in name:
             for found in sorted(owners.keys() & set(_HASH.findall(_text(path)))):
-                yield Finding(task_id=owners[found], place=name, detail="SHA-256 of the truth")
+                yield ShownAnswer(task_id=owners[found], place=name, detail="SHA-256 of the truth")
     for row in rows:
         program = programs.get(row["task_id"])
         if program and program in f"{row['question']}\n{row['spec_json']}":
-            yield Finding(task_id=row["task_id"], place="tasks", detail="the reference program")
+            yield ShownAnswer(task_id=row["task_id"], place="tasks", detail="the reference program")
 
 
 def _text(path: Path) -> str:
@@ -154,17 +154,19 @@ def _text(path: Path) -> str:
     )
 
 
-def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[Finding]:
+def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[ShownAnswer]:
     """Stored files that no task names."""
     named = {file["sha256"] for row in rows for file in row["files"]}
     for sha256 in sorted(contents.hashes() - named):
-        yield Finding(task_id="", place=f"data/files: {sha256}", detail="no task names this file")
+        yield ShownAnswer(
+            task_id="", place=f"data/files: {sha256}", detail="no task names this file"
+        )
 
 
 # --- words ---------------------------------------------------------------------------------------
 
 
-def _in_words(task: _Opened, contents: Contents) -> Iterator[Finding]:
+def _in_words(task: _Opened, contents: Contents) -> Iterator[ShownAnswer]:
     """Lines with an id and its answer, when they are more than the ids would bring by chance."""
     texts = {"question": str(task.row["question"])}
     for file in task.row["files"]:
@@ -198,7 +200,7 @@ def _n_beside(lines: Sequence[set[str]], answers: Mapping[str, str]) -> int:
 # --- held-out rows -------------------------------------------------------------------------------
 
 
-def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
+def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnswer]:
     """The target in its own val, strange tables, held-out rows in the source's tables."""
     shown = sorted(set(task.targets) & set(task.tables["val"].columns))
     if shown:
@@ -218,7 +220,7 @@ def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
     yield from _told(task, [sibling for sibling in siblings if sibling is not task])
 
 
-def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
+def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnswer]:
     """Columns of siblings that tell a held-out target beside its row, or from another instant."""
     checked = set(task.train.columns)
     for sibling in siblings:
@@ -245,9 +247,9 @@ def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[Finding]:
                 )
 
 
-def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> Finding:
+def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> ShownAnswer:
     place = f"{table} of {holder.task_id}"
-    return Finding(task_id=task.task_id, holder=holder.task_id, place=place, detail=detail)
+    return ShownAnswer(task_id=task.task_id, holder=holder.task_id, place=place, detail=detail)
 
 
 def _n_shown(task: _Opened, table: pl.DataFrame, own: bool) -> int:

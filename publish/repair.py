@@ -8,12 +8,12 @@ not. It cannot help where an answer stands in a file that belongs to no task.
 from collections import Counter
 from collections.abc import Sequence
 
-from publish.answers_search import Finding
+from publish.answers_search import ShownAnswer
 
 
-def least_refusals(findings: Sequence[Finding]) -> dict[str, Finding]:
+def least_refusals(findings: Sequence[ShownAnswer]) -> dict[str, ShownAnswer]:
     """Tasks to withhold, each with the finding that names why; ties withhold the showing task."""
-    refused: dict[str, Finding] = {}
+    refused: dict[str, ShownAnswer] = {}
     open_findings = [finding for finding in findings if finding.holder]
     while open_findings:
         worst = _worst(open_findings)
@@ -22,7 +22,7 @@ def least_refusals(findings: Sequence[Finding]) -> dict[str, Finding]:
     return refused
 
 
-def _worst(findings: Sequence[Finding]) -> str:
+def _worst(findings: Sequence[ShownAnswer]) -> str:
     alone = {finding.holder for finding in findings if finding.holder == finding.task_id}
     if alone:
         return min(alone)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from extract.dataset import Lane, RawDataset
 from extract.drop import Drop, Reason
-from publish.answers_search import Finding
+from publish.answers_search import ShownAnswer
 from publish.asset_prices import is_asset_price
 from publish.release import PublishError, Released
 from publish.split import Side, SplitConfig, SplitEvidence, split_sources
@@ -50,7 +50,7 @@ def select(
     sources: Sequence[RawDataset],
     evidence: SplitEvidence,
     config: SplitConfig,
-    showing: Mapping[str, Finding],
+    showing: Mapping[str, ShownAnswer],
 ) -> Selection:
     """Place every task that can ship; `showing` are tasks to withhold, by id.
 
@@ -117,7 +117,7 @@ def _crowding_prices(placed: Sequence[Placed], share: float) -> list[tuple[Place
     return crowd
 
 
-def _unfit(item: Released, source: RawDataset, finding: Finding | None) -> Drop | None:
+def _unfit(item: Released, source: RawDataset, finding: ShownAnswer | None) -> Drop | None:
     spec = item.task.spec
     if finding:
         detail = f"{finding.place} {finding.detail} of {finding.task_id}"

@@ -24,7 +24,7 @@ Mistakes = Literal["own", "held_back"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Consequence:
     """What a violation leads to."""
 
     acts: bool
@@ -55,8 +55,8 @@ class Pipeline:
         late = Violation(f"after_{after.kind}", (after, step), places=2, if_it_acts=True)
         return (*step.held_back(), late)
 
-    def violated(self, position: int, violation: Violation) -> Outcome:
-        """The outcome of one violation.
+    def violated(self, position: int, violation: Violation) -> Consequence:
+        """The consequence of one violation.
 
         Raises whatever a step or an estimator raises on tables that it cannot take.
         """
@@ -64,13 +64,13 @@ class Pipeline:
         if position + 1 < len(self.steps):
             work = _applied(rest[:-1], self._before[position])
             if self._same(work, self._before[-1]):
-                return Outcome(acts=False, answer=None)
+                return Consequence(acts=False, answer=None)
             rest = rest[-1:]
         else:
             work = self._before[position]
         answer = _applied(rest, work).answer
         assert answer is not None, "the last step must set the answer"
-        return Outcome(acts=True, answer=answer.sort(ID_COLUMN))
+        return Consequence(acts=True, answer=answer.sort(ID_COLUMN))
 
     def _same(self, work: Workspace, reference: Workspace) -> bool:
         """Whether the last step cannot tell the two apart."""

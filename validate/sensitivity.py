@@ -64,15 +64,15 @@ class Reference:
         answered, failed = [], []
         for violation in pipeline.violations(position, mistakes):
             try:
-                outcome = pipeline.violated(position, violation)
+                consequence = pipeline.violated(position, violation)
             except (AssertionError, MemoryError):
                 raise
             except Exception:
                 # The task itself has run; on tables that a mistake left unfit, anything may fail.
                 failed.append(ViolationSeen(name=violation.name, seen=True, moved=1.0))
                 continue
-            if outcome.answer is not None:
-                seen, moved = self.sees(outcome.answer)
+            if consequence.answer is not None:
+                seen, moved = self.sees(consequence.answer)
                 answered.append(ViolationSeen(name=violation.name, seen=seen, moved=moved))
             elif not violation.if_it_acts:
                 answered.append(ViolationSeen(name=violation.name, seen=False, moved=0.0))

@@ -1,11 +1,13 @@
 """The fewest tasks are withheld, and none for an answer that stands elsewhere."""
 
-from publish.answers_search import Finding
+from publish.answers_search import ShownAnswer
 from publish.repair import least_refusals
 
 
-def _finding(task_id: str, holder: str) -> Finding:
-    return Finding(task_id=task_id, holder=holder, place=f"train of {holder}", detail="holds 1 row")
+def _finding(task_id: str, holder: str) -> ShownAnswer:
+    return ShownAnswer(
+        task_id=task_id, holder=holder, place=f"train of {holder}", detail="holds 1 row"
+    )
 
 
 def test_the_task_in_most_pairs_goes_first() -> None:
@@ -24,4 +26,4 @@ def test_a_task_that_shows_its_own_answer_goes_always() -> None:
 
 
 def test_answers_outside_tasks_cannot_be_repaired() -> None:
-    assert least_refusals([Finding(task_id="a", place="README.md", detail="SHA-256")]) == {}
+    assert least_refusals([ShownAnswer(task_id="a", place="README.md", detail="SHA-256")]) == {}

@@ -23,7 +23,7 @@ from validate.controls import answer_of
 from validate.lab import Laboratory
 from validate.ladder import forecasting, tabular
 from validate.ladder.null import Column, null_scores, scores
-from validate.ladder.solver import ONE_FEATURE, REFERENCE, Attempt, case_of, seed_of
+from validate.ladder.solver import ONE_FEATURE, REFERENCE, Answered, case_of, seed_of
 from validate.score import Answer, score
 from validate.verdict import Ladder, Measured, Rung
 
@@ -111,17 +111,17 @@ def climb(task: Task) -> Climb:
     return Climb(ladder=ladder, lessons=lessons, alone=alone)
 
 
-def _scripted(task: Task) -> Iterator[Attempt]:
+def _scripted(task: Task) -> Iterator[Answered]:
     case = case_of(task)
     return tabular.attempts(case) if case.told.grid is None else forecasting.attempts(case)
 
 
-def _around_reference(task: Task) -> Iterator[Attempt]:
+def _around_reference(task: Task) -> Iterator[Answered]:
     """The reference between chance and the mean or majority of the clean training table."""
     case = replace(case_of(task), train=pl.read_parquet(task.private / "clean.parquet"))
     yield from tabular.trivial_attempts(case)
     answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.told.targets)
-    yield Attempt(REFERENCE, False, (answer,))
+    yield Answered(REFERENCE, False, (answer,))
 
 
 def _held_out_answer(task: Task) -> Answer:
@@ -139,7 +139,7 @@ def _held_out_answer(task: Task) -> Answer:
     )
 
 
-def _rung(task: Task, answer: Answer, attempt: Attempt) -> Rung:
+def _rung(task: Task, answer: Answer, attempt: Answered) -> Rung:
     results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
     skills = [result.skill for result in results if result.skill is not None]
     assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)
@@ -157,7 +157,7 @@ def _ordered(answer: Answer, prediction: pl.DataFrame) -> pa.Table:
     return ids.join(prediction, on=ID_COLUMN, how="left", maintain_order="left").to_arrow()
 
 
-def _lessons(answer: Answer, attempts: Sequence[Attempt], seed: int) -> tuple[Lesson, ...]:
+def _lessons(answer: Answer, attempts: Sequence[Answered], seed: int) -> tuple[Lesson, ...]:
     """Each target by itself; a prediction's cells are read as truth's are."""
     tables = [_ordered(answer, table) for a in attempts for table in a.predictions]
     truth, *found = [answer.right, *(replace(answer, truth=table).right for table in tables)]

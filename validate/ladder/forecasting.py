@@ -14,7 +14,7 @@ import numpy as np
 
 from transform.baseline import seasonal_naive
 from validate.ladder.series import CALENDAR, Series, TargetSeries, series_of
-from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, fit, predicted
+from validate.ladder.solver import BOOSTER, ONE_FEATURE, Answered, Case, Floats, fit, predicted
 
 _MOST_SEASONS = 20
 """Seasons, or hundreds of values, that Theta is fitted to."""
@@ -23,12 +23,12 @@ Forecast = Callable[[TargetSeries], Floats]
 ForecastOne = Callable[[Series, int], Floats]
 
 
-def attempts(case: Case) -> Iterator[Attempt]:
+def attempts(case: Case) -> Iterator[Answered]:
     """What every forecaster answers, from the weakest to the strongest."""
     by_target = dict(series_of(case))
     for name, forecast in TRIVIAL.items():
         values = {target: _by_series(data, forecast) for target, data in by_target.items()}
-        yield Attempt(name, True, (predicted(case, values),))
+        yield Answered(name, True, (predicted(case, values),))
     if case.told.grid is not None and case.told.grid.known_ahead:
         yield _one_feature(case, by_target)
     fitted = {
@@ -36,9 +36,9 @@ def attempts(case: Case) -> Iterator[Attempt]:
         for name, solve in FITTED.items()
     }
     for name, values in fitted.items():
-        yield Attempt(name, False, (predicted(case, values),))
+        yield Answered(name, False, (predicted(case, values),))
     means = {target: np.mean([fitted[n][target] for n in fitted], axis=0) for target in by_target}
-    yield Attempt("mean_of_fitted", False, (predicted(case, means),))
+    yield Answered("mean_of_fitted", False, (predicted(case, means),))
 
 
 def _by_series(data: TargetSeries, forecast: ForecastOne) -> Floats:
@@ -69,12 +69,12 @@ def _seasonal_naive(one: Series, season: int) -> Floats:
 # --- one covariate ----------------------------------------------------------------------------
 
 
-def _one_feature(case: Case, by_target: dict[str, TargetSeries]) -> Attempt:
+def _one_feature(case: Case, by_target: dict[str, TargetSeries]) -> Answered:
     """The covariate of each target that alone tells most, as the calendar cannot."""
     chosen = {target: _best_covariate(data) for target, data in by_target.items()}
     values = {target: _tree_on(data, chosen[target]) for target, data in by_target.items()}
     columns = dict.fromkeys(by_target[target].covariates[place] for target, place in chosen.items())
-    return Attempt(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
+    return Answered(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
 
 
 def _best_covariate(data: TargetSeries) -> int:

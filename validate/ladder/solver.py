@@ -37,7 +37,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Answered:
     """What one solver answers."""
 
     solver: str

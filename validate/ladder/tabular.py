@@ -14,7 +14,16 @@ import numpy as np
 import polars as pl
 
 from validate.ladder.examples import Examples, examples_of
-from validate.ladder.solver import BOOSTER, ONE_FEATURE, Attempt, Case, Floats, Ints, fit, predicted
+from validate.ladder.solver import (
+    BOOSTER,
+    ONE_FEATURE,
+    Answered,
+    Case,
+    Floats,
+    Ints,
+    fit,
+    predicted,
+)
 
 MAX_ROWS = 5_000
 """Rows that an estimator is fitted to; the default booster and the tree on one feature, by which
@@ -32,22 +41,22 @@ _LINEAR_ITERATIONS = 100
 Answer = Callable[[Examples], Floats]
 
 
-def attempts(case: Case) -> Iterator[Attempt]:
+def attempts(case: Case) -> Iterator[Answered]:
     """What every solver answers, from the weakest to the strongest."""
     targets = dict(examples_of(case))
     yield from trivial_attempts(case)
     yield _one_feature(case, targets)
     for name, solve in FITTED.items():
-        yield Attempt(name, False, (_table(case, targets, solve),))
+        yield Answered(name, False, (_table(case, targets, solve),))
 
 
-def trivial_attempts(case: Case) -> Iterator[Attempt]:
+def trivial_attempts(case: Case) -> Iterator[Answered]:
     """What can be answered without a look at any feature."""
     targets = dict(examples_of(case))
     rngs = np.random.default_rng(case.seed).spawn(_DRAWS)
     draws = (_table(case, targets, partial(_chance, rng=rng)) for rng in rngs)
-    yield Attempt("chance", True, tuple(draws))
-    yield Attempt("majority_or_mean", True, (_table(case, targets, _majority),))
+    yield Answered("chance", True, tuple(draws))
+    yield Answered("majority_or_mean", True, (_table(case, targets, _majority),))
 
 
 def _table(case: Case, targets: dict[str, Examples], solve: Answer) -> pl.DataFrame:
@@ -84,7 +93,7 @@ def _majority(examples: Examples) -> Floats:
 # --- one feature ------------------------------------------------------------------------------
 
 
-def _one_feature(case: Case, targets: dict[str, Examples]) -> Attempt:
+def _one_feature(case: Case, targets: dict[str, Examples]) -> Answered:
     """The best single feature of each target under a tree, chosen on an inner split."""
     best = {target: best_feature(examples) for target, examples in targets.items()}
     values = {
@@ -92,7 +101,7 @@ def _one_feature(case: Case, targets: dict[str, Examples]) -> Attempt:
         for target, examples in targets.items()
     }
     columns = dict.fromkeys(targets[t].matrix.sources[p] for t, p in best.items() if p is not None)
-    return Attempt(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
+    return Answered(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
 
 
 def best_feature(examples: Examples) -> int | None:
