@@ -36,7 +36,7 @@ from publish.release import PublishError, Release, Released, SplitCount
 from publish.repair import least_refusals
 from publish.selection import Selection, refuse_unproven, select
 from publish.sources import write_sources
-from publish.split import Side, SplitConfig, SplitEvidence, lane_order
+from publish.split import Side, SourceSplitConfig, SplitEvidence, lane_order
 from publish.swap import staging, swap_in
 from publish.tasks import TASKS, Placed, RowConfig, task_row
 from transform.task import Task
@@ -50,7 +50,7 @@ class PublishConfig(Noun):
     """Its tag, `vYYYY.MM[.n]`, or `dev`."""
     previous: Path | None = None
     """Folder of the release before; None for a first one."""
-    split: SplitConfig = SplitConfig()
+    split: SourceSplitConfig = SourceSplitConfig()
     row: RowConfig = RowConfig()
 
 

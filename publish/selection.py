@@ -15,7 +15,7 @@ from extract.drop import Drop, Reason
 from publish.answers_search import ShownAnswer
 from publish.asset_prices import is_asset_price
 from publish.release import PublishError, Released
-from publish.split import Side, SplitConfig, SplitEvidence, split_sources
+from publish.split import Side, SourceSplitConfig, SplitEvidence, split_sources
 from publish.tasks import Placed, ground_truth
 
 _MAX_ROW_BYTES = 1_900_000
@@ -49,7 +49,7 @@ def select(
     released: Sequence[Released],
     sources: Sequence[RawDataset],
     evidence: SplitEvidence,
-    config: SplitConfig,
+    config: SourceSplitConfig,
     showing: Mapping[str, ShownAnswer],
 ) -> Selection:
     """Place every task that can ship; `showing` are tasks to withhold, by id.

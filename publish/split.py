@@ -26,7 +26,7 @@ Side = Literal["train", "eval"]
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
-class SplitConfig(Noun):
+class SourceSplitConfig(Noun):
     """How much is evaluation."""
 
     eval_share: float = Field(default=0.2, gt=0, lt=1)
@@ -35,6 +35,10 @@ class SplitConfig(Noun):
     """Tags of a source that keep its whole cluster out of evaluation."""
     asset_price_share: float = Field(default=0.05, ge=0, lt=1)
     """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
+
+
+SplitConfig = SourceSplitConfig
+"""Until `tests/faults` takes the new name."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class SourceSplit:
 
 
 def split_sources(
-    lanes: Mapping[Lane, Set[str]], evidence: SplitEvidence, config: SplitConfig
+    lanes: Mapping[Lane, Set[str]], evidence: SplitEvidence, config: SourceSplitConfig
 ) -> SourceSplit:
     """Sides by source; the open lane chooses first, the others follow by name."""
     shipped = {ref for refs in lanes.values() for ref in refs}

@@ -3,7 +3,7 @@
 import pytest
 
 from publish.selection import select
-from publish.split import SplitConfig, SplitEvidence
+from publish.split import SourceSplitConfig, SplitEvidence
 from tests.publish.conftest import Build, Workshop
 
 MARKET = {"title": "Daily stock prices", "tags": ("stocks",)}
@@ -25,7 +25,7 @@ def crowd(workshop: Workshop) -> Build:
 
 def _kept(build: Build, share: float = 0.05):
     evidence = SplitEvidence({s.ref.key: s.updated_at for s in build.sources})
-    config = SplitConfig(asset_price_share=share)
+    config = SourceSplitConfig(asset_price_share=share)
     return select(build.released, build.sources, evidence, config, {})
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from publish.split import SplitConfig, SplitEvidence, split_sources
+from publish.split import SourceSplitConfig, SplitEvidence, split_sources
 
-CONFIG = SplitConfig()
+CONFIG = SourceSplitConfig()
 
 
 def _split(
@@ -68,7 +68,7 @@ def test_notes_keep_nothing_out_and_the_configuration_may_allow_tags() -> None:
     freshness = {"a/1": "2021-01-01", "a/2": "2022-01-01"}
     assert _evals(_split({"open": freshness}, freshness, {}, {"a/2": ("note_rows",)})) == {"a/2"}
     evidence = SplitEvidence(freshness, {}, {"a/2": ("textbook",)})
-    split = split_sources({"open": set(freshness)}, evidence, SplitConfig(eval_refuses=()))
+    split = split_sources({"open": set(freshness)}, evidence, SourceSplitConfig(eval_refuses=()))
     assert _evals(split) == {"a/2"}
 
 
