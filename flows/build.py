@@ -134,8 +134,9 @@ def _publish(walk: Walk, settings: Settings) -> None:
 
 def _compare(walk: Walk, store: Store, workers: Workers, settings: Settings) -> None:
     """Sources are compared with each other; what their evidence forbids is taken out of them."""
-    with _clock(walk, "compare"):
+    with _clock(walk, "compare"), Progress("compare", 1) as progress:
         (found,) = compare_sources(walk.evidence, store, workers, settings)
+        progress.advance(f"{len(walk.evidence)} sources")
     if isinstance(found, Drop):
         walk.drops.append(found)
     else:

@@ -17,7 +17,12 @@ _POLL_S = 0.5
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The usual event loop, in a process that from now on ends with its parent."""
+    """The usual event loop, in a process that from now on ends with its parent, and only then.
+
+    What is sent to the group of the build (Ctrl-C, `timeout`) is not for the server: the build
+    still needs it to end well.
+    """
+    os.setpgid(0, 0)
     threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
     return asyncio.new_event_loop()
 

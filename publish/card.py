@@ -116,7 +116,9 @@ _LIMITS = """\
 - The data is as true as its sources; descriptions in `metadata.md` are untrusted text.
 - Sources are public, so a model may have seen the held-out values; the freshest sources are `eval`.
 - Near-duplicate sources are recognised only where `sources.cluster` says so.
-- `floor`, `ceiling`, `ladder` and `difficulty` come from scripted solvers only.
+- `ladder` holds the scores of scripted solvers, `floor` the best trivial one, `ceiling` the best of
+  all, `difficulty` 1 - `ceiling`. They are null for `-if`, whose ladder says what the reference
+  reaches on the true targets. What language models find hard is not measured.
 - Domain and language are labels by keyword.
 - Every row bears the canary `{canary}`. Please leave files that contain it out of pre-training.
 - `answer_hash` in `reward_model.ground_truth` is `sha256(salt + ":" + sha256 of the truth file)`,

@@ -118,7 +118,7 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "files": [file.model_dump() for file in spec.files],
         "timeout_s": config.timeout_s,
         "max_turns": config.max_turns,
-        **_room(placed.item.verdict.proofs.ladder),
+        **_room(placed.item.verdict.proofs.ladder, graded_by_equality=told.is_executed),
         "domain": domain(source),
         "language": language(source),
         "n_rows": spec.n_rows,
@@ -136,17 +136,21 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
     }
 
 
-def _room(ladder: Ladder | None) -> Row:
-    """Null where no ladder was climbed; difficulty is what the best scripted solver leaves."""
+def _room(ladder: Ladder | None, *, graded_by_equality: bool) -> Row:
+    """Difficulty is what the best scripted solver leaves.
+
+    Of tasks that are graded by equality only the ladder ships: it says what the reference reaches
+    on the true targets, which is no yardstick for a solver that has to equal it.
+    """
+    row: Row = dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
     if ladder is None:
-        return dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
+        return row
     rungs = {rung.solver: {"score": rung.score, "skill": rung.skill} for rung in ladder.rungs}
-    return {
-        "floor": ladder.floor,
-        "ceiling": ladder.ceiling,
-        "ladder": json.dumps(rungs),
-        "difficulty": float(f"{1 - ladder.ceiling:.3g}"),
-    }
+    row["ladder"] = json.dumps(rungs)
+    if not graded_by_equality:
+        difficulty = float(f"{1 - ladder.ceiling:.3g}")
+        row.update(floor=ladder.floor, ceiling=ladder.ceiling, difficulty=difficulty)
+    return row
 
 
 def ground_truth(task: Task) -> str:

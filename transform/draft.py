@@ -109,8 +109,6 @@ def lay_out(raw: RawDataset, proposal: Proposal, layout: Layout, folder: Path) -
     page = place / "public" / "metadata.md"
     text = describe(raw, told.columns, train, told.data, layout.notes)
     page.write_text(text, encoding="utf-8", newline="\n")
-    if layout.clean is not None:
-        write_parquet(layout.clean.sort(ID_COLUMN), place / "private" / "clean.parquet")
     spec = TaskSpec(
         task_id=layout.task_id,
         source=raw.ref,
@@ -124,7 +122,10 @@ def lay_out(raw: RawDataset, proposal: Proposal, layout: Layout, folder: Path) -
         n_cols=len(told.columns),
         proposer=proposal.proposer,
     )
-    return Draft(spec=spec, folder=place, truth=_truth(layout, train, place))
+    draft = Draft(spec=spec, folder=place, truth=_truth(layout, train, place))
+    if layout.clean is not None:
+        write_parquet(layout.clean.sort(ID_COLUMN), draft.clean_file)
+    return draft
 
 
 def _truth(layout: Layout, train: pl.DataFrame, place: Path) -> Truth | None:

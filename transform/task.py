@@ -223,8 +223,18 @@ class Draft(Noun):
 
     @property
     def private(self) -> Path:
-        """Folder with `clean.parquet` (IF: the table that the stated cleaning must restore)."""
+        """Folder with what no solver may see."""
         return self.folder / "private"
+
+    @property
+    def clean_file(self) -> Path:
+        """IF: the table that the stated cleaning must restore."""
+        return self.private / "clean.parquet"
+
+    @property
+    def held_out_file(self) -> Path:
+        """IF: id and true targets of the rows to predict; truth is what the steps lead to."""
+        return self.private / "held_out.parquet"
 
 
 class Task(Draft):

@@ -121,6 +121,7 @@ def _key(pins: Mapping[str, str]) -> str:
 
 
 def _make(generation: GenerationName, pins: Mapping[str, str], folder: Path) -> None:
+    print(f"making the environment of libraries {generation} (once; a minute)", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     wanted = [f"{name}=={version}" for name, version in pins.items()]

@@ -105,7 +105,7 @@ def test_only_executed_variants_await_their_truth(walked: tuple[RawDataset, Draf
         if isinstance(result, Draft):
             executed = result.spec.instructions.variant.endswith("-if")
             assert (result.truth is None) == executed
-            assert (result.private / "clean.parquet").exists() == executed
+            assert result.clean_file.exists() == executed
             assert result.spec.source_sha256 == walked[0].sha256
 
 

@@ -123,7 +123,7 @@ def test_an_executed_task_keeps_its_clean_table_apart(tmp_path: Path) -> None:
     draft = lay_out(RAW, PROPOSAL, executed, tmp_path)
     assert draft.truth is None
     assert draft.spec.dirt == ("out_of_range",)
-    assert_frame_equal(pl.read_parquet(draft.private / "clean.parquet"), held_out.train.head(2))
+    assert_frame_equal(pl.read_parquet(draft.clean_file), held_out.train.head(2))
     assert pl.read_csv(draft.public / "train.csv")["row_id"].is_sorted()
 
 

@@ -17,7 +17,6 @@ from extract.drop import Drop
 from extract.workers import Workers
 from transform import wording
 from transform.execute import cleaned, execute, load_tables
-from transform.families.instruction import HELD_OUT_FILE
 from transform.holes import HolesConfig
 from transform.noise import NoiseConfig
 from transform.plan import Amendment
@@ -88,7 +87,7 @@ def test_the_text_is_complete(make_task: MakeTask, shape: str) -> None:
 @every_shape
 def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
-    expected = pl.read_parquet(task.private / "clean.parquet")
+    expected = pl.read_parquet(task.clean_file)
     found = cleaned(task.spec.instructions, task.public)
     assert found.columns == expected.columns
     # A column that lost a cell to dirt ships as numbers; 1 and 1.0 are one value.
@@ -133,7 +132,7 @@ def test_no_training_row_is_a_held_out_row(make_task: MakeTask, shape: str) -> N
     case, task = make_task(shape)
     train, _ = load_tables(task.spec.instructions, task.public)
     held_out = shipped(divide(case.frame, case.proposal, case.split).val)
-    for table in (train, pl.read_parquet(task.private / "clean.parquet")):
+    for table in (train, pl.read_parquet(task.clean_file)):
         known = _as_text(shipped(table).select(held_out.columns))
         assert _as_text(held_out).join(known, on=held_out.columns, nulls_equal=True).is_empty()
 
@@ -152,7 +151,7 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(make_case: Any, tmp_path: 
     draft = doubled.draft(tmp_path, holes=HolesConfig(columns=len(features)))
     assert isinstance(draft, Draft)
     held_out = shipped(without_repeats(divide(doubled.frame, case.proposal, split)).val)
-    clean = _as_text(shipped(pl.read_parquet(draft.private / "clean.parquet").drop("row_id")))
+    clean = _as_text(shipped(pl.read_parquet(draft.clean_file).drop("row_id")))
     assert clean.join(_as_text(held_out), on=held_out.columns, nulls_equal=True).is_empty()
     assert any(clean[name].null_count() for name in features)
 
@@ -218,7 +217,7 @@ def test_repeats_of_the_source_are_not_taken_for_dirt(make_case: Any, tmp_path: 
     draft = repeated.draft(tmp_path, SizeConfig(min_val_rows=30))
     assert isinstance(draft, Draft)
     assert "duplicate" not in draft.spec.dirt
-    clean = pl.read_parquet(draft.private / "clean.parquet").drop("row_id")
+    clean = pl.read_parquet(draft.clean_file).drop("row_id")
     assert clean.n_unique() < clean.height
 
 
@@ -285,7 +284,7 @@ def test_another_draw_gives_other_steps_and_dirt_on_the_same_rows(
     clean = []
     for draw in range(2):
         draft = case.draft(tmp_path / str(draw), amendment=Amendment(draw=draw))
-        clean.append((_steps(draft), pl.read_parquet(draft.private / "clean.parquet")))
+        clean.append((_steps(draft), pl.read_parquet(draft.clean_file)))
     (steps, table), (other_steps, other_table) = clean
     assert steps != other_steps
     assert draft.spec.task_id == case.plan().task_id
@@ -318,7 +317,7 @@ def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, see
 def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
     told, truth = task.spec.instructions, pl.read_parquet(task.truth.path)
-    held_out = pl.read_parquet(task.private / HELD_OUT_FILE)
+    held_out = pl.read_parquet(task.held_out_file)
     assert held_out.columns == ["row_id", *told.targets]
     assert held_out["row_id"].equals(truth["row_id"])
     config = ReferenceConfig()
@@ -333,7 +332,7 @@ def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape
 def test_held_out_answers_are_those_of_the_source(make_case: Any, tmp_path: Path) -> None:
     case = make_case("numbers")
     draft = case.draft(tmp_path)
-    held_out = pl.read_parquet(draft.private / HELD_OUT_FILE)
+    held_out = pl.read_parquet(draft.held_out_file)
     _, val = load_tables(draft.spec.instructions, draft.public)
     both = val.join(held_out, on="row_id")
     known = [name for name in val.columns[1:] if both[name].null_count() == 0] + ["y"]

@@ -49,7 +49,7 @@ def make_bed(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Callab
             assert isinstance(draft, Draft)
             told = draft.spec.instructions
             steps = [registry.resolve(spec) for spec in told.steps]
-            clean = pl.read_parquet(draft.private / "clean.parquet").drop("row_id")
+            clean = pl.read_parquet(draft.clean_file).drop("row_id")
             val = clean.head(100).drop(told.targets)
             rules = tuple(step for step in steps if isinstance(step, CleaningStep))
             made[shape] = Bed(clean, val, rules, told.targets)

@@ -162,7 +162,7 @@ def test_the_program_leads_to_truth(make_task: MakeTask, shape: str, tmp_path: P
 @every_shape
 def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    expected = pl.read_parquet(task.private / "clean.parquet")
+    expected = pl.read_parquet(task.clean_file)
     found = cleaned(task.spec.instructions, task.public)
     assert found.columns == expected.columns
     assert found.cast(expected.schema).equals(expected)
@@ -193,7 +193,7 @@ def test_nothing_from_the_cutoff_on_is_shipped(make_task: MakeTask, shape: str) 
     cutoff = plan.split.cutoff
     assert cutoff is not None
     train, val = load_tables(task.spec.instructions, task.public)
-    clean = pl.read_parquet(task.private / "clean.parquet")
+    clean = pl.read_parquet(task.clean_file)
     for table in (train, clean):
         assert (table["day"] < cutoff).all()
     assert val["day"].min() == cutoff
@@ -207,7 +207,7 @@ def test_nothing_from_the_cutoff_on_is_shipped(make_task: MakeTask, shape: str) 
 def test_what_is_held_out_is_the_source(make_task: MakeTask, shape: str) -> None:
     frame, _, task = make_task(shape)
     _, val = load_tables(task.spec.instructions, task.public)
-    held_out = pl.read_parquet(task.private / "held_out.parquet").join(val, on="row_id")
+    held_out = pl.read_parquet(task.held_out_file).join(val, on="row_id")
     keys = [name for name in ("shop", "day") if name in frame.columns]
     day = pl.col("day").dt.truncate("1d").cast(held_out.schema["day"])
     source = frame.with_columns(day, *(pl.col(key).cast(pl.String) for key in keys[:-1]))
@@ -235,7 +235,7 @@ def test_every_lag_is_known_for_every_row_to_predict(make_task: MakeTask, shape:
 @every_shape
 def test_instructions_lead_to_something_about_the_world(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    both = pl.read_parquet(task.private / "held_out.parquet").join(
+    both = pl.read_parquet(task.held_out_file).join(
         pl.read_parquet(task.truth.path), on="row_id", suffix=" said"
     )
     assert both.select(pl.corr("sales", "sales said")).item() > 0.3

@@ -276,7 +276,7 @@ def test_a_held_out_row_in_train(bench: Bench, variant: str, place: int) -> None
 
 @pytest.mark.parametrize("variant", ROWS)
 def test_a_changed_cell_of_a_row_that_stays(bench: Bench, variant: str) -> None:
-    clean = pl.read_parquet(bench.tasks[variant].private / "clean.parquet")
+    clean = pl.read_parquet(bench.tasks[variant].clean_file)
     rng = random.Random(variant)
     columns = [name for name in clean.columns if name != ID_COLUMN]
     for name in rng.sample(columns, 4):
@@ -304,7 +304,7 @@ def test_a_clean_table_that_no_cleaning_restores(bench: Bench, variant: str) -> 
     }
     for said, spoil in spoils.items():
         task = bench.copy(variant)
-        path = task.private / "clean.parquet"
+        path = task.clean_file
         write_parquet(spoil(pl.read_parquet(path)), path)
         assert said in refusal(CleanRoundTrip(), task).evidence
         shutil.rmtree(task.folder)
@@ -314,7 +314,7 @@ def test_a_clean_table_that_no_cleaning_restores(bench: Bench, variant: str) -> 
 def test_dirt_that_no_step_undoes(bench: Bench, variant: str) -> None:
     def with_a_stranger(train: pl.DataFrame) -> pl.DataFrame:
         """One more row, like a clean one but for a number between two others."""
-        clean = pl.read_parquet(bench.tasks[variant].private / "clean.parquet")
+        clean = pl.read_parquet(bench.tasks[variant].clean_file)
         row = train.filter(pl.col(ID_COLUMN) == clean[ID_COLUMN][0])
         name = next(n for n in row.columns[1:] if row.schema[n].is_numeric())
         mean = pl.lit(clean[name].mean()).cast(row.schema[name]).alias(name)

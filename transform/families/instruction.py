@@ -42,8 +42,6 @@ from transform.steps.join_tables import JoinTables
 from transform.steps.step import CleaningStep, Sketch, Step, Workspace
 from transform.task import ID_COLUMN, VARIANTS, DataFiles, Draft, Instructions
 
-HELD_OUT_FILE = "held_out.parquet"
-"""In `private/`: id and true targets of the rows to predict; truth is what the steps lead to."""
 _FORMATS_TRIED = 16
 _DETAILS = {
     Reason.NO_DIRT: "the table supports too few kinds of dirt that can be undone exactly",
@@ -138,7 +136,7 @@ def draft_instruction(
         return refusal
     draft = lay_out(raw, proposal, _layout(recipe, soiled, plan, rows.notes), folder)
     truth = shipped(soiled.val.select(ID_COLUMN, *proposal.targets))
-    write_parquet(truth, draft.private / HELD_OUT_FILE)
+    write_parquet(truth, draft.held_out_file)
     return draft
 
 

@@ -22,7 +22,7 @@ from transform.baseline import season_length
 from transform.draft import Layout, lay_out, too_small
 from transform.families import forecasting
 from transform.families.forecasting import ForecastingConfig
-from transform.families.instruction import HELD_OUT_FILE, InstructionConfig, pick_files
+from transform.families.instruction import InstructionConfig, pick_files
 from transform.holes import hide_cells
 from transform.noise import Soiled, soil
 from transform.parquet import write_parquet
@@ -140,7 +140,7 @@ def draft_series_instruction(
     )
     drafted = lay_out(raw, proposal, _layout(recipe, soiled, plan, history), folder)
     truth = shipped(soiled.val.select(ID_COLUMN, *proposal.targets))
-    write_parquet(truth, drafted.private / HELD_OUT_FILE)
+    write_parquet(truth, drafted.held_out_file)
     return drafted
 
 

@@ -22,7 +22,7 @@ class CleanRoundTrip(FileGate):
 
     def look(self, task: Task) -> Finding:
         """Compare with the table that the dirt was put into."""
-        expected = pl.read_parquet(task.private / "clean.parquet")
+        expected = pl.read_parquet(task.clean_file)
         found = cleaned(task.spec.instructions, task.public)
         if found.height != expected.height:
             return self.refused(found.height, expected.height, "number of rows after cleaning")

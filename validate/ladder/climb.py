@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -27,8 +26,6 @@ from validate.ladder.solver import ONE_FEATURE, REFERENCE, Answered, case_of, se
 from validate.score import Answer, score
 from validate.verdict import Ladder, Measured, Rung
 
-HELD_OUT = "held_out.parquet"
-"""Private file of executed tasks: the id and the true targets of val."""
 _REMEMBERED = 64
 """Tasks whose climb is kept; more than are judged side by side."""
 
@@ -80,14 +77,9 @@ def _climbed(lab: Laboratory, task: str, digest: str) -> Climb:
 
 
 def _digest(task: Task) -> str:
-    paths = [*sorted(task.public.iterdir()), task.truth.path, held_out(task)]
+    paths = [*sorted(task.public.iterdir()), task.truth.path, task.held_out_file]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()]
     return " ".join(hashes)
-
-
-def held_out(task: Task) -> Path:
-    """Where the true targets of an executed task lie."""
-    return task.private / HELD_OUT
 
 
 def climb(task: Task) -> Climb:
@@ -118,7 +110,7 @@ def _scripted(task: Task) -> Iterator[Answered]:
 
 def _around_reference(task: Task) -> Iterator[Answered]:
     """The reference between chance and the mean or majority of the clean training table."""
-    case = replace(case_of(task), train=pl.read_parquet(task.private / "clean.parquet"))
+    case = replace(case_of(task), train=pl.read_parquet(task.clean_file))
     yield from tabular.trivial_attempts(case)
     answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.told.targets)
     yield Answered(REFERENCE, False, (answer,))
@@ -129,7 +121,7 @@ def _held_out_answer(task: Task) -> Answer:
     told = task.spec.instructions
     metric: Metric = "macro_f1" if told.problem == "classification" else "clipped_r2"
     grading = task.truth.grading.model_copy(update={"metric": metric, "scores": ()})
-    known = pl.read_parquet(held_out(task)).select(ID_COLUMN, *told.targets).drop_nulls()
+    known = pl.read_parquet(task.held_out_file).select(ID_COLUMN, *told.targets).drop_nulls()
     return Answer.parse(
         task_id=task.spec.task_id,
         variant=told.variant,

@@ -14,7 +14,6 @@ from transform.execute import load_tables
 from transform.propose.matrix import seeded
 from transform.task import ID_COLUMN, Task
 
-_CLEAN, _HELD_OUT = "clean.parquet", "held_out.parquet"
 _TAKEN_FROM_TRAIN = 0.3
 
 
@@ -43,7 +42,7 @@ def answered(task: Task, most: int) -> Answered:
     train, val = load_tables(told, task.public)
     if told.is_executed:
         train = _cleaned(task, train)
-        truth = task.private / _HELD_OUT
+        truth = task.held_out_file
     else:
         truth = task.truth.path
     train = train.drop_nulls(told.targets)
@@ -59,10 +58,9 @@ def answered(task: Task, most: int) -> Answered:
 
 def _cleaned(task: Task, train: pl.DataFrame) -> pl.DataFrame:
     """Training rows as they were before the dirt, with whatever else stands in the files."""
-    path = task.private / _CLEAN
-    if not path.exists():
+    if not task.clean_file.exists():
         return train
-    clean = pl.read_parquet(path)
+    clean = pl.read_parquet(task.clean_file)
     others = [name for name in train.columns if name not in clean.columns]
     return clean.join(train.select(ID_COLUMN, *others), on=ID_COLUMN, maintain_order="left")
 

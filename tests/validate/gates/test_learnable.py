@@ -84,7 +84,7 @@ def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, lab: Laborato
 def test_without_true_targets_it_says_error(tmp_path: Path, lab: Laboratory) -> None:
     task = labelled(tmp_path, coins())
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
-    (executed.private / "held_out.parquet").unlink()
+    executed.held_out_file.unlink()
     verdict = judge(executed, [Learnable()], lab)
     assert verdict.refusal is not None
     assert verdict.refusal.verdict == "error"

@@ -157,7 +157,7 @@ def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
 def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "y")), ("y",), "reg-mm")
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
-    (executed.private / "held_out.parquet").unlink()
+    executed.held_out_file.unlink()
     with pytest.raises(FileNotFoundError):
         climb(executed)
 
