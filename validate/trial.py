@@ -10,9 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from numpy.linalg import LinAlgError
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
@@ -20,6 +18,7 @@ from extract.noun import Noun
 from transform.design import DesignConfig, draft
 from transform.plan import Amendment, Plan
 from transform.size import SizeConfig
+from transform.steps.fit_predict import UNFIT
 from transform.task import Draft, Task, Variant
 from validate.gate import Gate
 from validate.judge import judge
@@ -116,8 +115,7 @@ def _executed(drafted: Draft, lab: Laboratory) -> Task | Drop:
         try:
             with lab.charged_to(drafted.spec.task_id, "execute"):
                 truth = lab.execute(drafted, drafted.private / "truth.parquet")
-        except (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning) as error:
-            # What estimators raise on data that they cannot fit; anything else is a fault of ours.
+        except UNFIT as error:
             return _unfit(drafted, f"{type(error).__name__}: {error}")
     return Task(spec=drafted.spec, folder=drafted.folder, truth=truth)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
@@ -37,7 +36,7 @@ from transform.rows import (
 )
 from transform.size import SizeConfig
 from transform.split import Split
-from transform.steps.fit_predict import FitPredict, score_columns
+from transform.steps.fit_predict import UNFIT, FitPredict, score_columns
 from transform.steps.join_tables import JoinTables
 from transform.steps.step import CleaningStep, Sketch, Step, Workspace
 from transform.task import ID_COLUMN, VARIANTS, DataFiles, Draft, Instructions
@@ -175,7 +174,7 @@ def _stands(recipe: _Recipe, soiled: Soiled, proposal: Proposal, config: Referen
     try:
         for step in recipe.steps[len(recipe.cleaning) :]:
             work = step.apply(work)
-    except (ConvergenceWarning, ValueError, ArithmeticError):
+    except UNFIT:
         return False
     assert work.answer is not None
     # A nearly level row may have come a little nearer.
@@ -219,7 +218,7 @@ def _recipe(
     for model in draw.models(proposal.problem)[: config.models_tried]:
         try:
             preparing, answer = choose_preparing(replace(settled, model=model), draw)
-        except (ConvergenceWarning, ValueError, ArithmeticError):
+        except UNFIT:
             # The estimator is not for this table.
             continue
         steps = (*cleaning, *preparing)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
@@ -35,6 +34,7 @@ from transform.rows import typed
 from transform.size import SizeConfig
 from transform.split import Split, cells
 from transform.steps.drop_duplicates import DropDuplicates
+from transform.steps.fit_predict import UNFIT
 from transform.steps.models import MODELS
 from transform.steps.normalise_text import NormaliseText
 from transform.steps.step import CleaningStep, Series, Sketch, Step, Workspace
@@ -273,7 +273,7 @@ def _recipe(
     for model in _models(history, draw)[: config.models_tried]:
         try:
             preparing, answer = choose_preparing(replace(ready, model=model), draw)
-        except (ConvergenceWarning, ValueError, ArithmeticError):
+        except UNFIT:
             # The estimator is not for these series.
             continue
         steps = (*cleaning, *preparing)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from numpy.linalg import LinAlgError
 from pydantic import JsonValue, model_validator
 from sklearn.exceptions import ConvergenceWarning
 
@@ -19,6 +20,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import Sketch, Slip, Stage, Step, Violation, Workspace
 from transform.task import ID_COLUMN
 
+UNFIT = (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning)
+"""What estimators raise on data that they cannot fit; anything else is a fault of ours."""
 _MAX_CONDITION = 1e5
 """Least squares cuts small singular values off at 1e-6 in scikit-learn 1.9 and far below before."""
 _RANK_TOLERANCE = 1e-12
