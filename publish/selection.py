@@ -56,6 +56,25 @@ def select(
 
     Raises `PublishError` when a source is missing or the open lane cannot have both sides.
     """
+    fit, refused = _fit(released, sources, showing)
+    placed, homeless = _sided(fit, evidence, config)
+    crowd = _crowding_prices(placed, config.asset_price_share)
+    crowding = [
+        _drop(entry.item, Reason.ASSET_PRICES, "its split has enough of them", n, most)
+        for entry, n, most in crowd
+    ]
+    dropped = {entry.task.spec.task_id for entry, *_ in crowd}
+    placed = [entry for entry in placed if entry.task.spec.task_id not in dropped]
+    refused = [*refused, *homeless, *crowding]
+    return Selection(placed, sorted(refused, key=lambda drop: drop.key))
+
+
+def _fit(
+    released: Sequence[Released],
+    sources: Sequence[RawDataset],
+    showing: Mapping[str, ShownAnswer],
+) -> tuple[list[tuple[Released, RawDataset]], list[Drop]]:
+    """Tasks that may ship, with their sources and by id, and the refusals of the others."""
     catalogue = {source.ref: source for source in sources}
     unknown = sorted({str(i.task.spec.source) for i in released} - set(map(str, catalogue)))
     if unknown:
@@ -69,6 +88,13 @@ def select(
             refused.append(drop)
         else:
             fit.append((item, source))
+    return fit, refused
+
+
+def _sided(
+    fit: Sequence[tuple[Released, RawDataset]], evidence: SplitEvidence, config: SourceSplitConfig
+) -> tuple[list[Placed], list[Drop]]:
+    """The tasks on their sides, and the refusals of lanes that cannot have both."""
     lanes: dict[Lane, set[str]] = {"open": set()}
     for _, source in fit:
         lanes.setdefault(source.licence.lane, set()).add(source.ref.key)
@@ -80,7 +106,8 @@ def select(
             f"the settings refuse those; found {len(lanes['open'])}: "
             f"{', '.join(sorted(lanes['open'])) or 'none'}. Add sources and build again."
         )
-    placed = []
+    placed: list[Placed] = []
+    refused: list[Drop] = []
     for item, source in fit:
         if source.licence.lane in split.unsplit:
             detail = f"lane {source.licence.lane} has too few unrelated sources for train and eval"
@@ -89,14 +116,7 @@ def select(
             )
         else:
             placed.append(Placed(item, source, split.sides[source.ref.key]))
-    crowd = _crowding_prices(placed, config.asset_price_share)
-    refused += [
-        _drop(entry.item, Reason.ASSET_PRICES, "its split has enough of them", n, most)
-        for entry, n, most in crowd
-    ]
-    dropped = {entry.task.spec.task_id for entry, *_ in crowd}
-    placed = [entry for entry in placed if entry.task.spec.task_id not in dropped]
-    return Selection(placed, sorted(refused, key=lambda drop: drop.key))
+    return placed, refused
 
 
 def _crowding_prices(placed: Sequence[Placed], share: float) -> list[tuple[Placed, int, int]]:
