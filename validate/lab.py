@@ -12,7 +12,7 @@ What calls cost is kept by task and purpose; a call that was lost is not counted
 import contextlib
 import tempfile
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -36,6 +36,8 @@ Answers = dict[str, Path | str]
 """By member of the panel: a file with its answer, or what it says in place of one."""
 
 _THIS_INTERPRETER = PanelConfig()
+_REMEMBERED = 64
+"""Results of `once` that are kept; more than tasks are judged side by side."""
 _charged: ContextVar[tuple[str, str] | None] = ContextVar("charged", default=None)
 
 
@@ -79,6 +81,7 @@ class Laboratory:
         self._open = contextlib.ExitStack()
         self._costs: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._ledger = threading.Lock()
+        self._known: OrderedDict[tuple[str, Callable[..., Any]], Any] = OrderedDict()
 
     def __enter__(self) -> Self:
         """Open the scratch folder, and make the environments that the panel is to have.
@@ -139,6 +142,25 @@ class Laboratory:
         or `WorkerDied`.
         """
         return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
+
+    def once(self, key: str, function: Callable[..., T], *args: Any) -> T:
+        """What `compute` gave for this key and function; computed only if it is not known.
+
+        The results asked for last are kept. Two threads that ask at once both compute.
+        """
+        known = key, function
+        with self._ledger:
+            if known in self._known:
+                self._known.move_to_end(known)
+                found: T = self._known[known]
+                return found
+        found = self.compute(function, *args)
+        with self._ledger:
+            self._known[known] = found
+            self._known.move_to_end(known)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
 
     def execute(self, draft: Draft, answer: Path) -> Truth:
         """Truth of a draft by the reference; the answer is written to `answer`."""

@@ -9,7 +9,6 @@ have: whether the instructions lead to something that has to do with the world.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -25,9 +24,6 @@ from validate.ladder.null import Column, null_scores, scores
 from validate.ladder.solver import ONE_FEATURE, REFERENCE, Answered, case_of, seed_of
 from validate.score import Answer, score
 from validate.verdict import Ladder, Measured, Rung
-
-_REMEMBERED = 64
-"""Tasks whose climb is kept; more than are judged side by side."""
 
 
 class Lesson(Noun):
@@ -68,12 +64,7 @@ def climbed(task: Task, lab: Laboratory) -> Climb:
     Known by the content of every file that enters, so that a task that was drafted again, or
     touched, is never taken for the one before.
     """
-    return _climbed(lab, task.model_dump_json(), _digest(task))
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _climbed(lab: Laboratory, task: str, digest: str) -> Climb:
-    return lab.compute(climb, Task.model_validate_json(task))
+    return lab.once(f"{task.model_dump_json()} {_digest(task)}", climb, task)
 
 
 def _digest(task: Task) -> str:
