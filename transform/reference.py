@@ -26,9 +26,6 @@ class ReferenceConfig(Noun):
     """Estimators that answer nearly always the same, in more than this share, are passed over."""
     min_gap: float = Field(default=0.05, ge=0)
     """Over chance on the held-out truth: macro-F1 over 1 / classes, or R² over 0."""
-    min_margin: float = Field(default=1e-3, ge=0)
-    """Of the best score over the second; rows below are left out. Probability, or for decision
-    values in standard deviations of all scores."""
 
 
 def sure_rows(

@@ -17,11 +17,12 @@ from extract.drop import Drop
 from extract.workers import Workers
 from transform import wording
 from transform.execute import cleaned, execute, load_tables
+from transform.families.instruction import InstructionConfig
 from transform.holes import HolesConfig
 from transform.noise import NoiseConfig
 from transform.plan import Amendment
 from transform.program import write_program
-from transform.reference import ReferenceConfig, is_telling, sure_rows
+from transform.reference import is_telling, sure_rows
 from transform.render import shipped
 from transform.rows import divide, without_repeats
 from transform.size import SizeConfig
@@ -320,8 +321,8 @@ def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape
     held_out = pl.read_parquet(task.held_out_file)
     assert held_out.columns == ["row_id", *told.targets]
     assert held_out["row_id"].equals(truth["row_id"])
-    config = ReferenceConfig()
-    assert is_telling(truth, held_out, told.targets, told.problem, config)
+    config = InstructionConfig()
+    assert is_telling(truth, held_out, told.targets, told.problem, config.reference)
     fit = registry.resolve(told.steps[-1])
     assert isinstance(fit, FitPredict)
     # Other matrices than those that the rows were chosen by: the last digits may differ.

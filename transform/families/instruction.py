@@ -49,15 +49,10 @@ _DETAILS = {
 }
 
 
-class InstructionConfig(Noun):
-    """How large and how long an instruction task may be."""
+class StepsConfig(Noun):
+    """How the steps of an instruction task are chosen, of tables and of series."""
 
-    max_train_rows: int = Field(default=3_000, ge=1)
-    """Clean rows of train; more are sampled."""
-    max_val_rows: int = Field(default=1_500, ge=1)
     min_steps: int = Field(default=8, ge=1)
-    good_steps: int = Field(default=10, ge=1)
-    """With fewer another draw is tried: a gate may ask to leave some out."""
     models_tried: int = Field(default=6, ge=1)
     """Estimators tried until one suits the table."""
     max_rules_of_kind: int = Field(default=3, ge=1)
@@ -67,6 +62,19 @@ class InstructionConfig(Noun):
     holes: HolesConfig = HolesConfig()
     reference: ReferenceConfig = ReferenceConfig()
     noise: NoiseConfig = NoiseConfig()
+
+
+class InstructionConfig(StepsConfig):
+    """How large and how long an instruction task may be."""
+
+    max_train_rows: int = Field(default=3_000, ge=1)
+    """Clean rows of train; more are sampled."""
+    max_val_rows: int = Field(default=1_500, ge=1)
+    good_steps: int = Field(default=10, ge=1)
+    """With fewer another draw is tried: a gate may ask to leave some out."""
+    min_margin: float = Field(default=1e-3, ge=0)
+    """Of the best score over the second; rows below are left out. Probability, or for decision
+    values in standard deviations of all scores."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +170,13 @@ def _drawn(
             plan.proposal.targets,
             table.held_out,
         )
-        if _stands(recipe, soiled, plan.proposal, config.reference):
+        if _stands(recipe, soiled, plan.proposal, config):
             return recipe, soiled
         plan = plan.amended(Amendment(avoid_models=(recipe.fit.estimator,)))
     return Reason.NO_FIT
 
 
-def _stands(recipe: _Recipe, soiled: Soiled, proposal: Proposal, config: ReferenceConfig) -> bool:
+def _stands(recipe: _Recipe, soiled: Soiled, proposal: Proposal, config: InstructionConfig) -> bool:
     """Whether the answer on the tables as they are shipped is still sure and telling."""
     work = Workspace(soiled.clean, soiled.val.drop(proposal.targets), proposal.targets)
     try:
@@ -178,9 +186,10 @@ def _stands(recipe: _Recipe, soiled: Soiled, proposal: Proposal, config: Referen
         return False
     assert work.answer is not None
     # A nearly level row may have come a little nearer.
-    looser = config.model_copy(update={"min_margin": config.min_margin / 2})
-    sure = _sure(work.answer, soiled.val, recipe.fit, proposal, looser)
-    return sure.height == soiled.val.height and _tells(work.answer, sure, proposal, config)
+    sure = _sure(work.answer, soiled.val, recipe.fit, proposal, config.min_margin / 2)
+    return sure.height == soiled.val.height and _tells(
+        work.answer, sure, proposal, config.reference
+    )
 
 
 def _best_recipe(
@@ -226,7 +235,7 @@ def _recipe(
             continue
         # Rows to predict do not act on the fit: without some of them the others' answers stay.
         recipe = _Recipe(steps, settled.train, settled.val)
-        val = _sure(answer, settled.val, recipe.fit, proposal, config.reference)
+        val = _sure(answer, settled.val, recipe.fit, proposal, config.min_margin)
         if val.height >= size.min_val_rows and _tells(answer, val, proposal, config.reference):
             return replace(recipe, val=val)
         reason = Reason.NO_FIT
@@ -238,11 +247,11 @@ def _sure(
     val: pl.DataFrame,
     fit: FitPredict,
     proposal: Proposal,
-    config: ReferenceConfig,
+    least: float,
 ) -> pl.DataFrame:
     """The rows of val whose answer no other machine turns over."""
     scores = [name for name in answer.columns if name not in (ID_COLUMN, *proposal.targets)]
-    ids = sure_rows(answer, scores, fit.scores, config.min_margin)
+    ids = sure_rows(answer, scores, fit.scores, least)
     return val.filter(pl.col(ID_COLUMN).is_in(ids))
 
 

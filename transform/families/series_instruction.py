@@ -16,12 +16,11 @@ from pydantic import Field
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
-from extract.noun import Noun
 from transform.baseline import season_length
 from transform.draft import Layout, lay_out, too_small
 from transform.families import forecasting
 from transform.families.forecasting import ForecastingConfig
-from transform.families.instruction import InstructionConfig, pick_files
+from transform.families.instruction import StepsConfig, pick_files
 from transform.holes import hide_cells
 from transform.noise import Soiled, soil
 from transform.parquet import write_parquet
@@ -54,12 +53,12 @@ _DETAILS = {
 }
 
 
-class SeriesInstructionConfig(Noun):
+class SeriesInstructionConfig(StepsConfig):
     """How large and how long a `ts-if` task may be."""
 
     forecasting: ForecastingConfig = ForecastingConfig(max_entities=6, max_train_rows=3_000)
-    instruction: InstructionConfig = InstructionConfig(max_rules_of_kind=2)
-    """The knobs of choosing steps; row limits and missing cells do not apply."""
+    max_rules_of_kind: int = Field(default=2, ge=1)
+    """Cleaning steps of one kind."""
     max_rows: int = Field(default=20_000, ge=1)
     """Rows of the history that are finer than the grid; series beyond are left out."""
     max_covariates: int = Field(default=2, ge=0)
@@ -123,9 +122,9 @@ def draft_series_instruction(
         # Events that look alike are not copies of one another.
         amendment = amendment.plus(Amendment(avoid_kinds=(DropDuplicates.kind,)))
     recipe: _Recipe | Reason = Reason.NO_STEPS
-    for attempt in range(config.instruction.attempts):
+    for attempt in range(config.attempts):
         draw = Draw(plan.task_id, amendment, attempt)
-        recipe = _recipe(history, proposal, config.instruction, draw)
+        recipe = _recipe(history, proposal, config, draw)
         if isinstance(recipe, _Recipe):
             break
     if isinstance(recipe, Reason):
@@ -135,7 +134,7 @@ def draft_series_instruction(
         recipe.val.drop(ID_COLUMN),
         recipe.cleaning,
         Draw(plan.task_id, amendment).rng("dirt"),
-        config.instruction.noise,
+        config.noise,
         proposal.targets,
     )
     drafted = lay_out(raw, proposal, _layout(recipe, soiled, plan, history), folder)
@@ -251,7 +250,7 @@ def _aggregations(
 
 
 def _recipe(
-    history: _History, proposal: Proposal, config: InstructionConfig, draw: Draw
+    history: _History, proposal: Proposal, config: StepsConfig, draw: Draw
 ) -> _Recipe | Reason:
     """Let every kind of step choose itself, cleaning first, then preparing and fitting."""
     targets, series = proposal.targets, history.series
