@@ -238,7 +238,7 @@ def prove_no_answer_in_tables(release: OpenedRelease) -> None:
     Where a table has all columns of the row, one equal row is a finding; where it has some, only
     rows count that the shared features tell apart from all others on both sides.
     """
-    found = []
+    found: list[str] = []
     for source in sorted({task.row["source_ref"] for task in release.tasks}):
         siblings = [task for task in release.tasks if task.row["source_ref"] == source]
         hashed = {task.task_id: _hashed(task) for task in siblings}
