@@ -37,10 +37,6 @@ class SourceSplitConfig(Noun):
     """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
 
 
-SplitConfig = SourceSplitConfig
-"""Until `tests/faults` takes the new name."""
-
-
 @dataclass(frozen=True)
 class SplitEvidence:
     """What is known about sources, by `owner/slug`."""

@@ -142,7 +142,7 @@ def _room(ladder: Ladder | None, *, graded_by_equality: bool) -> Row:
     Of tasks that are graded by equality only the ladder ships: it says what the reference reaches
     on the true targets, which is no yardstick for a solver that has to equal it.
     """
-    row: Row = dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
+    row: dict[str, object] = dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
     if ladder is None:
         return row
     rungs = {rung.solver: {"score": rung.score, "skill": rung.skill} for rung in ladder.rungs}

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from extract.drop import Drop, Reason
 from extract.workers import Workers
-from publish.split import SplitConfig, gather, split_sources
+from publish.split import SourceSplitConfig, gather, split_sources
 from tests.faults.copies import strangers
 from tests.faults.fault import (
     LAYOUT,
@@ -34,6 +34,10 @@ from validate.verdict import Check
 
 pytestmark = pytest.mark.slow
 
+MISSED = {
+    "source:swapped numbers": "an age may count days, a salary thousands: no rule is safe for both"
+}
+"""Faults that are known and not caught; one that is caught one day fails until it leaves here."""
 TOLD = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Told)}
 COPIED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Copied)}
 WALKED = {name_of(f.place, f.name): f for f in FAULTS if isinstance(f, Planted)}
@@ -65,6 +69,13 @@ def _errands(items: list[pytest.Item]) -> Iterator[Errand]:
         if name in WALKED:
             yield WALKED[name].errand
             yield WALKED[name].twin
+
+
+def _missed(name: str) -> object:
+    """The name, marked where the fault is known to slip through."""
+    if name not in MISSED:
+        return name
+    return pytest.param(name, marks=pytest.mark.xfail(reason=MISSED[name], strict=True))
 
 
 def errand_of(base: Base) -> Errand:
@@ -143,7 +154,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...
     return textbook_evidence(tmp_path_factory.mktemp("books"))
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", [_missed(name) for name in TOLD])
 def test_the_source_is_told(walker: Walker, books: tuple[SourceEvidence, ...], name: str) -> None:
     fault = TOLD[name]
     found = findings(walker.evidence(fault.bad), books)
@@ -186,7 +197,7 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
     print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.twins]}")
     original, again = fault.original.key, fault.again.key
     assert found.names[again] == found.names[original]
-    sides = split_sources({"open": {*found.names}}, gather(known, found), SplitConfig()).sides
+    sides = split_sources({"open": {*found.names}}, gather(known, found), SourceSplitConfig()).sides
     assert sides[again] == sides[original]
     assert set(sides.values()) == {"train", "eval"}
 

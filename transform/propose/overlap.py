@@ -9,6 +9,7 @@ holds another's sums.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -17,12 +18,24 @@ from pydantic import Field
 from extract.dataset import Table
 from extract.noun import Noun
 from extract.stored import read_stored
+from transform.propose.identities import correlation
 from transform.propose.rescaled import Scale, scale_of
 
 _NUMBERS = 10
 """Numbers of a table, those of most values first, that are compared in other units."""
 _LUCK = 5
 """Times as many shared rows as shuffled columns share."""
+
+
+_CLOCK = " clock"
+"""Scratch column; shipped names never begin with a space."""
+_KEY_SHARE = 0.9
+_FEWEST = 50
+_SHARED_INSTANTS = 0.3
+_FEW_VALUES = 10
+_MOST_NUMBERS = 30
+_ALIKE = 0.999
+"""Correlation of the steps from instant to instant above which two numbers are one."""
 
 
 class OverlapConfig(Noun):
@@ -53,12 +66,57 @@ def distinct_tables(tables: Sequence[Table], config: OverlapConfig) -> tuple[Cho
     kept: list[tuple[Table, pl.DataFrame, list[str]]] = []
     for table in order:
         frame = read_stored(table)
-        twin = next((k for k in kept if shared_rows(k[1], frame, config)), None)
+        twin = next((k for k in kept if _is_twin(k[1], frame, config)), None)
         if twin is None:
             kept.append((table, frame, []))
         else:
             twin[2].append(table.name)
     return tuple(Chosen(table, frame, tuple(names)) for table, frame, names in kept)
+
+
+def _is_twin(large: pl.DataFrame, small: pl.DataFrame, config: OverlapConfig) -> bool:
+    return shared_rows(large, small, config) or moves_alike(large, small)
+
+
+def moves_alike(large: pl.DataFrame, small: pl.DataFrame) -> bool:
+    """Whether a number of each moves alike on the same instants, in whatever unit.
+
+    Only where an instant is a key of both tables; then one tells the held-out rows of the other.
+    """
+    for a, b in product(_clocks(large), _clocks(small)):
+        joined = _on_clock(large, a, "a").join(_on_clock(small, b, "b"), on=_CLOCK).sort(_CLOCK)
+        if joined.height < max(_FEWEST, _SHARED_INSTANTS * small.height):
+            continue
+        steps = joined.drop(_CLOCK).select(pl.all().diff()).fill_null(float("nan"))
+        ours, theirs = (steps.select(f"^ {side} .*$") for side in ("a", "b"))
+        pairs = product(ours.iter_columns(), theirs.iter_columns())
+        if any(correlation(x.to_numpy(), y.to_numpy()) > _ALIKE for x, y in pairs):
+            return True
+    return False
+
+
+def _clocks(frame: pl.DataFrame) -> list[str]:
+    """Columns of instants that (nearly) no two rows share."""
+    return [
+        column.name
+        for column in frame
+        if column.dtype.is_temporal() and column.n_unique() >= _KEY_SHARE * frame.height
+    ]
+
+
+def _on_clock(frame: pl.DataFrame, clock: str, side: str) -> pl.DataFrame:
+    """Numbers that vary, under names that say their side and place, by instant."""
+    numbers = [c for c in frame if c.dtype.is_numeric() and c.n_unique() >= _FEW_VALUES]
+    kept = [
+        column.cast(pl.Float64).alias(f" {side} {place}")
+        for place, column in enumerate(numbers[:_MOST_NUMBERS])
+    ]
+    instants = frame[clock].cast(pl.Datetime("us")).alias(_CLOCK)
+    return (
+        pl.DataFrame([instants, *kept])
+        .drop_nulls(_CLOCK)
+        .unique(_CLOCK, keep="first", maintain_order=True)
+    )
 
 
 def shared_rows(large: pl.DataFrame, small: pl.DataFrame, config: OverlapConfig) -> bool:

@@ -56,7 +56,7 @@ class Sensitive(Gate):
 
     def _judged(self, task: Task, exposure: Sequence[StepExposure]) -> Finding:
         proofs = Proofs(exposure=tuple(exposure))
-        hidden = [step for step in exposure if not step.exposed]
+        hidden = [step for step in exposure if not step.exposed or _may_be_skipped(step)]
         if hidden:
             share = 1 - len(hidden) / len(exposure)
             evidence = f"nothing shows a mistake in {_named(hidden)}"
@@ -73,6 +73,11 @@ class Sensitive(Gate):
     def _without(self, task: Task, steps: Sequence[StepExposure]) -> Amendment:
         specs = task.spec.instructions.steps
         return Amendment(draw=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
+
+
+def _may_be_skipped(step: StepExposure) -> bool:
+    """Whether nobody notices that the step is left out, where that leaves an answer at all."""
+    return any(v.name == "skip" and not v.seen for v in step.violations)
 
 
 def _named(steps: Sequence[StepExposure]) -> str:

@@ -56,6 +56,16 @@ _SAYS = tuple(
         rf"\b{_FOREIGN}\s+(?:[\w-]{{1,20}}\s+){{0,2}}{_DATA}\b",
         rf"\b{_DATA}\s+(?:[\w-]{{1,20}}\s+){{0,3}}{_FOREIGN}\b",
         r"\b(?:faker|mockaroo|make_classification|make_regression|ctgan)\b",
+        r"\b(?:all|the|these|those)\s+(?:\w+\s+){0,2}(?:figures|numbers|names|values|entries|people|"
+        r"customers|patients|users)\b.{0,40}\b(?:are|is|were|was)\s+(?:all\s+|purely\s+|entirely\s+)?"
+        r"(?:made[- ]up|invented|imaginary|random)\b",
+        r"\bnumbers\s+(?:are|were)\s+made[- ]up\b",
+        r"\bnone\s+of\s+(?:these|the)\s+[\w-]{1,20}\s+(?:exists?|is real|are real)\b",
+        r"\b(?:come|comes|came|drawn|sampled|taken)\s+from\s+an?\s+(?:random number generator|"
+        r"normal distribution|uniform distribution|gaussian|poisson distribution|simulation)\b",
+        r"\b(?:fill|fills|filled)\s+(?:the\s+)?[\w-]{1,20}\s+with\s+(?:plausible|random|realistic)\s+"
+        r"values\b",
+        rf"\b(?:diese|die|alle)\s+(?:[\w-]{{1,20}}\s+){{0,2}}{_DATA}\b.{{0,40}}\b(?:erfunden|fiktiv)\b",
     )
 )
 _TITLE = re.compile(

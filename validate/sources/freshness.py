@@ -116,15 +116,27 @@ def _newest(values: npt.NDArray[np.float64]) -> float | None:
 
 
 def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
-    """Freshness of each source; one without a believable update is no newer than the others."""
-    updates = [e.updated for e in evidences.values() if e.updated]
-    today = max(updates, default=None)
+    """Freshness of each source.
+
+    Where a source has no believable update, what is later than everybody's is no evidence.
+    """
+    today = _today([e.updated for e in evidences.values() if e.updated])
     return {
-        key: evidence.newest
-        if evidence.newest is None or evidence.updated or today is None
-        else min(evidence.newest, today)
+        key: None if evidence.newest and today and evidence.newest > today else evidence.newest
         for key, evidence in evidences.items()
     }
+
+
+def _today(updates: Sequence[str]) -> str | None:
+    """The newest update that does not stand alone: one more than a year after all others does."""
+    known = sorted(updates)
+    while len(known) > 2 and _years(known[-2], known[-1]) > 1:
+        known.pop()
+    return known[-1] if known else None
+
+
+def _years(first: str, second: str) -> float:
+    return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).days / 365
 
 
 def parsed(text: str | None) -> datetime | None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -123,3 +124,23 @@ def test_a_list_of_parts_beside_orders_stays(make_raw: MakeRaw) -> None:
         {"order": range(2000), "part": rng.integers(0, 400, 2000), "n": rng.integers(1, 90, 2000)}
     )
     assert chosen(make_raw(parts=parts, orders=orders)) == {"orders": set(), "parts": set()}
+
+
+def by_day(sold: np.ndarray, **others: np.ndarray) -> pl.DataFrame:
+    days = [date(2021, 1, 1) + timedelta(days=i) for i in range(len(sold))]
+    return pl.DataFrame({"day": days, "sold": sold, **others})
+
+
+def test_the_same_days_in_other_units_under_other_names(make_raw: MakeRaw) -> None:
+    rng = np.random.default_rng(3)
+    sold, heat = rng.integers(20, 400, 300), rng.normal(15, 8, 300)
+    dozens = by_day(sold / 12, temp_f=heat * 1.8 + 32).rename({"sold": "dozens", "day": "date"})
+    plain = by_day(sold, heat=heat, promo=rng.integers(0, 2, 300))
+    assert chosen(make_raw(plain=plain, dozens=dozens.sample(250, seed=1))) == {"plain": {"dozens"}}
+
+
+def test_other_shops_on_the_same_days(make_raw: MakeRaw) -> None:
+    rng = np.random.default_rng(4)
+    trend = np.linspace(100, 300, 300)
+    north, south = (by_day(trend + rng.normal(0, 20, 300), n=rng.normal(size=300)) for _ in "ns")
+    assert chosen(make_raw(north=north, south=south)) == {"north": set(), "south": set()}

@@ -14,6 +14,13 @@ FRAME = pl.DataFrame({"a": [1, 2]})
     [
         "This is a synthetic dataset of patients.",
         "All records are simulated.",
+        "I wrote a short Python script to fill the columns with plausible values.",
+        "All figures in this file come from a random number generator.",
+        "None of these customers exist.",
+        "The numbers were invented for teaching.",
+        "Numbers are made up.",
+        "Data drawn from a normal distribution with seed 42.",
+        "Diese Daten sind frei erfunden.",
         "The data was artificially generated for practice.",
         "A fully synthetic, privacy-safe retail dataset.",
         "The dataset is fictional and does not represent real people.",
