@@ -126,7 +126,7 @@ def _sales() -> list[list[object]]:
         day = date(2022, 1, 1) + timedelta(days=number)
         for place, shop in enumerate(("north", "south", "west")):
             promo = int(rng.random() < 0.3)
-            level = 100 + 30 * place + 0.05 * number + 25 * math.sin(number * 2 * math.pi / 7)
+            level = 100 + 8 * place + 0.05 * number + 25 * math.sin(number * 2 * math.pi / 7)
             rows.append([day.isoformat(), shop, promo, round(level + 40 * promo + rng.gauss(0, 6))])
     return rows
 

@@ -100,8 +100,9 @@ def _by_lag(
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     """How alike the column is to the target so many rows later, 0 to 1, for every lag.
 
-    Ranks within a series are compared, by their steps, so that neither unit nor level counts; of a
-    flag the area under the curve.
+    Values and ranks within a series are compared, by their steps, so that neither unit nor level
+    counts: ranks know no outliers, but those of two spans of a trend differ. Of a flag it is the
+    area under the curve.
     """
     longest = max((len(values) for values in told), default=0)
     far = min(config.far, longest - 1)
@@ -119,8 +120,9 @@ def _by_lag(
         together = np.split(_ranks(np.concatenate(target)), places)
         by_series = _curves(flags, [_ranks(y) for y in target], far)
         return lags, np.maximum(by_series, _curves(flags, together, far))
-    steps = [np.diff(_ranks(x)) for x in told], [np.diff(_ranks(y)) for y in target]
-    return lags, _correlations(*steps, far)
+    plain = [np.diff(x) for x in told], [np.diff(y) for y in target]
+    ranked = [np.diff(_ranks(x)) for x in told], [np.diff(_ranks(y)) for y in target]
+    return lags, np.maximum(_correlations(*plain, far), _correlations(*ranked, far))
 
 
 def _ranks(values: Floats) -> Floats:

@@ -163,8 +163,8 @@ MODELS: dict[str, Model] = {
         module="sklearn.svm",
         problem="classification",
         arguments=(
-            {"C": 2.0, "tol": 1e-06},
-            {"C": 5.0, "gamma": 0.02, "tol": 1e-06},
+            {"C": 2.0, "tol": 1e-06, "max_iter": 50000},
+            {"C": 5.0, "gamma": 0.02, "tol": 1e-06, "max_iter": 50000},
         ),
         sibling="RidgeClassifier",
         scores="decision",

@@ -234,7 +234,7 @@ FUTURE = {
     "copy": pl.col("sales"),
     "other unit": pl.col("sales") * 1.8 + 32,
     "near copy": pl.col("sales") + pl.col("rain") / 8,
-    "flag": (pl.col("sales") > 150).cast(pl.Int64),
+    "flag": (pl.col("sales") > pl.col("sales").quantile(0.6).over("shop")).cast(pl.Int64),
     "yesterday": pl.col("sales").shift(1).over("shop"),
     "trailing average": pl.col("sales").rolling_mean(7).over("shop"),
     "running total": pl.col("sales").cum_sum().over("shop"),
