@@ -150,11 +150,9 @@ def _share_rows(
     if distinct.height < right.height / 2:
         # Rows that repeat anyway prove nothing; tables with one header are taken for one.
         return large.columns == small.columns
-    if any(scale for *_, scale in pairs):
-        mixed = [distinct[name].shuffle(seed=i) for i, name in enumerate(distinct.columns)]
-        luck = _found(pl.DataFrame(mixed), left)
-    else:
-        luck = 0
+    # Columns of few values meet by chance as well.
+    mixed = [distinct[name].shuffle(seed=i) for i, name in enumerate(distinct.columns)]
+    luck = _found(pl.DataFrame(mixed), left)
     return _found(distinct, left) > max(config.max_shared_rows * distinct.height, _LUCK * luck)
 
 
