@@ -43,7 +43,7 @@ def write_small_mirror(root: Path) -> Path:
     _dataset(root, "bob/shops", "2024-02-01", {"sales.csv": _sales()})
     tables = {"patients.csv": _customers("wards", 520), "bills.csv": _rents("bills", 520)}
     _dataset(root, "bob/wards", "2020-07-01", tables)
-    for year, slug in ((2019, "one"), (2023, "two")):
+    for year, slug in ((2022, "one"), (2023, "two")):
         rows = _rents(f"alike {slug}", 520)
         _dataset(root, f"cyd/alike-{slug}", f"{year}-01-01", {"flats.csv": rows}, "CC-BY-SA-4.0")
     _write_bad(root)

@@ -29,6 +29,7 @@ _SLIPS, _FAR = 0.005, 0.3
 _FEWEST_INSTANTS = 10
 _ODD_YEARS = 0.005
 """Share of cells that are no year in a column of years."""
+_ALONE_YEARS = 5
 _BEFORE_ALL = 0.01
 """Share of instants before an update below which the update is absurd."""
 _YEAR_HEADER = re.compile(r"(1[5-9]|20)\d\d")
@@ -128,9 +129,9 @@ def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
 
 
 def _today(updates: Sequence[str]) -> str | None:
-    """The newest update that does not stand alone: one more than a year after all others does."""
+    """The newest update that does not stand alone, years after all others."""
     known = sorted(updates)
-    while len(known) > 2 and _years(known[-2], known[-1]) > 1:
+    while len(known) > 2 and _years(known[-2], known[-1]) > _ALONE_YEARS:
         known.pop()
     return known[-1] if known else None
 
