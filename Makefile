@@ -1,5 +1,6 @@
 # The same few verbs on a laptop and in CI. Every target sets up what it needs: an environment in
-# .venv from requirements.lock, made by uv where uv is found, else by plain venv and pip.
+# .venv from requirements.lock, made by uv where uv is found, else by plain venv and pip. The lock is
+# complete, so nothing is resolved: pip would look at newer releases, which have no hash in it.
 #
 #   make build-split CONFIG=configs/mirror.yaml MIRROR=../tables OUT=build/release STATE=.opendare
 #   make test PYTHON=/path/to/python3.12        another interpreter, at least 3.11, for a new .venv
@@ -79,7 +80,7 @@ $(STAMP): requirements.lock pyproject.toml
 	        || "$$python" -m venv --clear $(VENV); \
 	    install() { $(BIN)/python -m pip install -qq "$$@"; }; \
 	fi; \
-	install --require-hashes -r requirements.lock; \
+	install --require-hashes --no-deps -r requirements.lock; \
 	install --no-deps --no-build-isolation -e .; \
 	$(BIN)/python -m compileall -q $(ROOMS); \
 	touch $@
