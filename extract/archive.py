@@ -32,7 +32,7 @@ def unpack(path: Path, name: str, folder: Path, limits: ReadConfig) -> list[tupl
     Raises `UnreadableError` for a broken archive, too many members or too many bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    purse = _Purse(path, limits)
+    purse = Purse(path.stat().st_size, limits.max_bytes, limits.max_expansion)
     suffix = PurePosixPath(name.lower()).suffix
     try:
         if suffix == ".zip":
@@ -45,16 +45,16 @@ def unpack(path: Path, name: str, folder: Path, limits: ReadConfig) -> list[tupl
         raise UnreadableError("broken_file", f"{suffix[1:]}: {error}") from error
 
 
-class _Purse:
-    """How many bytes may still come out of one archive."""
+class Purse:
+    """How many bytes may still come out of one archive of `size` bytes."""
 
-    def __init__(self, path: Path, limits: ReadConfig) -> None:
-        size = path.stat().st_size
+    def __init__(self, size: int, max_bytes: int, max_expansion: float) -> None:
         # Small files of plain repetition expand well beyond what any large table does.
-        self._total = min(limits.max_bytes, max(int(size * limits.max_expansion), 4 << 20))
+        self._total = min(max_bytes, max(int(size * max_expansion), 4 << 20))
         self._left = self._total
 
     def copy(self, stream: IO[bytes], target: Path) -> None:
+        """Write a member; raises `UnreadableError` when it is more than there may be."""
         with target.open("wb") as file:
             while chunk := stream.read(_CHUNK):
                 self._left -= len(chunk)
@@ -64,7 +64,7 @@ class _Purse:
                 file.write(chunk)
 
 
-def _unzip(path: Path, folder: Path, purse: _Purse, limits: ReadConfig) -> list[tuple[str, Path]]:
+def _unzip(path: Path, folder: Path, purse: Purse, limits: ReadConfig) -> list[tuple[str, Path]]:
     unpacked = []
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not _is_debris(m.filename)]

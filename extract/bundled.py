@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from extract.licenses import read_licence
-from extract.mirror import LIST_RECORD, METADATA
+from extract.records import LIST_RECORD, METADATA
 from extract.store import sha256_of
 
 if TYPE_CHECKING:

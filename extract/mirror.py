@@ -1,9 +1,9 @@
 """A source that is a directory in Kaggle's own layout.
 
 `<owner>/<slug>/` holds the files of a dataset and `dataset-metadata.json`, optionally
-`list-record.json` (one record of the list call: version, last update, licence text) and
-`files-record.json`. The metadata is read tolerantly, because the official client has written it in
-several shapes: flat, under `info`, or as JSON text inside a JSON string; fields may be missing.
+`files-record.json`; what `opendare fetch` brought has `fetch-record.json` too, with the SHA-256 of
+every file. The metadata is read tolerantly, because the official client has written it in several
+shapes: flat, under `info`, or as JSON text inside a JSON string; fields may be missing.
 
 Names on disk are hostile: links that leave the dataset's folder, devices and absurd names are not
 opened. Not guaranteed: that nobody changes the directory while it is read.
@@ -24,11 +24,8 @@ from pydantic import ValidationError
 from extract.dataset import DatasetRef, SkippedFile
 from extract.drop import Drop, Reason
 from extract.licenses import Statement
+from extract.records import FETCH_RECORD, LIST_RECORD, METADATA, RECORDS
 from extract.source import Listing
-
-METADATA = "dataset-metadata.json"
-LIST_RECORD = "list-record.json"
-FILES_RECORD = "files-record.json"
 
 _RECORD_BYTES = 8 << 20
 _FILES = 10_000
@@ -60,36 +57,42 @@ class MirrorSource:
 
     def listing(self, ref: DatasetRef) -> Listing | Drop:
         """Files and metadata of one dataset; wrong metadata is a `bad_metadata` drop."""
-        folder = self.root / ref.owner / ref.slug
-        try:
-            info, record = _metadata(folder), _record(folder, LIST_RECORD)
-            _check_identity(info, ref)
-        except _BadMetadataError as error:
-            return Drop(
-                key=ref.key,
-                source=ref.key,
-                room="extract",
-                reason=Reason.BAD_METADATA,
-                detail=error.detail,
-                evidence=error.evidence,
-            )
-        files, skipped = _files(folder)
-        owner = _line(record.get("creatorName")) or _line(record.get("ownerName"))
-        url = _line(record.get("url"))
-        return Listing(
-            ref=ref,
-            folder=folder,
-            files=files,
-            skipped=skipped,
-            title=_line(info.get("title")) or _line(record.get("title")),
-            subtitle=_line(info.get("subtitle")) or _line(record.get("subtitle")),
-            description=_text(info.get("description")) or _text(record.get("description")),
-            tags=_tags(info.get("keywords"), record.get("tags")),
-            creator=owner or ref.owner,
-            url=url if _URL.fullmatch(url) else f"https://www.kaggle.com/datasets/{ref.key}",
-            updated_at=_instant(record.get("lastUpdated") or info.get("lastUpdated")),
-            statements=(*_said_in_list(record), *_said_in_metadata(info)),
+        return read_listing(self.root / ref.owner / ref.slug, ref)
+
+
+def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
+    """The dataset that lies in `folder`; wrong metadata is a `bad_metadata` drop."""
+    try:
+        info, record = _metadata(folder), _record(folder, LIST_RECORD)
+        _check_identity(info, ref)
+        hashes = _hashes(_record(folder, FETCH_RECORD))
+    except _BadMetadataError as error:
+        return Drop(
+            key=ref.key,
+            source=ref.key,
+            room="extract",
+            reason=Reason.BAD_METADATA,
+            detail=error.detail,
+            evidence=error.evidence,
         )
+    files, skipped = _files(folder)
+    owner = line(record.get("creatorName")) or line(record.get("ownerName"))
+    url = line(record.get("url"))
+    return Listing(
+        ref=ref,
+        folder=folder,
+        files=files,
+        hashes=hashes,
+        skipped=skipped,
+        title=line(info.get("title")) or line(record.get("title")),
+        subtitle=line(info.get("subtitle")) or line(record.get("subtitle")),
+        description=_text(info.get("description")) or _text(record.get("description")),
+        tags=tag_names(info.get("keywords"), record.get("tags")),
+        creator=owner or ref.owner,
+        url=url if _URL.fullmatch(url) else f"https://www.kaggle.com/datasets/{ref.key}",
+        updated_at=instant(record.get("lastUpdated") or info.get("lastUpdated")),
+        statements=(*_said_in_list(record), *_said_in_metadata(info)),
+    )
 
 
 class _BadMetadataError(Exception):
@@ -140,11 +143,18 @@ def _record(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def _hashes(record: dict[str, Any]) -> dict[str, str]:
+    """SHA-256 by name, as far as a fetch has recorded them."""
+    files = record.get("files")
+    found = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    return {line(file.get("name")): line(file.get("sha256")) for file in found}
+
+
 def _check_identity(info: dict[str, Any], ref: DatasetRef) -> None:
     """Metadata of another dataset would bring the wrong licence along."""
-    said = _line(info.get("id"))
+    said = line(info.get("id"))
     if not said and info.get("ownerUser") and info.get("datasetSlug"):
-        said = f"{_line(info['ownerUser'])}/{_line(info['datasetSlug'])}"
+        said = f"{line(info['ownerUser'])}/{line(info['datasetSlug'])}"
     if "/" in said and said.casefold() != ref.key.casefold():
         raise _BadMetadataError(f"{METADATA}: expected the dataset {ref.key}, found another", said)
 
@@ -159,7 +169,7 @@ def _files(folder: Path) -> tuple[tuple[str, ...], tuple[SkippedFile, ...]]:
             files.append(name)
         else:
             shown = name.encode("ascii", "backslashreplace").decode()[:_NAME_CHARS]
-            skipped.append(SkippedFile(name=_line(shown), reason=refusal[0], detail=refusal[1]))
+            skipped.append(SkippedFile(name=line(shown), reason=refusal[0], detail=refusal[1]))
     return tuple(files), tuple(skipped)
 
 
@@ -171,7 +181,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in sorted(names + links):
             path = Path(place) / name
-            if path.parent == folder and name in {METADATA, LIST_RECORD, FILES_RECORD}:
+            if path.parent == folder and name in RECORDS:
                 continue
             n += 1
             if n > _FILES:
@@ -195,7 +205,7 @@ def _refusal(path: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _said_in_list(record: dict[str, Any]) -> Iterator[Statement]:
-    text = _line(record.get("licenseName") or record.get("licenseNameNullable"))
+    text = line(record.get("licenseName") or record.get("licenseNameNullable"))
     if text:
         yield Statement(where=f"{LIST_RECORD}: licenseName", text=text)
 
@@ -203,25 +213,25 @@ def _said_in_list(record: dict[str, Any]) -> Iterator[Statement]:
 def _said_in_metadata(info: dict[str, Any]) -> Iterator[Statement]:
     licences = info.get("licenses") or info.get("license") or info.get("licenseName")
     for licence in licences if isinstance(licences, list) else [licences]:
-        text = _line(licence.get("name") if isinstance(licence, dict) else licence)
+        text = line(licence.get("name") if isinstance(licence, dict) else licence)
         if text:
             yield Statement(where=f"{METADATA}: licenses", text=text)
 
 
-def _tags(keywords: object, tags: object) -> tuple[str, ...]:
+def tag_names(keywords: object, tags: object) -> tuple[str, ...]:
     """Keywords of the metadata, else the names of the record's tags; sorted, each once."""
     found = keywords if isinstance(keywords, list) and keywords else tags
     names = {
-        _line(tag.get("name") if isinstance(tag, dict) else tag)
+        line(tag.get("name") if isinstance(tag, dict) else tag)
         for tag in (found if isinstance(found, list) else [])
     }
     return tuple(sorted(names - {""}))[:_TAGS]
 
 
-def _instant(value: object) -> str | None:
+def instant(value: object) -> str | None:
     """ISO 8601 in UTC to the second, None for what is no instant."""
     try:
-        instant = datetime.fromisoformat(_line(value))
+        instant = datetime.fromisoformat(line(value))
     except ValueError:
         return None
     if instant.tzinfo is None:
@@ -232,7 +242,7 @@ def _instant(value: object) -> str | None:
         return None
 
 
-def _line(value: object) -> str:
+def line(value: object) -> str:
     """Foreign text as one bounded line; empty for what is no text."""
     return " ".join(_text(value).split())[:_TITLE_CHARS].strip()
 

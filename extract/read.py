@@ -61,6 +61,8 @@ def read_dataset(
     if isinstance(licence, Drop):
         return licence
     hashes = {name: sha256_of(listing.folder / name) for name in listing.files}
+    if damaged := _damaged(listing, hashes):
+        return damaged
     key = _key(listing, hashes, config)
     known = store.load("read", key, _RESULT)
     if known is not None and _is_whole(known):
@@ -70,8 +72,29 @@ def read_dataset(
     return result
 
 
+def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
+    """Owed work when files are not what was fetched; who changed them must not change a release."""
+    changed = sorted(
+        name
+        for name in hashes.keys() | listing.hashes.keys()
+        if listing.hashes and listing.hashes.get(name) != hashes.get(name)
+    )
+    if not changed:
+        return None
+    expected, found = listing.hashes.get(changed[0]), hashes.get(changed[0])
+    return Drop(
+        key=listing.ref.key,
+        source=listing.ref.key,
+        room="extract",
+        reason=Reason.DAMAGED,
+        detail=f"{clean(changed[0], _NAME_CHARS)}: expected sha256 {expected}, found {found}; "
+        f"fetch again after: rm -r {listing.folder.resolve()}",
+        transient=True,
+    )
+
+
 def _key(listing: Listing, hashes: dict[str, str], config: ReadConfig) -> str:
-    said = listing.model_dump_json(exclude={"folder"})
+    said = listing.model_dump_json(exclude={"folder", "hashes"})
     parts = [said, repr(sorted(hashes.items())), config.content_hash(), code_fingerprint("extract")]
     return "\n".join(parts)
 

@@ -6,7 +6,9 @@ it: the files may be anything.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from pydantic import Field
 
 from extract.dataset import DatasetRef, SkippedFile
 from extract.drop import Drop
@@ -22,6 +24,8 @@ class Listing(Noun):
     """Where the files lie; machine-local, never released."""
     files: tuple[str, ...]
     """Paths below the folder with `/`, sorted; regular files that lie inside the folder."""
+    hashes: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 by file as a fetch recorded them; empty where nobody has."""
     skipped: tuple[SkippedFile, ...]
     """Files whose name or kind is refused unseen."""
     title: str
@@ -36,6 +40,7 @@ class Listing(Noun):
     """What the source says about the licence, one for each place where it says something."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Anything that datasets come from."""
 
@@ -43,4 +48,8 @@ class Source(Protocol):
         """All datasets, sorted by owner and slug, each once."""
 
     def listing(self, ref: DatasetRef) -> Listing | Drop:
-        """Files and metadata of one dataset, or a `bad_metadata` drop with evidence."""
+        """Files and metadata of one dataset at its version, fetched where they are not here yet.
+
+        Else a drop: `bad_metadata` with evidence, or what a service has said. May be called from
+        several threads.
+        """

@@ -13,7 +13,7 @@ release, not the build.
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -22,10 +22,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from extract.drop import Drop
+from extract.cache import CacheError
+from extract.catalogue import CatalogueBusyError
+from extract.crawl import TruncatedError
+from extract.dataset import DatasetRef
+from extract.drop import Drop, Reason
+from extract.service import ServiceFault
+from extract.sole import InUseError, sole_use
+from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
-from flows.lock import StateInUseError, sole_build
 from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
 from flows.sources import open_source
@@ -36,7 +42,7 @@ from flows.stages import (
     inspect_source,
     try_plan,
 )
-from flows.walk import Walk, summary, tell_owed, write_history
+from flows.walk import Walk, summary, tell_owed, this_command, write_history
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
@@ -45,24 +51,39 @@ from validate.lab import Laboratory
 from validate.panel import REFERENCE
 
 EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
+REFUSALS = (
+    *(CacheError, CatalogueBusyError, GenerationMissing, InUseError, PublishError, TruncatedError),
+)
+"""What a user can mend; the message says how."""
 _PUBLISH_S = 4 * 3600
 """Limit of publishing: it takes seconds for a hundred tasks."""
 _LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
 
 
-def build(settings: Settings) -> int:
-    """Build a release and print what came of it; returns the exit code of `opendare build`."""
+def build(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Build a release and print what came of it; returns the exit code of `opendare build`.
+
+    `environment` is that of the user, before anything was set for Prefect.
+    """
     try:
         check_destination(settings.out)
-        with sole_build(settings.state):
-            if not open_source(settings).refs():
-                print(f"no dataset in {settings.source.mirror}: {_LAYOUT}", file=sys.stderr)
+        lock = settings.state / "lock"
+        with (
+            sole_use(lock, f"builds in {settings.state}", "--state DIR"),
+            open_source(settings, environment) as source,
+        ):
+            # Before the flow, since what goes wrong here is no crash of it.
+            refs = source.refs()
+            if not refs:
+                print(_nothing_found(settings), file=sys.stderr)
                 return EXIT_REFUSED
-            # Before the flow, since an environment that cannot be made is no crash of it.
             with _laboratory(settings):
                 pass
-            walk = build_split.with_options(task_runner=_threads(settings))(settings)
-    except (GenerationMissing, PublishError, StateInUseError) as error:
+            flow_of = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
+            walk = flow_of(settings, source, refs)
+    except ServiceFault as fault:
+        return tell_fault(fault)
+    except REFUSALS as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     print_summary(summary(walk))
@@ -71,20 +92,40 @@ def build(settings: Settings) -> int:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED
     if walk.release is None:
-        tell_owed(walk)
-        return EXIT_OWED
+        tell_owed(walk.owed)
+        return exit_code(walk.owed)
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
     return EXIT_DONE
 
 
+def exit_code(owed: Sequence[Drop]) -> int:
+    """Of a run without a result: a user must help where the service takes no credentials."""
+    denied = any(drop.reason == Reason.NO_ACCESS for drop in owed)
+    return EXIT_REFUSED if denied else EXIT_OWED
+
+
+def tell_fault(fault: ServiceFault) -> int:
+    """What kept the source from telling its datasets; returns the exit code."""
+    if fault.kind == "passing":
+        print(f"owed: {fault}", file=sys.stderr)
+        print(f"no datasets; continue with: {this_command()}", file=sys.stderr)
+        return EXIT_OWED
+    print(fault, file=sys.stderr)
+    return EXIT_REFUSED
+
+
+def _nothing_found(settings: Settings) -> str:
+    if settings.source.kind == "kaggle":
+        return "no dataset found: widen source.kaggle.searches"
+    return f"no dataset in {settings.source.mirror}: {_LAYOUT}"
+
+
 @flow(name="build-split", validate_parameters=False)
-def build_split(settings: Settings) -> Walk:
-    """Walk all datasets of the source through the rooms."""
-    walk, store = Walk(), Store(settings.state)
-    source = open_source(settings)
+def build_split(settings: Settings, source: Source, refs: Sequence[DatasetRef]) -> Walk:
+    """Walk datasets of the source through the rooms."""
+    walk, store = Walk(refs=refs), Store(settings.state)
     processes = settings.workers.processes
-    walk.refs = source.refs()
 
     with Workers(processes, memory_mb=settings.read.memory_mb) as workers:
         tools = (source, store, workers, settings)
@@ -111,9 +152,9 @@ def _laboratory(settings: Settings) -> Laboratory:
     return Laboratory(workers.lab, workers.processes, settings.panel, environments)
 
 
-def _threads(settings: Settings) -> TaskRunner[PrefectFuture[Any]]:
+def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
     """Threads hand work to processes and wait; a few more than processes keep those busy."""
-    runner: Any = ThreadPoolTaskRunner(max_workers=settings.workers.processes + 2)
+    runner: Any = ThreadPoolTaskRunner(max_workers=n)
     return cast(TaskRunner[PrefectFuture[Any]], runner)
 
 

@@ -85,6 +85,21 @@ class Progress:
         print(line, file=self._stream, flush=True)
 
 
+class Counting:
+    """How far something is whose end is not known; call it with the count so far."""
+
+    def __init__(self, stage: str, unit: str, *, every_s: float = 5.0) -> None:
+        """Lines come at most every `every_s` seconds."""
+        self._stage, self._unit, self._every_s = stage, unit, every_s
+        self._told = time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        """Tell the count, if it is time to."""
+        if time.monotonic() - self._told >= self._every_s:
+            self._told = time.monotonic()
+            print(f"{self._stage} {count} {self._unit}", file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a build closes with; every mapping is shown in its own order."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
-    DirectoryPath,
     Field,
     JsonValue,
     ValidationError,
@@ -36,6 +35,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from extract.kaggle_source import KaggleConfig
 from extract.limits import ReadConfig
 from extract.noun import Noun
 from publish.folder import PublishConfig
@@ -59,20 +59,28 @@ class ConfigurationError(Exception):
 class SourceConfig(Noun):
     """Where datasets come from."""
 
-    kind: Literal["bundled", "mirror"]
-    """`bundled`: real tables inside scikit-learn and statsmodels; `mirror`: a directory."""
-    mirror: DirectoryPath | None = None
-    """Directory in Kaggle's layout, `<owner>/<slug>/`; only for the kind of that name."""
+    kind: Literal["bundled", "mirror", "kaggle"]
+    """`bundled`: real tables inside scikit-learn and statsmodels; `mirror`: a directory; `kaggle`:
+    the service, with a directory as its cache."""
+    mirror: Path | None = None
+    """Directory in Kaggle's layout, `<owner>/<slug>/`; for `kaggle` the one that is filled, by
+    default in STATE."""
+    kaggle: KaggleConfig = KaggleConfig()
 
     @model_validator(mode="after")
     def _mirror_where_read(self) -> Self:
-        if self.kind == "mirror" and self.mirror is None:
+        if self.kind == "mirror" and (self.mirror is None or not self.mirror.is_dir()):
+            found = "none" if self.mirror is None else f"{self.mirror}, which is no directory"
             raise ValueError(
-                "source.mirror names the directory: use --mirror DIR (make: MIRROR=DIR)"
+                f"source.mirror names the directory, found {found}: use --mirror DIR "
+                "(make: MIRROR=DIR)"
             )
+        if self.kind == "kaggle" and not (self.kaggle.searches or self.kaggle.datasets):
+            raise ValueError("source.kaggle names searches or datasets, see configs/kaggle.yaml")
         if self.kind == "bundled" and self.mirror is not None:
             raise ValueError(
-                "no mirror, or source.kind mirror: use --config configs/mirror.yaml (make: CONFIG=)"
+                "no mirror, or source.kind mirror or kaggle: use --config configs/mirror.yaml "
+                "(make: CONFIG=)"
             )
         return self
 
@@ -146,6 +154,11 @@ class Settings(BaseSettings):
         if mirror is not None and out.resolve().is_relative_to(mirror.resolve()):
             raise ValueError(f"a folder outside the mirror {mirror}")
         return out
+
+    @property
+    def cache(self) -> Path:
+        """The directory that a source of kind `kaggle` fills."""
+        return self.source.mirror or self.state / "kaggle"
 
     def gate_models(self) -> tuple[Gate, ...]:
         """The gates with their thresholds, in the order in which they run."""

@@ -130,13 +130,17 @@ def _history(trial: Trial) -> Mapping[str, object]:
     }
 
 
-def tell_owed(walk: Walk) -> None:
+def tell_owed(owed: Sequence[Drop], what: str = "no release") -> None:
     """Equal reasons are told once, with one key and how many more there are."""
     by_reason: dict[str, list[str]] = {}
-    for drop in walk.owed:
+    for drop in owed:
         by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
     for reason, keys in by_reason.items():
         more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
-    command = shlex.join(["opendare", *sys.argv[1:]])
-    print(f"no release: {len(walk.owed)} items are owed; continue with: {command}", file=sys.stderr)
+    print(f"{what}: {len(owed)} items are owed; continue with: {this_command()}", file=sys.stderr)
+
+
+def this_command() -> str:
+    """What the user has typed."""
+    return shlex.join(["opendare", *sys.argv[1:]])

@@ -97,7 +97,7 @@ def test_every_gate_is_a_section_and_every_section_a_gate() -> None:
 
 def test_a_wrong_value_names_field_value_allowance_and_file(refused: Refused) -> None:
     message = refused("source: {kind: ftp}")
-    assert "source.kind: found 'ftp'; allowed: 'bundled' or 'mirror'" in message
+    assert "source.kind: found 'ftp'; allowed: 'bundled', 'mirror' or 'kaggle'" in message
     assert "wrong.yaml" in message
 
 
@@ -178,7 +178,22 @@ def test_a_mirror_needs_its_directory_and_only_a_mirror_has_one(
     assert "--mirror DIR" in refused("source: {kind: mirror}")
     assert "configs/mirror.yaml" in refused(named={"source.mirror": str(tmp_path)})
     absent = str(tmp_path / "absent")
-    assert f"found '{absent}'" in refused("source: {kind: mirror}", named={"source.mirror": absent})
+    told = refused("source: {kind: mirror}", named={"source.mirror": absent})
+    assert f"{absent}, which is no directory" in told
+
+
+def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
+    assert "configs/kaggle.yaml" in refused("source: {kind: kaggle}")
+    told = refused("source: {kind: kaggle, kaggle: {datasets: [../etc]}}")
+    assert "source.kaggle.datasets.0: found '../etc'" in told
+    told = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
+    assert "'gpl'" in told
+
+
+def test_the_shipped_configuration_for_kaggle_is_ready(tmp_path: Path) -> None:
+    settings = load(CONFIGS / "kaggle.yaml", [], {"state": str(tmp_path)})
+    assert settings.source.kaggle.searches
+    assert settings.cache == tmp_path / "kaggle"
 
 
 def test_a_release_never_replaces_something_else(refused: Refused, tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""The folder that fetched datasets are kept in: a mirror in Kaggle's layout, and its workshop.
+
+    <owner>/<slug>                         what a mirror shows: a link to the newest fetched version
+    .versions/<owner>/<slug>/<version>/    files, records, and `fetch-record.json` written last
+    .partial/<owner>~<slug>~<version>/     archives on their way, unpacked members
+    catalog.duckdb                         see `catalogue.py`
+
+A version appears in one step and never changes its files afterwards; a reader that holds its folder
+is not disturbed by a newer one. The version before the newest is kept for such readers, older ones
+are removed. One process fetches into a cache at a time.
+
+Not guaranteed: that links survive a copy by tools that do not know them.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from extract.dataset import DatasetRef
+from extract.noun import Noun
+from extract.records import FETCH_RECORD
+from extract.sole import sole_use
+from extract.unzip import UnpackedFile
+
+_RECORD_BYTES = 64 << 20
+
+
+class CacheError(Exception):
+    """A cache that cannot be used; the message says what repairs it."""
+
+
+class Fetched(Noun):
+    """What a fetch brought: `fetch-record.json`."""
+
+    ref: DatasetRef
+    pinned: bool
+    """Whether the version was named to the service, which knew none where it was not."""
+    archive_bytes: int = Field(ge=0)
+    archive_sha256: str
+    files: tuple[UnpackedFile, ...]
+    left_out: tuple[str, ...] = ()
+    """Members at places that the layout needs for its own records."""
+
+
+class Cache:
+    """One folder of fetched datasets."""
+
+    def __init__(self, root: Path) -> None:
+        """Make the folder. Raises `CacheError` when it cannot be written."""
+        self.root = root.resolve()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with self._lock_file().open("a"):
+                pass
+        except OSError as error:
+            raise CacheError(
+                f"{root} cannot be written: {error.strerror}; name another folder: --mirror DIR"
+            ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from fetching into the same folder; raises `InUseError`."""
+        with sole_use(self._lock_file(), f"fetches into {self.root}", "--mirror DIR"):
+            yield
+
+    @property
+    def catalogue(self) -> Path:
+        """Where the catalogue lies."""
+        return self.root / "catalog.duckdb"
+
+    def version(self, ref: DatasetRef) -> Path:
+        """The folder of a version, whether or not it is there."""
+        return self.root / ".versions" / ref.owner / ref.slug / str(ref.version)
+
+    def fetched(self, ref: DatasetRef) -> Fetched | None:
+        """The record of a version that is here whole; sizes are compared, contents when read."""
+        folder = self.version(ref)
+        try:
+            with (folder / FETCH_RECORD).open("rb") as file:
+                record = Fetched.model_validate_json(file.read(_RECORD_BYTES))
+            sizes = {file.name: (folder / file.name).stat().st_size for file in record.files}
+        except (OSError, ValidationError):
+            return None
+        whole = all(sizes[file.name] == file.bytes for file in record.files)
+        return record if whole and record.ref == ref else None
+
+    def newest(self, ref: DatasetRef) -> DatasetRef | None:
+        """The version that the mirror shows, None for none."""
+        try:
+            version = (self.root / ref.owner / ref.slug).readlink().name
+        except OSError:
+            return None
+        return ref.model_copy(update={"version": int(version)}) if version.isdigit() else None
+
+    @contextmanager
+    def workshop(self, ref: DatasetRef) -> Iterator[Path]:
+        """A folder for a version that is on its way; it stays when the block ends badly."""
+        place = self.root / ".partial" / str(ref).replace("/", "~")
+        place.mkdir(parents=True, exist_ok=True)
+        for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
+            if other != place:
+                shutil.rmtree(other)
+        yield place
+        shutil.rmtree(place, ignore_errors=True)
+
+    def adopt(self, ref: DatasetRef, folder: Path) -> Path:
+        """Move a finished folder to its version and show it in the mirror; gives the new place."""
+        place = self.version(ref)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            replaced = folder.with_name("replaced")
+            shutil.rmtree(replaced, ignore_errors=True)
+            place.rename(replaced)
+        folder.rename(place)
+        self.show(ref)
+        return place
+
+    def show(self, ref: DatasetRef) -> None:
+        """Let the mirror show this version, unless it shows a newer one already."""
+        before = self.newest(ref)
+        if before is not None and before.version >= ref.version and self.version(before).is_dir():
+            return
+        link = self.root / ref.owner / ref.slug
+        link.parent.mkdir(exist_ok=True)
+        if link.exists() and not link.is_symlink():
+            raise CacheError(
+                f"{link} is a folder that no fetch has made; fetch into another one: --mirror DIR"
+            )
+        unfinished = link.with_name(f".{link.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
+        unfinished.replace(link)
+        self._forget_older(ref, before)
+
+    def _forget_older(self, ref: DatasetRef, before: DatasetRef | None) -> None:
+        kept = {str(ref.version)} | ({str(before.version)} if before else set())
+        for folder in sorted(self.version(ref).parent.iterdir()):
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _lock_file(self) -> Path:
+        return self.root / ".lock"

@@ -1,0 +1,114 @@
+"""How a service on the network is asked: not too often, again after what passes, never without end.
+
+`ServiceFault` is the one vocabulary of what can go wrong, told at the boundary where it happens;
+`Patience` asks again with growing pauses, keeps all threads of a process under one rate, and holds
+them back together when the service says so. Each single call must bring its own limit in time.
+
+Not guaranteed: a rate across processes, or that a service which fails for longer than all pauses
+together is waited for. What is owed then is another run's work.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from pydantic import Field
+
+from extract.noun import Noun
+
+T = TypeVar("T")
+
+FaultKind = Literal["no_access", "unavailable", "passing", "malformed"]
+_MOVED = 1 << 20
+"""Bytes after which a broken transfer counts as one that gets on."""
+
+
+class ServiceFault(Exception):
+    """A call that failed; `detail` tells what was asked, expected and found, and no secret.
+
+    `no_access`: the credentials are not taken, nothing else will be. `unavailable`: this one thing
+    cannot be had. `passing`: worth another try. `malformed`: the answer is no answer, now or later.
+    """
+
+    def __init__(
+        self, kind: FaultKind, detail: str, retry_after_s: float | None = None, said: str = ""
+    ) -> None:
+        """`retry_after_s` is what the service asks for; `said` its words, where they matter."""
+        super().__init__(kind, detail, retry_after_s, said)
+        self.kind = kind
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.said = said
+        self.spent = False
+        """Whether it has been asked again often enough; then nobody asks for the whole again."""
+
+    def __str__(self) -> str:
+        """What happened."""
+        return self.detail
+
+
+class PatienceConfig(Noun):
+    """How often and how long a service is asked again."""
+
+    attempts: int = Field(default=6, ge=1)
+    """Tries of one call; a transfer that gets on begins anew to count."""
+    first_pause_s: float = Field(default=1, gt=0)
+    """Pause after the first failure; it doubles with each."""
+    longest_pause_s: float = Field(default=120, gt=0)
+    """Cap of a pause, also of one that the service asks for."""
+    calls_per_minute: float = Field(default=120, gt=0)
+    """Of all threads together. Kaggle publishes no limit; this keeps clear of those that were
+    reported."""
+
+
+class Patience:
+    """Asks a service on behalf of all threads of this process."""
+
+    def __init__(self, config: PatienceConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def ask(self, call: Callable[[], T], moved: Callable[[], int] = lambda: 0) -> T:
+        """The answer of `call`; raises its last `ServiceFault`, at once when it is not `passing`.
+
+        `moved` tells how many bytes a transfer has brought so far.
+        """
+        failures, before = 0, moved()
+        while True:
+            self._take_turn()
+            try:
+                return call()
+            except ServiceFault as fault:
+                failures = 1 if moved() - before >= _MOVED else failures + 1
+                before = moved()
+                if fault.kind != "passing" or failures >= self._config.attempts:
+                    fault.spent = True
+                if fault.spent:
+                    raise
+                self._pause(fault, failures)
+
+    def _take_turn(self) -> None:
+        """Wait for the next free place in the rate."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + 60 / self._config.calls_per_minute
+        time.sleep(turn - now)
+
+    def _pause(self, fault: ServiceFault, failures: int) -> None:
+        pause = self._config.first_pause_s * 2 ** (failures - 1) * _jitter(fault.detail, failures)
+        pause = min(max(pause, fault.retry_after_s or 0), self._config.longest_pause_s)
+        if fault.retry_after_s is not None:
+            # The service speaks to all of us.
+            with self._lock:
+                self._next = max(self._next, time.monotonic() + pause)
+        time.sleep(pause)
+
+
+def _jitter(text: str, failures: int) -> float:
+    """0.75 to 1.25, so that those who failed together do not come again together."""
+    digest = hashlib.sha256(f"{failures} {text}".encode()).digest()
+    return 0.75 + digest[0] / 510
