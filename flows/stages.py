@@ -70,13 +70,16 @@ def inspect_source(
 def compare_sources(
     evidence: Sequence[SourceEvidence], store: Store, workers: Workers, settings: Settings
 ) -> tuple[SplitEvidence | Drop, ...]:
-    """What all sources together say about train and eval; quick enough to be done every time."""
+    """What all sources together say about train and eval."""
+    key = _key(("extract", "transform", "validate", "publish"), *evidence)
+
+    def compute() -> tuple[SplitEvidence | Drop, ...]:
+        arguments = (evidence, store.root / "textbook")
+        limit_s = settings.workers.design_timeout_s
+        return (run_patiently(workers, _compared, *arguments, timeout_s=limit_s),)
+
     where = _Where("all sources", "all sources", "validate")
-    arguments = (evidence, store.root / "textbook")
-    limit_s = settings.workers.design_timeout_s
-    return _guarded(
-        where, lambda: (run_patiently(workers, _compared, *arguments, timeout_s=limit_s),)
-    )
+    return _remembered(store, "compare", key, tuple[SplitEvidence | Drop, ...], where, compute)
 
 
 def _compared(evidence: Sequence[SourceEvidence], folder: Path) -> SplitEvidence:

@@ -93,8 +93,10 @@ def test_a_second_run_computes_nothing_and_says_unchanged(
     assert again.printed.splitlines()[-1] == f"release unchanged: {small_build.out}"
     assert results(small_build.state) == before
     assert digests(small_build.out) == bytes_before
-    stages = re.findall(r"^  (?:inspect|design|try) +(\d+\.\d)$", again.printed, re.MULTILINE)
-    assert len(stages) == 3
+    stages = re.findall(
+        r"^  (?:inspect|compare|design|try) +(\d+\.\d)$", again.printed, re.MULTILINE
+    )
+    assert len(stages) == 4
     assert max(map(float, stages)) < 2, "asking the memory takes no time"
     assert elapsed_s < 60, "8 s, of which Prefect takes 7, where nothing else runs"
 
