@@ -1,7 +1,8 @@
 """The private side of a release: what only a grader may read.
 
-Enter the shipped tasks; leave rows of truth, reference program and proofs. Nothing of this may
-stand in any other file, which `answers_search.py` checks on the finished folder.
+Enter the shipped tasks; leave rows of truth, reference program and proofs; of tasks that ship as a
+recipe, the recipe in place of truth and program. Nothing of this may stand in any other file, which
+`answers_search.py` checks on the finished folder.
 """
 
 import json
@@ -13,6 +14,7 @@ import pyarrow as pa
 from publish.files import read_verified
 from publish.parquet import Row, write_shards
 from publish.tasks import Placed
+from transform.task import Truth
 from validate.verdict import Proofs
 
 ANSWERS = pa.schema(
@@ -24,9 +26,10 @@ ANSWERS = pa.schema(
         "certificate": pa.string(),
         "controls": pa.string(),
         "skill": pa.string(),
+        "recipe": pa.string(),
     }
 )
-"""`truth` is a Parquet table of the id and answer columns; the last three are JSON or null."""
+"""`truth` is a Parquet table of the id and answer columns; the last four are JSON or null."""
 
 
 def write_answers(folder: Path, placed: Sequence[Placed]) -> None:
@@ -34,20 +37,30 @@ def write_answers(folder: Path, placed: Sequence[Placed]) -> None:
     for lane in sorted({entry.lane for entry in placed}):
         rows = [entry for entry in placed if entry.lane == lane]
         sizes = [entry.task.truth.path.stat().st_size for entry in rows]
-        write_shards(folder, lane, ANSWERS, rows, sizes, _row)
+        write_shards(folder, lane, ANSWERS, rows, sizes, answer_row)
 
 
-def _row(entry: Placed) -> Row:
-    truth, proofs = entry.task.truth, entry.item.verdict.proofs
-    return {
+def answer_row(entry: Placed) -> Row:
+    """The row that ships; of a recipe without truth and program."""
+    truth, item = entry.task.truth, entry.item
+    row = {
         "task_id": entry.task.spec.task_id,
-        "truth": read_verified(truth.path, truth.sha256),
+        "truth": None,
         "sha256": truth.sha256,
-        "solution": truth.program,
-        "certificate": proofs.certificate and proofs.certificate.model_dump_json(),
-        "controls": _controls(proofs),
+        "solution": None,
+        "certificate": item.verdict.proofs.certificate
+        and item.verdict.proofs.certificate.model_dump_json(),
+        "controls": _controls(item.verdict.proofs),
         "skill": truth.skill,
+        "recipe": item.recipe and item.recipe.model_dump_json(),
     }
+    return row if entry.is_recipe else with_truth(row, truth)
+
+
+def with_truth(row: Row, truth: Truth) -> Row:
+    """The row with truth and program. Raises `PublishError` when the truth has another hash."""
+    content = read_verified(truth.path, row["sha256"])
+    return {**row, "truth": content, "solution": truth.program}
 
 
 def _controls(proofs: Proofs) -> str | None:

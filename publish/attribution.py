@@ -9,6 +9,7 @@ from itertools import groupby
 
 from extract.dataset import RawDataset
 from publish.escape import link, markdown
+from publish.sources import NOTHING_HERE
 from publish.tasks import Placed
 
 _INTRODUCTION = """\
@@ -20,7 +21,8 @@ No creator of a source endorses this release.
 
 Changes made to all of them: tables were typed, written again as CSV, Parquet or SQLite, given a
 random `row_id`, ordered by it and divided into a training part and a held-out part; the target was
-removed from the held-out part.
+removed from the held-out part. Sources whose licence allows no copy are listed with the note that
+nothing of their data is here; what their recipes make from them is for its maker's own use.
 """
 
 
@@ -35,6 +37,7 @@ def attribution(placed: Sequence[Placed]) -> str:
 
 
 def _section(source: RawDataset, placed: Sequence[Placed]) -> str:
+    recipe = placed[0].is_recipe
     changes = "".join(f"  - {change}\n" for change in _changes(source, placed))
     evidence = "".join(f"  - {markdown(text)}\n" for text in source.licence.evidence)
     return (
@@ -45,7 +48,7 @@ def _section(source: RawDataset, placed: Sequence[Placed]) -> str:
         f"- Licence: {licence_link(source.licence.spdx)}\n"
         f"- Evidence:\n{evidence}"
         f"- Tasks: {len(placed)}\n"
-        f"- Changes:\n{changes}"
+        + (f"- Note: {NOTHING_HERE}\n" if recipe else f"- Changes:\n{changes}")
     )
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from extract.drop import Drop
 from publish.attribution import licence_link
+from publish.lanes import DEFAULT, RECIPES
 from publish.ledger import gate_rows
 from publish.release import SplitCount
 from publish.tasks import CANARY, Placed
@@ -58,6 +59,10 @@ import duckdb
 
 tasks = duckdb.sql("SELECT task_id, question FROM 'data/tasks/eval-*.parquet'").fetchall()
 ```
+
+`datasets` remembers a folder by its name and its configs alone: where another one of that name was
+read before, give `load_dataset` also `download_mode="force_redownload"` and
+`verification_mode="no_checks"`.
 
 Write the files of a task where a solver works:
 
@@ -110,6 +115,25 @@ Give a solver the question and the files, keep `data/answers` out of its reach, 
 split `train` only.
 """
 
+_RECIPES = """\
+## Recipes
+
+The licences of some sources allow no copy. Of their {n} tasks, in the config `{config}`, this
+release holds questions, proofs, the hashes of files and truth, and how both are made; it holds no
+row of the data (a question names columns, and single values where a step needs them). With the
+`opendare` program and your own access to Kaggle,
+
+```text
+opendare restore DIR
+```
+
+fetches the sources, makes files and answers again in this folder, `DIR`, and compares every hash;
+`--mirror` reads them from a directory instead. Afterwards the tasks are graded like all others;
+`score.py` leaves them out before. In the config `answers` a restored task has a second row, with
+truth. What was restored is yours, not the release's: the manifest does not list it. `datasets`
+needs to be told to read the folder again, see above.
+"""
+
 _LIMITS = """\
 ## Known issues and limits
 
@@ -144,7 +168,7 @@ def card(
     trials: Sequence[Trial],
 ) -> str:
     """The whole text of `README.md`."""
-    evals = (e.task.spec.task_id for e in placed if e.side == "eval" and e.lane == "open")
+    evals = (e.task.spec.task_id for e in placed if (e.config, e.side) == (DEFAULT, "eval"))
     parts = [
         f"---\n{_front_matter(counts, placed)}---\n",
         _ABOUT,
@@ -153,6 +177,7 @@ def card(
         f"## How tasks were refused\n\n{_funnel(rejects)}",
         f"## What the gates did\n\n{_gates(trials)}",
         f"## Licences\n\n{_licences(placed)}",
+        *_recipes(placed),
         _LIMITS.format(canary=CANARY, release=release),
     ]
     return "\n".join(parts)
@@ -179,7 +204,7 @@ def _configs(counts: Sequence[SplitCount]) -> list[dict[str, object]]:
     configs: list[dict[str, object]] = []
     for name in dict.fromkeys(count.config for count in counts if count.rows):
         files = [{"split": c.split, "path": c.path} for c in counts if c.config == name]
-        default = {"default": True} if name == "tasks" else {}
+        default = {"default": True} if name == DEFAULT else {}
         configs.append({"config_name": name, **default, "data_files": files})
     return configs
 
@@ -230,13 +255,19 @@ def _gates(trials: Sequence[Trial]) -> str:
     return f"{table}\nBy variant in `report/gates.csv`; by kind of step in `report/steps.csv`.\n"
 
 
+def _recipes(placed: Sequence[Placed]) -> list[str]:
+    n = sum(entry.is_recipe for entry in placed)
+    return [_RECIPES.format(n=n, config=RECIPES)] if n else []
+
+
 def _licences(placed: Sequence[Placed]) -> str:
-    sources = {entry.source.ref.key: entry.source.licence for entry in placed}
+    sources = {entry.source.ref.key: (entry.source.licence, entry.config) for entry in placed}
     tasks = Counter(entry.source.licence.spdx for entry in placed)
-    groups = Counter((licence.lane, licence.spdx) for licence in sources.values())
+    groups = Counter((lic.lane, config, lic.spdx) for lic, config in sources.values())
     rows = [
-        (lane, licence_link(spdx), n, tasks[spdx]) for (lane, spdx), n in sorted(groups.items())
+        (lane, f"`{config}`", licence_link(spdx), n, tasks[spdx])
+        for (lane, config, spdx), n in sorted(groups.items())
     ]
-    table = _table(("lane", "licence", "sources", "tasks"), rows)
+    table = _table(("lane", "config", "licence", "sources", "tasks"), rows)
     text = "Every row names its licence; creators, addresses and changes are in `LICENSES.md`."
     return f"{table}\n{text} The default config holds the open lane only.\n"

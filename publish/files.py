@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from publish.lanes import lane_order
 from publish.parquet import Row, write_shards
 from publish.release import PublishError
-from publish.split import lane_order
 from publish.tasks import Placed
 from transform.task import TaskFile
 
@@ -23,22 +23,23 @@ FILES = pa.schema({"sha256": pa.string(), "name": pa.string(), "content": pa.bin
 def write_files(folder: Path, placed: Sequence[Placed]) -> int:
     """Write `<lane>-*.parquet`, one set of shards for each lane; gives the number of files.
 
-    A file of two lanes lies in the first, open before others, and is called as its first task does.
+    Files of recipes are not written. A file of two lanes lies in the first, open before others, and
+    is called as its first task does.
     """
     first: dict[str, tuple[str, Path, TaskFile]] = {}
-    for entry in sorted(
-        placed, key=lambda entry: (lane_order(entry.lane), entry.task.spec.task_id)
-    ):
+    owned = [entry for entry in placed if not entry.is_recipe]
+    for entry in sorted(owned, key=lambda entry: (lane_order(entry.lane), entry.task.spec.task_id)):
         for file in entry.task.spec.files:
             first.setdefault(file.sha256, (entry.lane, entry.task.public / file.name, file))
     for lane in sorted({lane for lane, _, _ in first.values()}):
         kept = [(path, file) for owner, path, file in first.values() if owner == lane]
         sizes = [file.bytes for _, file in kept]
-        write_shards(folder, lane, FILES, kept, sizes, _row)
+        write_shards(folder, lane, FILES, kept, sizes, file_row)
     return len(first)
 
 
-def _row(located: tuple[Path, TaskFile]) -> Row:
+def file_row(located: tuple[Path, TaskFile]) -> Row:
+    """The row of one file. Raises `PublishError` when it has another hash."""
     path, file = located
     content = read_verified(path, file.sha256)
     return {"sha256": file.sha256, "name": file.name, "content": content}

@@ -2,8 +2,9 @@
 
 Enter what validation passed, all datasets and all refusals; leaves a complete folder, or the old
 one untouched and an error. Everything is sorted by id before it is written, so the order of what
-enters changes no byte. The written folder is searched for answers: a task that shows another's is
-withheld and the folder written again; an answer anywhere else stops the release.
+enters changes no byte. The written folder is searched for answers, with the files of recipes as a
+user will restore them: a task that shows another's is withheld and the folder written again; an
+answer anywhere else stops the release.
 """
 
 import json
@@ -21,22 +22,25 @@ from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
 from publish.answers import write_answers
-from publish.answers_search import find_answers
+from publish.answers_search import ShownAnswer, find_answers
 from publish.attribution import attribution
 from publish.card import card
 from publish.changelog import changelog
 from publish.files import write_files
+from publish.lanes import DEFAULT, LanesConfig
 from publish.ledger import write_gate_report
 from publish.lite import lite
 from publish.manifest import write_manifest
 from publish.parquet import write_rows
 from publish.previous import first_releases, read_previous
+from publish.recipes import recipes_of
 from publish.rejects import write_rejects
-from publish.release import PublishError, Release, Released, SplitCount
+from publish.release import PublishError, Recipe, Release, Released, SplitCount
 from publish.repair import least_refusals
+from publish.restored import all_restored
 from publish.selection import Selection, refuse_unproven, select
 from publish.sources import write_sources
-from publish.split import Side, SourceSplitConfig, SplitEvidence, lane_order
+from publish.split import Side, SourceSplitConfig, SplitEvidence
 from publish.swap import staging, swap_in
 from publish.tasks import TASKS, Placed, RowConfig, task_row
 from transform.task import Task
@@ -50,6 +54,7 @@ class PublishConfig(Noun):
     """Its tag, `vYYYY.MM[.n]`, or `dev`."""
     previous: Path | None = None
     """Folder of the release before; None for a first one."""
+    lanes: LanesConfig = LanesConfig()
     split: SourceSplitConfig = SourceSplitConfig()
     row: RowConfig = RowConfig()
 
@@ -70,17 +75,16 @@ def publish(
     Raises `PublishError` when work is owed, the open lane cannot have train and eval, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
-    released = _released(trials)
+    recipes = recipes_of(trials, sources, resolved) if config.lanes.recipe_only else {}
+    released = _released(trials, recipes)
     refuse_unproven(released, rejects)
     edition = _Edition(trials, sources, rejects, config, resolved, evidence)
     with staging(out) as staged:
-        selection = select(released, sources, evidence, config.split, {})
-        counts = edition.write(staged, selection)
-        found = find_answers(staged)
+        selection = select(released, sources, evidence, config.split, config.lanes, {})
+        counts, found = edition.write(staged, selection), _search(staged, selection)
         if showing := least_refusals(found):
-            selection = select(released, sources, evidence, config.split, showing)
-            counts = edition.write(staged, selection)
-            found = find_answers(staged)
+            selection = select(released, sources, evidence, config.split, config.lanes, showing)
+            counts, found = edition.write(staged, selection), _search(staged, selection)
         if found:
             lines = "".join(f"\n- {f.task_id}: {f.place}: {f.detail}" for f in found[:20])
             raise PublishError(f"{len(found)} answers stand in public files:{lines}")
@@ -95,10 +99,16 @@ def publish(
     )
 
 
-def _released(trials: Sequence[Trial]) -> list[Released]:
+def _search(staged: Path, selection: Selection) -> tuple[ShownAnswer, ...]:
+    """Answers in the folder, recipes restored."""
+    with all_restored(staged, selection.placed):
+        return find_answers(staged)
+
+
+def _released(trials: Sequence[Trial], recipes: Mapping[str, Recipe]) -> list[Released]:
     """The proven tasks."""
     return [
-        Released(task=trial.result, verdict=trial.verdict)
+        Released(task=trial.result, verdict=trial.verdict, recipe=recipes.get(trial.task_id))
         for trial in trials
         if isinstance(trial.result, Task) and trial.verdict is not None
     ]
@@ -145,13 +155,12 @@ class _Edition:
 def _write_tasks(
     data: Path, placed: Sequence[Placed], first: Mapping[str, str], config: PublishConfig
 ) -> list[SplitCount]:
-    """The configs of all lanes, open first, then `lite`."""
+    """The configs of all lanes, the default first, then `lite`."""
     counts = []
-    by_lane = sorted(placed, key=lambda e: (lane_order(e.lane), e.side != "train", _id(e)))
-    for (lane, side), group in groupby(by_lane, lambda entry: (entry.lane, entry.side)):
-        name = "tasks" if lane == "open" else f"tasks_{lane}"
+    ordered = sorted(placed, key=lambda e: (e.config, e.side != "train", _id(e)))
+    for (name, side), group in groupby(ordered, lambda entry: (entry.config, entry.side)):
         counts.append(_write_split(data, name, side, list(group), first, config))
-    evals = [entry for entry in by_lane if entry.lane == "open" and entry.side == "eval"]
+    evals = [entry for entry in ordered if entry.config == DEFAULT and entry.side == "eval"]
     if chosen := lite(evals):
         counts.append(_write_split(data, "lite", "eval", chosen, first, config))
     return counts

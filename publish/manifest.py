@@ -1,10 +1,12 @@
 """The list of everything in a release, written last: a folder without it is not a release.
 
 Enters a finished folder; leaves `manifest.json` with path, bytes and SHA-256 of every other file.
-It protects from accidents, not from somebody who rewrites the manifest too.
+What a user restored from recipes is the user's and no part of the release. The list protects from
+accidents, not from somebody who rewrites the manifest too.
 """
 
 import json
+import re
 from pathlib import Path
 
 from extract.store import sha256_of
@@ -12,14 +14,21 @@ from publish.release import ReleaseFile
 
 MANIFEST = "manifest.json"
 FORMAT = "opendare-release-1"
+_RESTORED = re.compile(r"data/(files|answers)/restored-[^/]+\.parquet")
+
+
+def is_restored(name: str) -> bool:
+    """Whether a file, by its path in the release, was made by `opendare restore`."""
+    return _RESTORED.fullmatch(name) is not None
 
 
 def list_files(folder: Path) -> tuple[ReleaseFile, ...]:
-    """All files of a folder but manifest and byte code, sorted by path, hashed anew."""
+    """All files of a folder but manifest, byte code and what was restored, by path, hashed anew."""
     found = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != MANIFEST and "__pycache__" not in path.parts:
+        ours = name != MANIFEST and "__pycache__" not in path.parts and not is_restored(name)
+        if path.is_file() and ours:
             size = path.stat().st_size
             found.append(ReleaseFile(path=name, sha256=sha256_of(path), bytes=size))
     return tuple(sorted(found, key=lambda file: file.path))

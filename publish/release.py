@@ -1,22 +1,49 @@
 """What publishing takes in and hands over: proven tasks, and the folder that they became.
 
-`Released` joins a task with the proofs that ship beside it; `Release` lists every file of the
-finished folder by hash. Neither promises that the files still lie there unchanged later:
-`manifest.py` can tell.
+`Released` joins a task with the proofs that ship beside it; `Recipe` says how a task is made again
+whose data may not ship; `Release` lists every file of the finished folder by hash. None promises
+that the files still lie there unchanged later: `manifest.py` can tell.
 """
 
 from pathlib import Path
 
 from pydantic import Field
 
+from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.task import Task
+from transform.plan import Amendment
+from transform.proposal import Proposal
+from transform.task import Task, Variant
 from validate.verdict import Verdict
 
 
 class PublishError(Exception):
     """A release that must not go out; the message says what was found and what repairs it."""
+
+
+class Recipe(Noun):
+    """All that makes a task again, beside its source's files and the settings of the release.
+
+    No cell of the source stands in it but those that a repair names.
+    """
+
+    source: DatasetRef
+    source_sha256: str
+    """Of the dataset, over names and hashes of all its files."""
+    columns: tuple[str, ...]
+    """Columns of the table that tasks may use; others hold personal data."""
+    table_sha256: str
+    """Of the typed table as it was stored; the rows are drawn by it."""
+    proposals: tuple[Proposal, ...]
+    """All of the table, in their order and without their reasons: they decide its split."""
+    chosen: int = Field(ge=0)
+    """Which of them the task is drawn from."""
+    variant: Variant
+    amendment: Amendment
+    """What repairs changed, the last one included."""
+    versions: dict[str, str]
+    """Of this program and of the libraries that write and compute; others may give other bytes."""
 
 
 class Released(Noun):
@@ -25,6 +52,8 @@ class Released(Noun):
     task: Task
     verdict: Verdict
     """Passed, with the proofs that ship."""
+    recipe: Recipe | None = None
+    """Only where the licence lets nothing else of the data ship."""
 
 
 class ReleaseFile(Noun):

@@ -1,19 +1,22 @@
 """Which proven tasks ship, and on which side.
 
 Enter what validation passed with its sources; leaves a place for every task that ships and a
-refusal for every other. Refused are tasks of a lane that cannot have both train and eval, tasks
-whose licence allows no copy, tasks whose row is too large for viewers, those that the search for
-answers found to be in another's way, and, last of all, forecasts of asset prices beyond their share
-of a split. It trusts the gates for everything else.
+refusal for every other. Refused are tasks of a lane that the configuration withholds or whose
+config cannot have both train and eval, tasks that may ship as a recipe only and have none, tasks
+whose row is too large for viewers, those that the search for answers found to be in another's way,
+and, last of all, forecasts of asset prices beyond their share of a split. It trusts the gates for
+everything else.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from extract.dataset import Lane, RawDataset
+from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from publish.answers_search import ShownAnswer
 from publish.asset_prices import is_asset_price
+from publish.lanes import DEFAULT, RECIPES, LanesConfig
 from publish.release import PublishError, Released
 from publish.split import Side, SourceSplitConfig, SplitEvidence, split_sources
 from publish.tasks import Placed, ground_truth
@@ -28,6 +31,14 @@ class Selection:
 
     placed: Sequence[Placed]
     refused: Sequence[Drop]
+
+
+class _Fit(NamedTuple):
+    """A task that may ship, its source and its config."""
+
+    item: Released
+    source: RawDataset
+    config: str
 
 
 def refuse_unproven(released: Sequence[Released], rejects: Sequence[Drop]) -> None:
@@ -50,13 +61,14 @@ def select(
     sources: Sequence[RawDataset],
     evidence: SplitEvidence,
     config: SourceSplitConfig,
+    lanes: LanesConfig,
     showing: Mapping[str, ShownAnswer],
 ) -> Selection:
     """Place every task that can ship; `showing` are tasks to withhold, by id.
 
     Raises `PublishError` when a source is missing or the open lane cannot have both sides.
     """
-    fit, refused = _fit(released, sources, showing)
+    fit, refused = _fit(released, sources, lanes, showing)
     placed, homeless = _sided(fit, evidence, config)
     crowd = _crowding_prices(placed, config.asset_price_share)
     crowding = [
@@ -72,50 +84,55 @@ def select(
 def _fit(
     released: Sequence[Released],
     sources: Sequence[RawDataset],
+    lanes: LanesConfig,
     showing: Mapping[str, ShownAnswer],
-) -> tuple[list[tuple[Released, RawDataset]], list[Drop]]:
-    """Tasks that may ship, with their sources and by id, and the refusals of the others."""
+) -> tuple[list[_Fit], list[Drop]]:
+    """Tasks that may ship, by id, and the refusals of the others."""
     catalogue = {source.ref: source for source in sources}
     unknown = sorted({str(i.task.spec.source) for i in released} - set(map(str, catalogue)))
     if unknown:
         raise PublishError(f"tasks name sources that were not handed over: {', '.join(unknown)}")
-    fit: list[tuple[Released, RawDataset]] = []
+    fit: list[_Fit] = []
     refused: list[Drop] = []
     for item in sorted(released, key=lambda item: item.task.spec.task_id):
         source = catalogue[item.task.spec.source]
-        drop = _unfit(item, source, showing.get(item.task.spec.task_id))
-        if drop:
+        config = lanes.config_of(source.licence.lane)
+        if config is None:
+            detail = (
+                f"the lane {source.licence.lane} is not released: publish.lanes names no config"
+            )
+            refused.append(_drop(item, Reason.LANE_WITHHELD, detail))
+        elif drop := _unfit(item, config, showing.get(item.task.spec.task_id)):
             refused.append(drop)
         else:
-            fit.append((item, source))
+            fit.append(_Fit(item, source, config))
     return fit, refused
 
 
 def _sided(
-    fit: Sequence[tuple[Released, RawDataset]], evidence: SplitEvidence, config: SourceSplitConfig
+    fit: Sequence[_Fit], evidence: SplitEvidence, config: SourceSplitConfig
 ) -> tuple[list[Placed], list[Drop]]:
-    """The tasks on their sides, and the refusals of lanes that cannot have both."""
-    lanes: dict[Lane, set[str]] = {"open": set()}
-    for _, source in fit:
-        lanes.setdefault(source.licence.lane, set()).add(source.ref.key)
-    split = split_sources(lanes, evidence, config)
-    if "open" in split.unsplit:
+    """The tasks on their sides, and the refusals of configs that cannot have both."""
+    sources: dict[str, set[str]] = {DEFAULT: set()}
+    for entry in fit:
+        sources.setdefault(entry.config, set()).add(entry.source.ref.key)
+    split = split_sources(sources, evidence, config)
+    if DEFAULT in split.unsplit:
         raise PublishError(
             "the default config `tasks` needs tasks under open licences from at least 2 unrelated "
             "sources, one for train and one for eval that is neither textbook nor artificial where "
-            f"the settings refuse those; found {len(lanes['open'])}: "
-            f"{', '.join(sorted(lanes['open'])) or 'none'}. Add sources and build again."
+            f"the settings refuse those; found {len(sources[DEFAULT])}: "
+            f"{', '.join(sorted(sources[DEFAULT])) or 'none'}. Add sources and build again."
         )
     placed: list[Placed] = []
     refused: list[Drop] = []
-    for item, source in fit:
-        if source.licence.lane in split.unsplit:
-            detail = f"lane {source.licence.lane} has too few unrelated sources for train and eval"
-            refused.append(
-                _drop(item, Reason.LANE_TOO_SMALL, detail, len(lanes[source.licence.lane]), 2)
-            )
+    for item, source, name in fit:
+        if name in split.unsplit:
+            lane, n_sources = source.licence.lane, len(sources[name])
+            detail = f"lane {lane} has too few unrelated sources for train and eval"
+            refused.append(_drop(item, Reason.LANE_TOO_SMALL, detail, n_sources, 2))
         else:
-            placed.append(Placed(item, source, split.sides[source.ref.key]))
+            placed.append(Placed(item, source, split.sides[source.ref.key], name))
     return placed, refused
 
 
@@ -125,9 +142,9 @@ def _crowding_prices(placed: Sequence[Placed], share: float) -> list[tuple[Place
     The share is that of the split as it ships; the lowest task keys stay.
     """
     crowd = []
-    splits: dict[tuple[Lane, Side], list[Placed]] = {}
+    splits: dict[tuple[str, Side], list[Placed]] = {}
     for entry in placed:
-        splits.setdefault((entry.lane, entry.side), []).append(entry)
+        splits.setdefault((entry.config, entry.side), []).append(entry)
     for entries in splits.values():
         prices = [e for e in entries if is_asset_price(e.source, e.task.spec)]
         n_others = len(entries) - len(prices)
@@ -137,13 +154,13 @@ def _crowding_prices(placed: Sequence[Placed], share: float) -> list[tuple[Place
     return crowd
 
 
-def _unfit(item: Released, source: RawDataset, finding: ShownAnswer | None) -> Drop | None:
+def _unfit(item: Released, config: str, finding: ShownAnswer | None) -> Drop | None:
     spec = item.task.spec
     if finding:
         detail = f"{finding.place} {finding.detail} of {finding.task_id}"
         return _drop(item, Reason.SHOWS_ANSWER, detail)
-    if source.licence.lane == "recipe-only":
-        detail = "the licence allows a recipe only, and recipes are not shipped yet"
+    if config == RECIPES and item.recipe is None:
+        detail = "the licence allows a recipe only, and the settings and the data propose another"
         return _drop(item, Reason.LANE_WITHHELD, detail)
     # The question stands in the row twice: as `question` and in `prompt`.
     texts = [

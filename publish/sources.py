@@ -1,6 +1,7 @@
 """One row for each dataset that was read: where it came from and what it may be used for.
 
 Enter the datasets of a build, also those that gave no task; leave rows without any of their data.
+Those whose licence allows no copy say so in `note`.
 """
 
 from collections.abc import Sequence
@@ -27,8 +28,11 @@ SOURCES = pa.schema(
         "cluster": pa.string(),
         "freshness": pa.string(),
         "tags": pa.list_(pa.string()),
+        "note": pa.string(),
     }
 )
+NOTHING_HERE = "nothing of its data is in this release: tasks ship as recipes"
+"""Said of sources whose licence allows no copy."""
 
 
 def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEvidence) -> None:
@@ -48,6 +52,7 @@ def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEv
             "cluster": evidence.clusters.get(source.ref.key),
             "freshness": evidence.freshness.get(source.ref.key),
             "tags": list(evidence.tags.get(source.ref.key, ())),
+            "note": NOTHING_HERE if source.licence.lane == "recipe-only" else None,
         }
         for source in sorted(sources, key=lambda source: (source.ref.key, source.ref.version))
     ]

@@ -1,21 +1,20 @@
 """Which sources are for training and which for evaluation.
 
-Enter the sources of each lane, how fresh they are and which are near twins; leaves a side for
+Enter the sources of each config, how fresh they are and which are near twins; leaves a side for
 each. Tasks are never split by row: all tasks of a cluster of sources stand on one side, in every
-lane. The freshest clusters are evaluation, because a model has seen them least; a cluster is as
+config. The freshest clusters are evaluation, because a model has seen them least; a cluster is as
 fresh as its oldest member, because one old copy is enough to have been seen. Tables that stand in
 textbooks and made-up ones train only. It does not find twins itself, nor check that a claimed date
 is true.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from extract.dataset import Lane
 from extract.noun import Noun
 from validate.sources.clusters import Clusters
 from validate.sources.evidence import SourceEvidence
@@ -30,22 +29,21 @@ class SourceSplitConfig(Noun):
     """How much is evaluation."""
 
     eval_share: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the clusters of a lane that is evaluation; at least one cluster."""
+    """Share of the clusters of a config that is evaluation; at least one cluster."""
     eval_refuses: tuple[Literal["textbook", "artificial"], ...] = ("textbook", "artificial")
     """Tags of a source that keep its whole cluster out of evaluation."""
     asset_price_share: float = Field(default=0.05, ge=0, lt=1)
     """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
 
 
-@dataclass(frozen=True)
-class SplitEvidence:
+class SplitEvidence(Noun):
     """What is known about sources, by `owner/slug`."""
 
-    freshness: Mapping[str, str | None] = field(default_factory=dict)
+    freshness: dict[str, str | None] = Field(default_factory=dict)
     """ISO 8601 instant of the newest data; None or absent when unknown, which counts as oldest."""
-    clusters: Mapping[str, str] = field(default_factory=dict)
+    clusters: dict[str, str] = Field(default_factory=dict)
     """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
-    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What was found about a source, `textbook`, `artificial` and notes; absent is nothing."""
 
 
@@ -54,23 +52,23 @@ def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvid
     by_key = {evidence.ref.key: evidence for evidence in evidences}
     books = dict.fromkeys(clusters.textbook, ("textbook",))
     tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
-    return SplitEvidence(freshness(by_key), clusters.names, tags)
+    return SplitEvidence(freshness=freshness(by_key), clusters=clusters.names, tags=tags)
 
 
 @dataclass(frozen=True)
 class SourceSplit:
-    """The side of every source that ships, and the lanes that cannot be split."""
+    """The side of every source that ships, and the configs that cannot be split."""
 
     sides: Mapping[str, Side]
-    unsplit: frozenset[Lane]
-    """Lanes that cannot have both a train and an eval source; none of their tasks ships."""
+    unsplit: frozenset[str]
+    """Configs that cannot have both a train and an eval source; none of their tasks ships."""
 
 
 def split_sources(
-    lanes: Mapping[Lane, Set[str]], evidence: SplitEvidence, config: SourceSplitConfig
+    configs: Mapping[str, Set[str]], evidence: SplitEvidence, config: SourceSplitConfig
 ) -> SourceSplit:
-    """Sides by source; the open lane chooses first, the others follow by name."""
-    shipped = {ref for refs in lanes.values() for ref in refs}
+    """Sides by source; configs choose by name, so that `tasks` is the first."""
+    shipped = {ref for refs in configs.values() for ref in refs}
     members = _members(shipped, evidence.clusters)
     age = {
         name: min(_instant(evidence.freshness.get(ref)) for ref in refs)
@@ -84,13 +82,13 @@ def split_sources(
         if any(set(config.eval_refuses) & set(evidence.tags.get(ref, ())) for ref in refs)
     }
     sides: dict[str, Side] = {}
-    unsplit: set[Lane] = set()
-    for lane in sorted(lanes, key=lane_order):
-        names = [name for name in ranked if lanes[lane] & set(members[name])]
-        chosen = _split_lane(names, sides, barred, config.eval_share)
+    unsplit: set[str] = set()
+    for title in sorted(configs):
+        names = [name for name in ranked if configs[title] & set(members[name])]
+        chosen = _split_config(names, sides, barred, config.eval_share)
         sides |= chosen
         if not chosen:
-            unsplit.add(lane)
+            unsplit.add(title)
     by_source = {
         ref: sides[name]
         for name, refs in members.items()
@@ -109,15 +107,10 @@ def _members(shipped: Set[str], clusters: Mapping[str, str]) -> dict[str, list[s
     return members
 
 
-def lane_order(lane: Lane) -> tuple[bool, str]:
-    """Sort key of lanes: open first, the others by name."""
-    return lane != "open", lane
-
-
-def _split_lane(
+def _split_config(
     ranked: Sequence[str], fixed: Mapping[str, Side], barred: Set[str], eval_share: float
 ) -> dict[str, Side]:
-    """Sides of one lane's clusters, freshest first; empty when it cannot have both sides."""
+    """Sides of one config's clusters, freshest first; empty when it cannot have both sides."""
     free = [name for name in ranked if name not in fixed]
     sides = {name: fixed[name] for name in ranked if name in fixed}
     n_eval = max(1, int(eval_share * len(ranked) + 0.5)) - list(sides.values()).count("eval")

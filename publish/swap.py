@@ -1,8 +1,9 @@
 """Puts a finished release in place of the old one, whole or not at all.
 
 A release is written into a hidden sibling of its destination and exchanged with it in one step, so
-a reader never sees half of one and a killed build leaves the old one as it was. Two builds into
-one destination at the same time are not supported.
+a reader never sees half of one and a killed build leaves the old one as it was. What a user
+restored from recipes stays with a release that does not change and goes with one that does: its
+recipes may be others. Two builds into one destination at the same time are not supported.
 """
 
 import ctypes
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from publish.manifest import MANIFEST, list_files, read_manifest
+from publish.manifest import MANIFEST, is_restored, list_files, read_manifest
 from publish.release import PublishError
 
 _AT_FDCWD = -100
@@ -84,7 +85,8 @@ def _refuse_foreign(out: Path) -> None:
         raise PublishError(f"{out} is a file; expected a folder. Name another output folder.")
     present = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     known = {file.path for file in read_manifest(out) or ()} | {MANIFEST}
-    foreign = sorted(name for name in present - known if "__pycache__" not in name)
+    strange = (name for name in present - known if not is_restored(name))
+    foreign = sorted(name for name in strange if "__pycache__" not in name)
     if foreign or (present and read_manifest(out) is None):
         what = ", ".join(foreign[:3]) or "an unreadable manifest"
         raise PublishError(

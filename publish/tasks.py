@@ -17,6 +17,7 @@ from pydantic import Field
 from extract.dataset import Lane, RawDataset
 from extract.noun import Noun
 from publish.domain import domain
+from publish.lanes import DEFAULT, RECIPES
 from publish.language import language
 from publish.parquet import Row
 from publish.release import Released
@@ -86,6 +87,13 @@ class Placed:
     item: Released
     source: RawDataset
     side: Side
+    config: str = DEFAULT
+    """The config of the release in which its row stands."""
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether a user makes its files and truth again, since the release may not hold them."""
+        return self.config == RECIPES
 
     @property
     def task(self) -> Task:

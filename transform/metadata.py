@@ -2,7 +2,9 @@
 
 What enters is the source's own record and the training table as shipped; what leaves is Markdown in
 which everything that others wrote is escaped or fenced as untrusted text. Nothing comes from
-held-out rows. Not guaranteed: that the description is true, or silent about them.
+held-out rows. Of a source that may not be passed on, its address stands in place of its page, which
+is the author's text too, and which an edit would change under the hash of this file. Not
+guaranteed: that the description is true, or silent about them.
 """
 
 import re
@@ -32,7 +34,7 @@ def describe(
     `columns` are those of `train` without the id; `notes` are sentences of ours.
     """
     lines = [
-        f"# {escape(raw.title) or 'Untitled dataset'}",
+        f"# {_title(raw)}",
         "",
         *_description(raw),
         "## Columns of the training table",
@@ -66,7 +68,18 @@ def fence(text: str) -> tuple[str, ...]:
     return (f"{mark}text", *body.split("\n"), mark)
 
 
+def _title(raw: RawDataset) -> str:
+    return escape(raw.ref.key if _withheld(raw) else raw.title) or "Untitled dataset"
+
+
+def _withheld(raw: RawDataset) -> bool:
+    """Whether the licence lets nothing of the page be repeated."""
+    return raw.licence.lane == "recipe-only"
+
+
 def _description(raw: RawDataset) -> tuple[str, ...]:
+    if _withheld(raw):
+        return (f"The source describes the data on its page, {escape(str(raw.ref))} at Kaggle.", "")
     text = "\n\n".join(part for part in (raw.subtitle.strip(), raw.description.strip()) if part)
     if not text:
         return ("The source gives no description.", "")

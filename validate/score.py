@@ -51,6 +51,7 @@ import io
 import json
 import math
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -99,6 +100,8 @@ DECODE_TIMEOUT_S = 60
 """Wall-clock seconds that decoding a Parquet file may take."""
 _TOO_LARGE = 3
 """Exit code of that process when a limit was reached."""
+RECIPES = "tasks_recipe"
+"""The config of tasks whose files and truth a user makes again."""
 VALID_REWARD = 0.1
 """What reward `peer` adds to the score of a file that can be graded."""
 BOOTSTRAP_REPLICATES = 1000
@@ -776,24 +779,24 @@ def load_answers(
     """The answers of a release, one by one, in the order in which it stores them.
 
     All tasks of all lanes by default, else those named, or those of a split (`train` or `eval`).
-    The lane `recipe` ships no truth and is left out. Raises `GraderError` at once when there is no
-    release or no such task, and at its end when a task has no answer.
+    Tasks that ship as recipes count from when they are restored; before, they are left out unless
+    they are named. Raises `GraderError` at once when there is no release or no such task, and at
+    its end when a task has no answer, or is named and must be restored first.
     """
     rows = _task_rows(Path(release), split)
     wanted = set(rows if task_ids is None else task_ids)
     unknown = sorted(wanted - set(rows))
     if unknown:
         raise GraderError(f"no task {_shown(unknown[0])} in {release}, which has {len(rows)} tasks")
-    return _stored_answers(Path(release), {name: rows[name] for name in wanted})
+    chosen = {name: rows[name] for name in wanted}
+    return _stored_answers(Path(release), chosen, named=task_ids is not None)
 
 
 def _task_rows(release: Path, split: str | None) -> dict[str, dict[str, Any]]:
-    """Light task rows by id."""
-    folders = sorted(release.glob("data/tasks*"))
+    """Light task rows by id; `is_recipe` where the release came without the answer."""
     files = [
         file
-        for folder in folders
-        if not folder.name.startswith("tasks_recipe")
+        for folder in sorted(release.glob("data/tasks*"))
         for file in sorted(folder.rglob("*.parquet"))
         if split is None or file.name.startswith(f"{split}-")
     ]
@@ -804,13 +807,15 @@ def _task_rows(release: Path, split: str | None) -> dict[str, dict[str, Any]]:
     for file in files:
         # `ParquetFile`, since `read_table` would take the folders for partitions.
         for row in pq.ParquetFile(file).read(columns=columns).to_pylist():
-            rows[row["task_id"]] = row
+            rows[row["task_id"]] = row | {"is_recipe": RECIPES in file.parts[-3:]}
     if not rows:
         raise GraderError(f"no task in {release}")
     return rows
 
 
-def _stored_answers(release: Path, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Answer]:
+def _stored_answers(
+    release: Path, rows: Mapping[str, Mapping[str, Any]], named: bool
+) -> Iterator[Answer]:
     found: set[str] = set()
     for file in sorted(release.glob("data/answers/*.parquet")):
         batches = pq.ParquetFile(file).iter_batches(64, columns=["task_id", "truth", "skill"])
@@ -826,9 +831,16 @@ def _stored_answers(release: Path, rows: Mapping[str, Mapping[str, Any]]) -> Ite
                     skill=stored.get("skill"),
                     source=task.get("source_ref") or "",
                 )
-    if len(found) < len(rows):
-        first = min(set(rows) - found)
-        raise GraderError(f"{len(rows) - len(found)} tasks of {release} lack an answer: {first}")
+    lacking = sorted(set(rows) - found)
+    recipes = [name for name in lacking if rows[name]["is_recipe"]]
+    if len(recipes) < len(lacking):
+        n, first = len(lacking) - len(recipes), min(set(lacking) - set(recipes))
+        raise GraderError(f"{n} tasks of {release} lack an answer: {first}")
+    if recipes and named:
+        raise GraderError(
+            f"{_shown(recipes[0])} ships as a recipe, without files and truth; they must be "
+            f"restored first: opendare restore {shlex.quote(str(release))}"
+        )
 
 
 # --- Means over tasks -------------------------------------------------------------------------

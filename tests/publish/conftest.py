@@ -39,7 +39,12 @@ N_ROWS, N_TRAIN = 60, 45
 COLUMNS = {"area": "number", "rooms": "integer", "town": "text", "day": "time"}
 TARGET = "price"
 _CONFIG = PublishConfig()
-_SPDX = {"open": "CC0-1.0", "share-alike": "CC-BY-SA-4.0", "recipe-only": "LicenseRef-recipe"}
+_SPDX = {
+    "open": "CC0-1.0",
+    "share-alike": "CC-BY-SA-4.0",
+    "non-commercial": "CC-BY-NC-4.0",
+    "recipe-only": "CC-BY-ND-4.0",
+}
 
 
 @dataclass
@@ -181,7 +186,8 @@ def publish_all(
     evidence: SplitEvidence | None = None,
 ) -> Release:
     """Publish tasks as a build would; a source is as fresh as its last update unless told."""
-    evidence = evidence or SplitEvidence({source.ref.key: source.updated_at for source in sources})
+    ages = {source.ref.key: source.updated_at for source in sources}
+    evidence = evidence or SplitEvidence(freshness=ages)
     trials = [trial(item) for item in released]
     return publish(trials, sources, evidence, rejects, config, resolved or {}, out)
 

@@ -10,10 +10,13 @@ import pytest
 
 from extract.drop import Drop
 from publish.folder import PublishConfig
+from publish.lanes import LanesConfig
 from publish.manifest import read_manifest
-from publish.release import PublishError
+from publish.release import PublishError, Recipe, Released
+from publish.restored import restored_files
 from publish.split import SplitEvidence
 from tests.publish.conftest import publish_all
+from transform.plan import Amendment
 from validate.verdict import Check, Verdict
 
 REJECT = Drop(
@@ -136,7 +139,7 @@ def test_one_open_source_stops_the_build(workshop: Any, build: Any, tmp_path: Pa
 def test_twins_stand_on_one_side(build: Any, tmp_path: Path) -> None:
     twins = dict.fromkeys(["ann/open5", "ann/alike1", "ann/open0"], "twin")
     ages = {source.ref.key: source.updated_at for source in build.sources}
-    _run(build, tmp_path / "r", evidence=SplitEvidence(ages, twins))
+    _run(build, tmp_path / "r", evidence=SplitEvidence(freshness=ages, clusters=twins))
     sides = {
         row["source_ref"]: row["extra_info"]["split"]
         for row in _rows(tmp_path / "r", "data/tasks*/*.parquet")
@@ -165,8 +168,71 @@ def test_recipes_and_rows_that_are_too_large_are_refused(
     large = workshop.source("large")
     items = [workshop.released(recipe), workshop.released(large, question="x" * 1_000_000)]
     sources = [*build.sources, recipe, large]
-    release = _run(build, tmp_path / "r", released=[*build.released, *items], sources=sources)
+    given = {"released": [*build.released, *items], "sources": sources}
+    config = PublishConfig(lanes=LanesConfig(recipe_only=None))
+    release = _run(build, tmp_path / "r", **given, config=config)
     assert [drop.reason for drop in release.refused] == ["row_too_large", "lane_withheld"]
+    assert "recipe-only is not released" in release.refused[1].detail
+
+
+def test_lanes_may_share_a_config(workshop: Any, build: Any, tmp_path: Path) -> None:
+    """Alone neither lane could have both sides; together they have."""
+    bought = workshop.source("bought", "2011-01-01", lane="non-commercial")
+    items = [i for i in build.released if "alike1" not in i.task.spec.task_id]
+    released, sources = [*items, workshop.released(bought)], [*build.sources, bought]
+    lanes = LanesConfig(share_alike="tasks_restricted", non_commercial="tasks_restricted")
+    config = PublishConfig(lanes=lanes)
+    release = _run(build, tmp_path / "r", released=released, sources=sources, config=config)
+    assert release.refused == ()
+    rows = _rows(tmp_path / "r", "data/tasks_restricted/*.parquet")
+    assert {row["lane"] for row in rows} == {"share-alike", "non-commercial"}
+    assert {row["extra_info"]["split"] for row in rows} == {"train", "eval"}
+    shards = {path.name for path in (tmp_path / "r" / "data" / "files").iterdir()}
+    assert shards == {
+        f"{lane}-00000-of-00001.parquet" for lane in ("open", "share-alike", "non-commercial")
+    }
+    assert "| non-commercial | `tasks_restricted` |" in (tmp_path / "r" / "README.md").read_text()
+
+
+def test_a_recipe_is_searched_as_it_will_be_restored(
+    workshop: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withheld = [workshop.source(f"kept{i}", f"201{i}-01-01", lane="recipe-only") for i in range(2)]
+    items = [workshop.released(source) for source in withheld]
+    showing = workshop.released(withheld[0], "reg-if", train=workshop.rows(withheld[0]))
+    recipes = {item.task.spec.task_id: _recipe(item) for item in [*items, showing]}
+    # Invented tables lead to no recipe.
+    monkeypatch.setattr("publish.folder.recipes_of", lambda *parts: recipes)
+    given = {
+        "released": [*build.released, *items, showing],
+        "sources": [*build.sources, *withheld],
+    }
+    release = _run(build, tmp_path / "r", **given)
+    assert [(drop.key, drop.reason) for drop in release.refused] == [
+        (showing.task.spec.task_id, "shows_answer")
+    ]
+    rows = _rows(tmp_path / "r", "data/tasks_recipe/*.parquet")
+    assert len(rows) == 2
+    stored = {row["sha256"] for row in _rows(tmp_path / "r", "data/files/*.parquet")}
+    assert not stored & {
+        file["sha256"] for row in rows for file in row["files"] if "csv" in file["name"]
+    }
+    assert restored_files(tmp_path / "r") == []
+
+
+def _recipe(item: Released) -> Recipe:
+    spec = item.task.spec
+    return Recipe(
+        source=spec.source,
+        source_sha256=spec.source_sha256,
+        columns=(),
+        table_sha256="0" * 64,
+        proposals=(),
+        chosen=0,
+        variant=spec.instructions.variant,
+        amendment=Amendment(),
+        versions={},
+    )
 
 
 def test_a_task_that_shows_anothers_answer_is_withheld(

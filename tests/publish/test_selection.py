@@ -2,6 +2,7 @@
 
 import pytest
 
+from publish.lanes import LanesConfig
 from publish.selection import select
 from publish.split import SourceSplitConfig, SplitEvidence
 from tests.publish.conftest import Build, Workshop
@@ -24,9 +25,9 @@ def crowd(workshop: Workshop) -> Build:
 
 
 def _kept(build: Build, share: float = 0.05):
-    evidence = SplitEvidence({s.ref.key: s.updated_at for s in build.sources})
+    evidence = SplitEvidence(freshness={s.ref.key: s.updated_at for s in build.sources})
     config = SourceSplitConfig(asset_price_share=share)
-    return select(build.released, build.sources, evidence, config, {})
+    return select(build.released, build.sources, evidence, config, LanesConfig(), {})
 
 
 def test_one_forecast_of_prices_ships_in_each_split(crowd: Build) -> None:

@@ -83,6 +83,17 @@ def test_length_is_bounded() -> None:
     assert len(page) < 10_000
 
 
+def test_a_page_that_may_not_be_passed_on_is_named_and_not_repeated() -> None:
+    licence = Licence(spdx="CC-BY-ND-4.0", lane="recipe-only", evidence=())
+    raw = dataset("Rents of Ulm").model_copy(update={"licence": licence, "subtitle": "All of them"})
+    page = describe(raw, COLUMNS, TRAIN, DataFiles(format="csv"))
+    start = "# o/s\n\nThe source describes the data on its page, o/s/1 at Kaggle.\n\n## Columns"
+    assert page.startswith(start)
+    assert not any(text in page for text in ("Rents", "About it", "All of them"))
+    edited = raw.model_copy(update={"title": "Other", "description": "Another"})
+    assert describe(edited, COLUMNS, TRAIN, DataFiles(format="csv")) == page
+
+
 def test_no_description_is_said() -> None:
     page = describe(dataset("", ""), COLUMNS, TRAIN, DataFiles(format="parquet"))
     assert page.startswith("# Untitled dataset\n\nThe source gives no description.\n")

@@ -578,13 +578,23 @@ def write_release(folder: Path, answers: dict[str, Answer], without: str = "") -
         for name, task in answers.items()
         if name != without
     ]
+    stored.append({"task_id": RECIPE, "truth": None, "sha256": "", "skill": None})
     (folder / "data" / "answers").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(stored), folder / "data" / "answers" / "open.parquet")
-    (folder / "data" / "tasks_recipe").mkdir()
-    pq.write_table(pa.table({"task_id": ["r"]}), folder / "data" / "tasks_recipe" / "train.parquet")
+    recipe = folder / "data" / "tasks_recipe" / "train-00000-of-00001.parquet"
+    recipe.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist([row | {"task_id": RECIPE}]), recipe)
     return folder
 
 
+def restore_recipe(release: Path, task: Answer) -> None:
+    """What `opendare restore` leaves for the grader; the row without truth stays."""
+    row = {"task_id": RECIPE, "truth": parquet_of(task.truth), "sha256": "", "skill": None}
+    shard = release / "data" / "answers" / f"restored-{RECIPE}-00000-of-00001.parquet"
+    pq.write_table(pa.Table.from_pylist([row]), shard)
+
+
+RECIPE = "t-withheld"
 ANSWERS = {"t-class": class_mm, "t-reg": reg_if, "t-third": reg_if}
 
 
@@ -601,6 +611,29 @@ def test_load_answers(tmp_path: Path) -> None:
         load_answers(release, ["nope"])
     with pytest.raises(GraderError, match="no release"):
         load_answers(tmp_path / "data")
+
+
+def test_recipes_count_once_they_are_restored(tmp_path: Path) -> None:
+    release = write_release(tmp_path, ANSWERS)
+    with pytest.raises(
+        GraderError, match=rf"{RECIPE}.*restored first: opendare restore {tmp_path}"
+    ):
+        list(load_answers(release, ["t-reg", RECIPE]))
+    restore_recipe(release, reg_if)
+    assert {task.task_id for task in load_answers(release)} == {*ANSWERS, RECIPE}
+    (withheld,) = load_answers(release, [RECIPE])
+    assert score(withheld, csv_of(NUMBERS)).score == 1.0
+
+
+def test_the_program_says_that_a_recipe_must_be_restored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = write_release(tmp_path, ANSWERS)
+    (tmp_path / "p.csv").write_bytes(csv_of(NUMBERS))
+    with pytest.raises(SystemExit) as stopped:
+        main(["--release", str(release), "--task", RECIPE, str(tmp_path / "p.csv")])
+    assert stopped.value.code == 2
+    assert "must be restored first" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_task_without_answer_stops_the_grader(tmp_path: Path) -> None:

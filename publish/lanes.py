@@ -1,0 +1,66 @@
+"""Which licence lane goes to which config of a release.
+
+Enters the configuration of a release; leaves the config in which a lane's tasks stand, or none. The
+default config `tasks` holds open licences only, so that who loads a release without looking may
+use all of it, and recipes have a config of their own, by whose name readers know them. What a lane
+allows is said by `extract/licenses.py`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from extract.dataset import Lane
+from extract.noun import Noun
+
+DEFAULT: Literal["tasks"] = "tasks"
+RECIPES: Literal["tasks_recipe"] = "tasks_recipe"
+
+
+def _restricted(name: str) -> str:
+    if name == DEFAULT:
+        raise ValueError(
+            f"not {DEFAULT!r}: the default config takes the open lane and nothing else"
+        )
+    if name == RECIPES:
+        raise ValueError(f"not {RECIPES!r}: it takes the lane recipe-only and nothing else")
+    return name
+
+
+RestrictedConfig = Annotated[
+    str, Field(pattern=r"^tasks(_[a-z0-9-]+)?$", max_length=60), AfterValidator(_restricted)
+]
+
+
+class LanesConfig(Noun):
+    """The config of each lane; null for a lane that is not released."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    open: Literal["tasks"] = DEFAULT
+    """The default config; it takes nothing else."""
+    share_alike: RestrictedConfig | None = Field(default="tasks_share-alike", alias="share-alike")
+    """`tasks_<name>`; lanes may share a config."""
+    non_commercial: RestrictedConfig | None = Field(
+        default="tasks_non-commercial", alias="non-commercial"
+    )
+    """`tasks_<name>`; lanes may share a config."""
+    recipe_only: Literal["tasks_recipe"] | None = Field(default=RECIPES, alias="recipe-only")
+    """The config of recipes, whose data and truth a user makes again with `opendare restore`."""
+
+    def config_of(self, lane: Lane) -> str | None:
+        """The config in which a lane's tasks stand; None when they are not released."""
+        configs: dict[Lane, str | None] = {
+            "open": self.open,
+            "share-alike": self.share_alike,
+            "non-commercial": self.non_commercial,
+            "recipe-only": self.recipe_only,
+        }
+        return configs[lane]
+
+
+def lane_order(lane: Lane) -> tuple[bool, str]:
+    """Sort key of lanes: open first, the others by name."""
+    return lane != "open", lane
