@@ -3,6 +3,7 @@
     <owner>/<slug>                         what a mirror shows: a link to the newest fetched version
     .versions/<owner>/<slug>/<version>/    files, records, and `fetch-record.json` written last
     .partial/<owner>~<slug>~<version>/     archives on their way, unpacked members
+    .refused/<owner>~<slug>~<version>      archives that were refused, so that they come once
     catalog.duckdb                         see `catalogue.py`
 
 A version appears in one step and never changes its files afterwards; a reader that holds its folder
@@ -21,6 +22,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from extract.dataset import DatasetRef
+from extract.drop import Drop
 from extract.noun import Noun
 from extract.records import FETCH_RECORD
 from extract.sole import sole_use
@@ -29,8 +31,8 @@ from extract.unzip import UnpackedFile
 _RECORD_BYTES = 64 << 20
 
 
-class CacheError(Exception):
-    """A cache that cannot be used; the message says what repairs it."""
+class CacheError(OSError):
+    """A cache that cannot be used; the message says what repairs it. The data is not to blame."""
 
 
 class Fetched(Noun):
@@ -44,6 +46,11 @@ class Fetched(Noun):
     files: tuple[UnpackedFile, ...]
     left_out: tuple[str, ...] = ()
     """Members at places that the layout needs for its own records."""
+
+
+class _Refused(Noun):
+    rules: str
+    drop: Drop
 
 
 class Cache:
@@ -96,10 +103,26 @@ class Cache:
             return None
         return ref.model_copy(update={"version": int(version)}) if version.isdigit() else None
 
+    def refusal(self, ref: DatasetRef, rules: str) -> Drop | None:
+        """Why the archive of a version was refused under these rules, None where it was not."""
+        try:
+            known = _Refused.model_validate_json(self._refusal_file(ref).read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return known.drop if known.rules == rules else None
+
+    def refuse(self, ref: DatasetRef, rules: str, drop: Drop) -> None:
+        """Remember a refusal; `rules` is the hash of all that decided it."""
+        place = self._refusal_file(ref)
+        place.parent.mkdir(exist_ok=True)
+        unfinished = place.with_name(f".{place.name}.unfinished")
+        unfinished.write_text(_Refused(rules=rules, drop=drop).model_dump_json())
+        unfinished.replace(place)
+
     @contextmanager
     def workshop(self, ref: DatasetRef) -> Iterator[Path]:
         """A folder for a version that is on its way; it stays when the block ends badly."""
-        place = self.root / ".partial" / str(ref).replace("/", "~")
+        place = self.root / ".partial" / _flat(ref)
         place.mkdir(parents=True, exist_ok=True)
         for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
             if other != place:
@@ -142,5 +165,13 @@ class Cache:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def _refusal_file(self, ref: DatasetRef) -> Path:
+        return self.root / ".refused" / _flat(ref)
+
     def _lock_file(self) -> Path:
         return self.root / ".lock"
+
+
+def _flat(ref: DatasetRef) -> str:
+    """A reference as one name; no reference has a tilde."""
+    return str(ref).replace("/", "~")

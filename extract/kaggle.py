@@ -122,25 +122,19 @@ class Kaggle:
         self._bounded(limit_s, transfer, address, path, self._config.transfer)
 
     def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Ask with patience; an answer that is none may be one the next time."""
+        """Ask with patience; words without meaning are believed when they come twice."""
+        said: list[str] = []
 
         def once() -> T:
             try:
                 return self._once(call, *arguments)
             except ServiceFault as fault:
-                if fault.kind == "malformed":
-                    malformed.append(fault)
-                    raise ServiceFault("passing", fault.detail, fault.retry_after_s) from None
-                malformed.clear()
-                raise
+                if fault.kind != "malformed" or fault.said in said:
+                    raise
+                said.append(fault.said)
+                raise ServiceFault("passing", fault.detail) from None
 
-        malformed: list[ServiceFault] = []
-        try:
-            return self._patience.ask(once)
-        except ServiceFault:
-            if malformed:
-                raise malformed[-1] from None
-            raise
+        return self._patience.ask(once)
 
     def _once(self, call: Callable[..., T], *arguments: Any) -> T:
         check_credentials(self._environment)

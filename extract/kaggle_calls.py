@@ -131,7 +131,8 @@ def get_record(ref: DatasetRef, timeout_s: float) -> str:
 def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     """The metadata of a dataset, which knows no version: JSON, whatever it holds.
 
-    What is no JSON is `malformed`, with its text in `said`; a page of HTML is `passing`.
+    The bytes as they were sent, as text with surrogate escapes, since a mirror's are read as bytes
+    too. What is no JSON is `malformed`, with the same in `said`; a page of HTML is `passing`.
     """
     from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetMetadataRequest
 
@@ -140,8 +141,13 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     what = f"GetDatasetMetadata {ref.key}"
     with _kaggle(timeout_s) as call:
         answer = call(what, lambda api: api.get_dataset_metadata(request))
-    text = _text(what, answer)
-    _parsed(what, text)
+    text = answer.content.decode("utf-8", "surrogateescape")
+    _check_no_page(what, text)
+    try:
+        json.loads(answer.content)
+    except (ValueError, RecursionError) as error:
+        detail = f"{what}: expected JSON: {type(error).__name__}"
+        raise ServiceFault("malformed", detail, said=text) from None
     return text
 
 
@@ -156,7 +162,10 @@ def get_address(ref: DatasetRef, pinned: bool, timeout_s: float) -> str:
     with _kaggle(timeout_s) as call:
         answer = call(what, lambda api: api.download_dataset(request))
     address = answer.headers.get("Location", "")
-    scheme = urlsplit(address).scheme
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        scheme = ""
     if scheme != "https" and not (scheme == "http" and _is_local()):
         found = scheme or f"HTTP {answer.status_code}"
         raise ServiceFault("passing", f"{what}: expected an https address, found {found}")
@@ -235,12 +244,12 @@ class _Seen(HTTPAdapter):
     def send(self, *arguments: Any, **options: Any) -> requests.Response:
         """As requests does it, but always read to the end, or to the limit."""
         response = super().send(*arguments, **{**options, "stream": True})
-        body = b""
+        body = bytearray()
         for chunk in response.iter_content(1 << 16):
             body += chunk
             if len(body) > _MOST_BYTES:
                 raise ServiceFault("malformed", f"expected at most {_MOST_BYTES} bytes of answer")
-        response._content = body
+        response._content = bytes(body)
         self.last = response
         return response
 
@@ -257,7 +266,9 @@ def _check_status(what: str, answer: requests.Response) -> None:
         return
     detail = f"{what}: HTTP {status}"
     if status == 401:
-        raise ServiceFault("no_access", f"{detail}: Kaggle does not take the credentials")
+        raise ServiceFault(
+            "no_access", f"{detail}: Kaggle does not take the credentials; {LOGIN_HELP}"
+        )
     if status in _PASSING or status >= 500:
         raise ServiceFault("passing", detail, retry_after_s(answer.headers))
     raise ServiceFault("unavailable", detail)
@@ -265,9 +276,13 @@ def _check_status(what: str, answer: requests.Response) -> None:
 
 def _text(what: str, answer: requests.Response) -> str:
     text = answer.content.decode("utf-8", "replace")
+    _check_no_page(what, text)
+    return text
+
+
+def _check_no_page(what: str, text: str) -> None:
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
         raise ServiceFault("passing", f"{what}: expected JSON, found a page")
-    return text
 
 
 def _parsed(what: str, text: str) -> dict[str, Any]:
@@ -311,7 +326,7 @@ def _api() -> Any:
     except requests.RequestException as error:
         raise ServiceFault("passing", f"IntrospectToken: {type(error).__name__}") from None
     except (SystemExit, OSError, ValueError):
-        detail = "Kaggle does not know the access token, and there is no other key"
+        detail = f"Kaggle does not know the access token, and there is no key; {LOGIN_HELP}"
         raise ServiceFault("no_access", detail) from None
     return api
 

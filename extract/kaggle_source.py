@@ -11,6 +11,7 @@ dataset after the other, the rest is not asked for and owed. Not guaranteed: tha
 which knows no versions, is as old as the data; both statements about the licence count.
 """
 
+import hashlib
 import json
 import shutil
 import threading
@@ -33,7 +34,7 @@ from extract.noun import Noun
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA
 from extract.service import FaultKind, ServiceFault
 from extract.source import Listing
-from extract.store import sha256_of
+from extract.store import code_fingerprint, sha256_of
 from extract.transfer import TooLargeError, discard
 from extract.unzip import BrokenArchiveError, UnzipConfig
 from extract.workers import WorkerDied, WorkerTimeout
@@ -154,10 +155,7 @@ class KaggleSource:
             return read_listing(self.cache.version(ref), ref)
         self._check_stopped()
         with self.cache.workshop(ref) as place:
-            found = self._bring(ref, place)
-        with self._lock:
-            self._failures.clear()
-        return found
+            return self._bring(ref, place)
 
     def _refresh(self, ref: DatasetRef) -> None:
         """Ask for the metadata again when the record says that something but the data changed."""
@@ -169,8 +167,7 @@ class KaggleSource:
         told = ("licenseName", "licenseNameNullable", "lastUpdated", "title", "subtitle")
         same_version = now.get("currentVersionNumber") in (None, ref.version)
         if same_version and any(now.get(name) != then.get(name) for name in told):
-            text = self._kaggle.metadata(ref)
-            _write(folder / METADATA, text)
+            _write(folder / METADATA, self._metadata(ref))
             _write(folder / LIST_RECORD, _pinned(now, ref))
 
     def _bring(self, ref: DatasetRef, place: Path) -> Listing | Drop:
@@ -180,36 +177,58 @@ class KaggleSource:
         folder.mkdir()
         record, pinned = self._record(ref)
         _write(folder / LIST_RECORD, _pinned(record, ref))
-        try:
-            _write(folder / METADATA, self._kaggle.metadata(ref))
-        except ServiceFault as fault:
-            if fault.kind != "malformed":
-                raise
-            _write(folder / METADATA, fault.said)
+        _write(folder / METADATA, self._metadata(ref))
         found = read_listing(folder, ref)
         licence = found if isinstance(found, Drop) else admit(ref, found.statements, self._licence)
         if isinstance(licence, Drop):
             # What it says is kept, so that an offline build refuses it as well.
             self.cache.adopt(ref, folder)
             return licence
-        archive = place / _ARCHIVE
-        try:
-            fetched = self._unpacked(ref, archive, folder, pinned)
-        except UnreadableError as error:
-            discard(archive)
-            return _drop(ref, Reason.BAD_ARCHIVE, f"{error.reason}: {error.detail}")
-        except (BrokenArchiveError, WorkerDied, WorkerTimeout) as error:
-            discard(archive)
-            return _drop(ref, Reason.BAD_ARCHIVE, f"broken: {error}")
-        except TooLargeError as error:
-            discard(archive)
-            return _drop(ref, Reason.TOO_LARGE, str(error))
+        fetched = self._archive(ref, place / _ARCHIVE, folder, pinned)
+        if isinstance(fetched, Drop):
+            return fetched
         _write(folder / FETCH_RECORD, fetched.model_dump_json())
         home = self.cache.adopt(ref, folder)
+        with self._lock:
+            self._failures.clear()
         self.catalogue.fetched(
             ref, fetched.archive_bytes, fetched.archive_sha256, len(fetched.files)
         )
         return read_listing(home, ref)
+
+    def _archive(
+        self, ref: DatasetRef, archive: Path, folder: Path, pinned: bool
+    ) -> Fetched | Drop:
+        """The archive, unpacked; a refused one is not asked for again under the same rules."""
+        rules = self._rules()
+        known = self.cache.refusal(ref, rules)
+        if known is not None:
+            return known
+        try:
+            return self._unpacked(ref, archive, folder, pinned)
+        except UnreadableError as error:
+            drop = _drop(ref, Reason.BAD_ARCHIVE, f"{error.reason}: {error.detail}")
+        except (BrokenArchiveError, WorkerDied, WorkerTimeout) as error:
+            drop = _drop(ref, Reason.BAD_ARCHIVE, f"broken: {error}")
+        except TooLargeError as error:
+            drop = _drop(ref, Reason.TOO_LARGE, str(error))
+        discard(archive)
+        self.cache.refuse(ref, rules, drop)
+        return drop
+
+    def _rules(self) -> str:
+        """Hash of all that decides whether an archive is refused."""
+        knobs = self._config.model_dump_json(include={"service", "unzip", "archive_attempts"})
+        return hashlib.sha256(f"{knobs} {code_fingerprint('extract')}".encode()).hexdigest()
+
+    def _metadata(self, ref: DatasetRef) -> str:
+        """What the service says, also when that is no JSON: the mirror reads it, and refuses it."""
+        try:
+            return self._kaggle.metadata(ref)
+        except ServiceFault as fault:
+            if fault.kind != "malformed":
+                raise
+            return fault.said
 
     def _record(self, ref: DatasetRef) -> "tuple[dict[str, object], bool]":
         """The record of a search, or the service's latest, and whether a version can be named."""
@@ -261,12 +280,10 @@ class KaggleSource:
 
     def _fault(self, ref: DatasetRef, fault: ServiceFault) -> Drop:
         """The drop of a fault; faults that will meet every dataset are remembered."""
-        with self._lock:
-            if fault.kind == "unavailable":
-                self._failures.clear()
-            elif fault.kind != "malformed":
-                self._failures.append(fault)
         transient = fault.kind in ("no_access", "passing")
+        if transient:
+            with self._lock:
+                self._failures.append(fault)
         return _drop(ref, _REASONS[fault.kind], fault.detail, transient=transient)
 
     def _check_stopped(self) -> None:
@@ -312,9 +329,9 @@ def _read_object(path: Path) -> "dict[str, object]":
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", errors="replace", newline="")
+    """Whole or not at all; what is unfinished lies beside the folder, where no member can be."""
+    unfinished = path.parent.with_name(f"{path.parent.name}.{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
     unfinished.replace(path)
 
 

@@ -79,8 +79,8 @@ def _strictness(reading: tuple[str, Lane]) -> tuple[int, bool]:
 
 
 def _canonical(text: str) -> str:
-    """Lower case words, without punctuation, filler words and the zero in `2.0`."""
-    text = re.sub(r"[^a-z0-9.]+", " ", text.casefold().replace("licence", "license"))
+    """Lower case words of any script, without punctuation, filler words and the zero in `2.0`."""
+    text = re.sub(r"(?:[^\w.]|_)+", " ", text.casefold().replace("licence", "license"))
     text = re.sub(r"\bv?(\d)\.0\b", r"\1", text).replace("u.s.", "us")
     filler = {"the", "license", "version", "international", "unported", "generic", "of", "a"}
     return " ".join(word.strip(".") for word in text.split() if word not in filler)

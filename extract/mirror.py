@@ -205,17 +205,24 @@ def _refusal(path: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _said_in_list(record: dict[str, Any]) -> Iterator[Statement]:
-    text = line(record.get("licenseName") or record.get("licenseNameNullable"))
+    text = _said(record.get("licenseName") or record.get("licenseNameNullable"))
     if text:
         yield Statement(where=f"{LIST_RECORD}: licenseName", text=text)
 
 
 def _said_in_metadata(info: dict[str, Any]) -> Iterator[Statement]:
     licences = info.get("licenses") or info.get("license") or info.get("licenseName")
-    for licence in licences if isinstance(licences, list) else [licences]:
-        text = line(licence.get("name") if isinstance(licence, dict) else licence)
+    entries = licences if isinstance(licences, list) else [licences]
+    names = (entry.get("name") if isinstance(entry, dict) else entry for entry in entries)
+    for text in dict.fromkeys(map(_said, names)):
         if text:
             yield Statement(where=f"{METADATA}: licenses", text=text)
+
+
+def _said(licence: object) -> str:
+    """A statement as one line. One that is cut gets a word that no licence has: it is unknown."""
+    is_cut = isinstance(licence, str) and len(licence) > _TITLE_CHARS
+    return f"{line(licence)} [cut]" if is_cut else line(licence)
 
 
 def tag_names(keywords: object, tags: object) -> tuple[str, ...]:

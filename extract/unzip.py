@@ -32,6 +32,7 @@ from extract.records import RECORDS
 _NAME_CHARS = 200
 _PART_BYTES = 200
 _DEPTH = 16
+_SHOWN_CHARS = 100
 _ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """What Kaggle packs with. The others make a gigabyte of a few bytes before anybody can count."""
@@ -85,7 +86,7 @@ class BrokenArchiveError(Exception):
 
 
 def unzip(archive: Path, folder: Path, config: UnzipConfig) -> Unpacked:
-    """All members in `folder`, which must be empty.
+    """All members in `folder`, which must hold nothing but our own records.
 
     Raises `BrokenArchiveError` for what may be a fault of the transfer, and `UnreadableError` for
     an archive that is refused whatever the transfer.
@@ -95,7 +96,7 @@ def unzip(archive: Path, folder: Path, config: UnzipConfig) -> Unpacked:
             members = _checked(opened, config)
             kept = {name: info for name, info in members.items() if not _is_reserved(name)}
             if not kept:
-                _refuse("empty", f"expected files, found {len(members)} at places of records")
+                _refuse("empty", "expected files beside our own records, found none")
             purse = Purse(archive.stat().st_size, config.max_bytes, config.max_expansion)
             files = tuple(_write(opened, kept[name], name, folder, purse) for name in sorted(kept))
             return Unpacked(files=files, left_out=tuple(sorted(members.keys() - kept.keys())))
@@ -156,12 +157,12 @@ def _checked(opened: zipfile.ZipFile, config: UnzipConfig) -> dict[str, zipfile.
             _refuse("name_twice", f"expected each name once, found {name} again")
         members[name] = info
     _check_alike(members, folders)
-    _check_places(infos)
+    _check_places(infos, opened.start_dir)
     return members
 
 
 def _check_name(name: str) -> None:
-    shown = name.encode("ascii", "backslashreplace").decode()[:100]
+    shown = ascii(name)[:_SHOWN_CHARS]
     parts = name.split("/")
     if not 1 <= len(name) <= _NAME_CHARS:
         _refuse("bad_name", f"expected 1 to {_NAME_CHARS} characters, found {len(name)}: {shown}")
@@ -209,7 +210,7 @@ def _check_alike(members: Mapping[str, zipfile.ZipInfo], folders: set[str]) -> N
             _refuse("name_twice", f"{taken[_folded(folder)]} is a file and a folder")
 
 
-def _check_places(infos: Sequence[zipfile.ZipInfo]) -> None:
+def _check_places(infos: Sequence[zipfile.ZipInfo], contents: int) -> None:
     """Refuse members that share bytes: each would be unpacked again."""
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
@@ -218,6 +219,8 @@ def _check_places(infos: Sequence[zipfile.ZipInfo]) -> None:
         if info.header_offset < end:
             _refuse("overlap", f"{info.orig_filename} lies inside another member")
         end = info.header_offset + _HEADER_BYTES + len(info.orig_filename) + info.compress_size
+    if end > contents:
+        raise zipfile.BadZipFile("its last member does not end before the table of contents")
 
 
 def _is_reserved(name: str) -> bool:

@@ -1,5 +1,7 @@
 """What a release promises, proved over whole releases: a small one, and one of real tables."""
 
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import proofs
-from tests.building import Built, build
+from tests.building import Built, build, digests, environment, kaggle_arguments, run_opendare
 from tests.opened import OpenedRelease, OpenedTask
+from tests.servers.kaggle import Faults, LoopbackKaggle
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +187,16 @@ def test_truths_are_tables_of_ids_and_answers(real: OpenedRelease) -> None:
         assert not any(column.null_count for column in task.truth.columns)
         content = pa.BufferReader(task.answer["truth"])
         assert b"pandas" not in (pq.ParquetFile(content).schema_arrow.metadata or {})
+
+
+def test_kaggle_gives_the_same_release_of_real_tables(
+    mirror: Path, real_build: Built, tmp_path: Path
+) -> None:
+    """Through all passing faults; what the mirror's build has computed is remembered by content."""
+    shutil.copytree(real_build.state, tmp_path / "state", symlinks=True, copy_function=os.link)
+    with LoopbackKaggle(mirror, faults=Faults.passing(5)) as server:
+        told = environment(server.environment)
+        given = kaggle_arguments("build", tmp_path)
+        built = run_opendare(given, tmp_path, tmp_path / "mirror", told)
+    assert built.code == 0, built.complained
+    assert digests(built.out) == digests(real_build.out)

@@ -27,8 +27,18 @@ from publish.release import PublishError
 from publish.restored import restored_files
 from publish.swap import staging, swap_in
 from tests import proofs
-from tests.building import MIRROR_CONFIG, OPENDARE, Built, build, digests, environment
+from tests.building import (
+    MIRROR_CONFIG,
+    OPENDARE,
+    Built,
+    build,
+    digests,
+    environment,
+    kaggle_arguments,
+    run_opendare,
+)
 from tests.opened import OpenedRelease
+from tests.servers.kaggle import Faults, LoopbackKaggle
 from validate.score import GraderError, load_answers, score
 
 pytestmark = pytest.mark.slow
@@ -369,3 +379,17 @@ def test_foreign_files_beside_restored_ones_are_still_refused(release: Path) -> 
     (release / "data" / "files" / "mine.parquet").write_bytes(b"x")
     with pytest.raises(PublishError, match="no release wrote"), staging(release):
         pass
+
+
+def test_a_user_restores_with_kaggle_access_of_their_own(
+    release: Path, mirror: Path, tmp_path: Path
+) -> None:
+    with LoopbackKaggle(mirror, faults=Faults.passing(1)) as server:
+        arguments = kaggle_arguments("restore", tmp_path, str(release))
+        told = environment(server.environment)
+        done = run_opendare(arguments, tmp_path, tmp_path / "mirror", told)
+        fetched = {(r.ref, r.version) for r in server.requests if r.rpc == "DownloadDataset"}
+        assert server.count("ListDatasets") == 0, "what a recipe names is not searched for"
+    assert done.code == EXIT_DONE, done.complained
+    assert fetched == {(key, 2) for key in WITHHELD}
+    proofs.prove_truth_wins(OpenedRelease(release), tmp_path / "truth")
