@@ -118,8 +118,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         config = arguments.config or arguments.default_config
         settings = load(config, arguments.set, given)
-        if arguments.run is not _doctor:
-            # It looks at STATE and makes nothing in it.
+        if arguments.run not in (_catalog, _doctor):
+            # Those two look, and make nothing in STATE.
             quiet_environment(settings.state)
     except ConfigurationError as error:
         print(error, file=sys.stderr)

@@ -92,6 +92,9 @@ MAX_CELL_BYTES = 64
 """Bytes by which that limit grows for each cell of the answer."""
 MAX_RECORD_CHARS = 1024 * 1024
 """Characters of one CSV record, quoted newlines included."""
+MAX_CELL_CHARS = 131_072
+"""Characters of one CSV cell: the limit of Python's reader, unless somebody in this process raised
+it, as scipy does."""
 MAX_NUMBER_CHARS = 1000
 """Characters of a cell that may still be a number or an instant."""
 DECODE_MEMORY_BYTES = 2 * 1024**3
@@ -471,6 +474,8 @@ def _csv_records(data: bytes) -> Iterator[list[str]]:
             yield line
 
     for record in csv.reader(lines(), strict=True):
+        if max(map(len, record), default=0) > MAX_CELL_CHARS:
+            _refuse("unreadable", f"a cell of more than {MAX_CELL_CHARS} characters")
         # Blank lines are paid from the same budget, so a file of them ends soon.
         if record:
             budget = MAX_RECORD_CHARS

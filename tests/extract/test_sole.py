@@ -12,7 +12,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from extract.sole import sole_use
-with sole_use(Path(sys.argv[1])):
+with sole_use(Path(sys.argv[1]), "builds", "--state DIR"):
     print("held", flush=True)
     time.sleep(60)
 """

@@ -1,6 +1,7 @@
 """The console script as a user runs it: help at once, exit codes, messages without a traceback."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,14 +29,16 @@ def opendare(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
     )
 
 
-def test_help_names_both_commands_and_comes_at_once() -> None:
+COMMANDS = ("build", "fetch", "catalog", "restore", "doctor", "score")
+
+
+def test_help_names_all_commands_and_comes_at_once() -> None:
     opendare("--help")
     started = time.monotonic()
     result = opendare("--help")
     elapsed_s = time.monotonic() - started
     assert result.returncode == 0
-    assert "build" in result.stdout
-    assert "score" in result.stdout
+    assert re.findall(r"^    (\w+) ", result.stdout, re.MULTILINE) == list(COMMANDS)
     assert elapsed_s < 1, "0.03 s where nothing else runs"
 
 
@@ -47,11 +50,17 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     assert loaded.stdout.split() == []
 
 
-def test_build_documents_its_options_and_exit_codes() -> None:
-    text = opendare("build", "--help").stdout
-    for option in ("--config", "--mirror", "--out", "--state", "--set"):
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "score"])
+def test_commands_document_their_options_and_exit_codes(command: str) -> None:
+    text = opendare(command, "--help").stdout
+    for option in ("--config", "--mirror", "--state", "--set"):
         assert option in text
     assert "3 owed work" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_tells_every_command(command: str) -> None:
+    assert f"opendare {command}" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -61,8 +70,12 @@ def test_build_documents_its_options_and_exit_codes() -> None:
         (("bild",), "bild"),
         (("build", "--config", "absent.yaml"), "absent.yaml"),
         (("build", "--set", "seed=-1"), "seed: found -1"),
-        (("build", "--mirror", "absent"), "source.mirror"),
+        (("build", "--mirror", "absent"), "configs/mirror.yaml"),
         (("build", "--state", "/dev/null/x"), "/dev/null/x"),
+        (("build", "--config", "configs/mirror.yaml", "--mirror", "absent"), "absent, which is no"),
+        (("fetch", "--config", "configs/bundled.yaml"), "expected kaggle"),
+        (("catalog", "--state", "absent"), "`opendare fetch` makes one"),
+        (("restore", "absent", "--config", "configs/bundled.yaml"), "holds no release"),
         (("score",), "--release"),
     ],
 )

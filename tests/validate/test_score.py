@@ -1,5 +1,6 @@
 """The grader: every reason and rule, and its equality with the peer on well-formed files."""
 
+import csv
 import ast
 import io
 import json
@@ -143,6 +144,15 @@ def test_every_submission_has_its_reason(reason: Reason, submission: Any) -> Non
     assert result.message.isascii()
     assert len(result.message) < 400
     assert reason in get_args(Reason)
+
+
+def test_a_cell_has_a_limit_whatever_others_set() -> None:
+    before = csv.field_size_limit(2**30)
+    try:
+        result = score(reg_if, b"row_id,price\n3," + b"1" * 200_000 + b"\n")
+    finally:
+        csv.field_size_limit(before)
+    assert result.reason == "unreadable", result.message
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
