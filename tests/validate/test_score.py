@@ -1,7 +1,7 @@
 """The grader: every reason and rule, and its equality with the peer on well-formed files."""
 
-import csv
 import ast
+import csv
 import io
 import json
 import math
