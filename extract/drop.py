@@ -69,3 +69,18 @@ class Drop(Noun):
     threshold: float | None = None
     evidence: Evidence = ""
     """Short verbatim proof."""
+
+
+def dataset_drop(
+    key: str, reason: Reason, detail: str, *, evidence: str = "", transient: bool = False
+) -> Drop:
+    """The refusal of a whole dataset, `owner/slug`, by extraction."""
+    return Drop(
+        key=key,
+        source=key,
+        room="extract",
+        reason=reason,
+        detail=detail,
+        transient=transient,
+        evidence=evidence,
+    )

@@ -25,7 +25,7 @@ from extract.cache import Cache, Fetched
 from extract.catalogue import Catalogue, Seen, Status, parsed_record
 from extract.crawl import CrawlConfig, Search, crawl, read_record
 from extract.dataset import DatasetRef
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, dataset_drop
 from extract.kaggle import Kaggle, ServiceConfig, check_credentials
 from extract.licenses import LicenceConfig, admit
 from extract.limits import UnreadableError
@@ -207,11 +207,11 @@ class KaggleSource:
         try:
             return self._unpacked(ref, archive, folder, pinned)
         except UnreadableError as error:
-            drop = _drop(ref, Reason.BAD_ARCHIVE, f"{error.reason}: {error.detail}")
+            drop = dataset_drop(ref.key, Reason.BAD_ARCHIVE, f"{error.reason}: {error.detail}")
         except (BrokenArchiveError, WorkerDied, WorkerTimeout) as error:
-            drop = _drop(ref, Reason.BAD_ARCHIVE, f"broken: {error}")
+            drop = dataset_drop(ref.key, Reason.BAD_ARCHIVE, f"broken: {error}")
         except TooLargeError as error:
-            drop = _drop(ref, Reason.TOO_LARGE, str(error))
+            drop = dataset_drop(ref.key, Reason.TOO_LARGE, str(error))
         discard(archive)
         self.cache.refuse(ref, rules, drop)
         return drop
@@ -284,7 +284,7 @@ class KaggleSource:
         if transient:
             with self._lock:
                 self._failures.append(fault)
-        return _drop(ref, _REASONS[fault.kind], fault.detail, transient=transient)
+        return dataset_drop(ref.key, _REASONS[fault.kind], fault.detail, transient=transient)
 
     def _check_stopped(self) -> None:
         """Raise what the last datasets have met, when the next one would meet it as well."""
@@ -302,17 +302,6 @@ class KaggleSource:
         elif drop.reason == Reason.UNAVAILABLE:
             status = "unavailable"
         self.catalogue.conclude(ref, status, drop.reason, drop.detail, (drop.evidence,))
-
-
-def _drop(ref: DatasetRef, reason: Reason, detail: str, *, transient: bool = False) -> Drop:
-    return Drop(
-        key=ref.key,
-        source=ref.key,
-        room="extract",
-        reason=reason,
-        detail=detail,
-        transient=transient,
-    )
 
 
 def _pinned(record: "dict[str, object]", ref: DatasetRef) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from extract.dataset import DatasetRef, Lane, Licence
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, dataset_drop
 from extract.noun import Noun
 
 _EVIDENCE_CHARS = 300
@@ -62,14 +62,7 @@ def read_licence(text: str) -> tuple[str, Lane] | None:
 
 
 def _refusal(ref: DatasetRef, reason: Reason, detail: str, evidence: tuple[str, ...]) -> Drop:
-    return Drop(
-        key=ref.key,
-        source=ref.key,
-        room="extract",
-        reason=reason,
-        detail=detail,
-        evidence="; ".join(evidence),
-    )
+    return dataset_drop(ref.key, reason, detail, evidence="; ".join(evidence))
 
 
 def _strictness(reading: tuple[str, Lane]) -> tuple[int, bool]:

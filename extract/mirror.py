@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from extract.dataset import DatasetRef, SkippedFile
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, dataset_drop
 from extract.licenses import Statement
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA, RECORDS
 from extract.source import Listing
@@ -67,14 +67,7 @@ def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
         _check_identity(info, ref)
         hashes = _hashes(_record(folder, FETCH_RECORD))
     except _BadMetadataError as error:
-        return Drop(
-            key=ref.key,
-            source=ref.key,
-            room="extract",
-            reason=Reason.BAD_METADATA,
-            detail=error.detail,
-            evidence=error.evidence,
-        )
+        return dataset_drop(ref.key, Reason.BAD_METADATA, error.detail, evidence=error.evidence)
     files, skipped = _files(folder)
     owner = line(record.get("creatorName")) or line(record.get("ownerName"))
     url = line(record.get("url"))

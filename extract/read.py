@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from extract.archive import is_archive, unpack
 from extract.dataset import Column, DatasetRef, Licence, RawDataset, SkippedFile, Table
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, dataset_drop
 from extract.formats import Sheet, is_tabular, read_sheets
 from extract.licenses import admit
 from extract.limits import ReadConfig, UnreadableError
@@ -82,15 +82,11 @@ def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
     if not changed:
         return None
     expected, found = listing.hashes.get(changed[0]), hashes.get(changed[0])
-    return Drop(
-        key=listing.ref.key,
-        source=listing.ref.key,
-        room="extract",
-        reason=Reason.DAMAGED,
-        detail=f"{clean(changed[0], _NAME_CHARS)}: expected sha256 {expected}, found {found}; "
-        f"fetch again after: rm -r {listing.folder.resolve()}",
-        transient=True,
+    detail = (
+        f"{clean(changed[0], _NAME_CHARS)}: expected sha256 {expected}, found {found}; "
+        f"fetch again after: rm -r {listing.folder.resolve()}"
     )
+    return dataset_drop(listing.ref.key, Reason.DAMAGED, detail, transient=True)
 
 
 def _key(listing: Listing, hashes: dict[str, str], config: ReadConfig) -> str:
@@ -142,14 +138,8 @@ def _read(
 
 def _no_table(ref: DatasetRef, skipped: tuple[SkippedFile, ...]) -> Drop:
     evidence = "; ".join(f"{file.name}: {file.reason}: {file.detail}" for file in skipped)
-    return Drop(
-        key=ref.key,
-        source=ref.key,
-        room="extract",
-        reason=Reason.NO_TABLE,
-        detail=f"expected a file with a table, found {len(skipped)} files without",
-        evidence=evidence,
-    )
+    detail = f"expected a file with a table, found {len(skipped)} files without"
+    return dataset_drop(ref.key, Reason.NO_TABLE, detail, evidence=evidence)
 
 
 @dataclass
