@@ -2,19 +2,20 @@
 
 One row a dataset, with its record, what it says about its licence, when it was first seen and last
 checked, and what became of it; one row a version. It is memory and answer to questions, never an
-input of a release but for the records that a fetch goes by. The file is opened for each
-transaction and closed again, so that it can be read while a fetch runs, and a killed process leaves
-a whole one.
+input of a release but for the records that a fetch goes by. The file appears whole, and is opened
+for each transaction and closed again, so that it can be read while a fetch runs, and a killed
+process leaves a whole one. Reading opens it for reading only.
 
 Records are foreign text: they are values of statements, never part of them, and cleaned of control
-characters before they are shown.
+characters before they are shown. Not guaranteed: that nothing is lost when two processes make the
+file at the same moment; one process fetches into a cache at a time.
 """
 
 import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,7 +32,7 @@ good, with the reason of its drop. `unavailable`: the service does not give it. 
 again. `used`: in a release, or proven for one."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS datasets (
+CREATE TABLE datasets (
     key VARCHAR PRIMARY KEY,
     owner VARCHAR NOT NULL,
     slug VARCHAR NOT NULL,
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS datasets (
     reason VARCHAR NOT NULL,
     detail VARCHAR NOT NULL
 );
-CREATE TABLE IF NOT EXISTS versions (
+CREATE TABLE versions (
     key VARCHAR NOT NULL,
     version INTEGER NOT NULL,
     updated_at VARCHAR,
@@ -67,6 +68,7 @@ CREATE TABLE IF NOT EXISTS versions (
 """
 _PATIENCE_S = 20
 _MEMORY = "256MB"
+_DETAIL_CHARS = 500
 
 
 class Seen(Noun):
@@ -88,12 +90,19 @@ class Seen(Noun):
     """Why the search does not want it; empty when it does."""
 
 
-class CatalogueBusyError(Exception):
+class CatalogueError(Exception):
+    """A file that cannot be opened; the message says what repairs it."""
+
+
+class CatalogueBusyError(CatalogueError):
     """Another process writes for longer than anybody should."""
 
 
 class Catalogue:
-    """The file at `path`; made when it is first written to. To be used from any thread."""
+    """The file at `path`; made when it is first asked. To be used from any thread.
+
+    All methods raise `CatalogueError`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -101,22 +110,28 @@ class Catalogue:
 
     def begin(self) -> int:
         """The number of a new crawl."""
-        with self._open() as db:
+        with self._open(to_read=True) as db:
             (last,) = _row(db.execute("SELECT max(crawl) FROM datasets"))
         return int(last or 0) + 1
 
-    def see(self, crawl: int, seen: Sequence[Seen]) -> None:
-        """Note what a page has shown; what a crawl shows twice is noted once."""
+    def see(self, crawl: int, seen: Sequence[Seen]) -> int:
+        """Note what a page has shown; what a crawl shows twice is noted once.
+
+        What comes without a record leaves the one that is known. Returns how many datasets the
+        crawl has shown.
+        """
         if not seen:
-            return
+            return self.count(crawl)
         now = _now()
         first = {one.ref.key.casefold(): one for one in reversed(seen)}
         with self._open() as db:
             db.execute("BEGIN")
             db.register("page", _as_table(first, crawl, now))
             db.execute(_UPSERT)
+            db.execute(_SEEN_AGAIN)
             db.execute(_NEW_VERSIONS)
             db.execute("COMMIT")
+            return _count(db, crawl)
 
     def wanted(self, crawl: int) -> tuple[DatasetRef, ...]:
         """Datasets that a crawl has shown and its search wants, by owner and slug."""
@@ -124,7 +139,7 @@ class Catalogue:
             "SELECT owner, slug, coalesce(version, 1) FROM datasets "
             "WHERE crawl = ? AND status != 'passed_over'"
         )
-        with self._open() as db:
+        with self._open(to_read=True) as db:
             rows = db.execute(query, [crawl]).fetchall()
         refs = (
             DatasetRef(owner=owner, slug=slug, version=version) for owner, slug, version in rows
@@ -133,14 +148,13 @@ class Catalogue:
 
     def count(self, crawl: int) -> int:
         """How many datasets a crawl has shown."""
-        with self._open() as db:
-            (shown,) = _row(db.execute("SELECT count(*) FROM datasets WHERE crawl = ?", [crawl]))
-        return int(shown)
+        with self._open(to_read=True) as db:
+            return _count(db, crawl)
 
     def record(self, ref: DatasetRef) -> tuple[str, bool] | None:
-        """The last record of a dataset, and whether it told a version."""
-        query = "SELECT record, version IS NOT NULL FROM datasets WHERE key = ?"
-        with self._open() as db:
+        """The last record of a dataset, and whether it told a version; None without a record."""
+        query = "SELECT record, version IS NOT NULL FROM datasets WHERE key = ? AND record != ''"
+        with self._open(to_read=True) as db:
             found = db.execute(query, [ref.key.casefold()]).fetchone()
         return (str(found[0]), bool(found[1])) if found else None
 
@@ -152,16 +166,15 @@ class Catalogue:
         detail: str = "",
         evidence: Sequence[str] = (),
     ) -> None:
-        """Note what became of a dataset; `evidence` are its licence statements, if known."""
-        query = (
-            "UPDATE datasets SET status = ?, reason = ?, detail = ?, last_checked = ?, "
-            "licence_evidence = CASE WHEN len(?::VARCHAR[]) > 0 THEN ?::VARCHAR[] "
-            "ELSE licence_evidence END WHERE key = ?"
-        )
-        said = list(evidence)
-        values = [status, reason, detail[:500], _now(), said, said, ref.key.casefold()]
+        """Note what became of a dataset, shown by a search or not.
+
+        `evidence` are its licence statements, if known.
+        """
+        now, told = _now(), _storable(detail[:_DETAIL_CHARS])
+        said = [text for text in map(_storable, evidence) if text]
+        values = [ref.key.casefold(), ref.owner, ref.slug, said, now, now, status, reason, told]
         with self._open() as db:
-            db.execute(query, values)
+            db.execute(_CONCLUDE, values)
 
     def fetched(self, ref: DatasetRef, n_bytes: int, sha256: str, n_files: int) -> None:
         """Note that a version is in the cache."""
@@ -186,27 +199,34 @@ class Catalogue:
             "AND (? = '' OR contains(key, lower(?)) OR contains(lower(title), lower(?))) "
             "ORDER BY key"
         )
+        status, reason, match = map(_storable, (status, reason, match))
         values = [status, status, reason, reason, match, match, match]
-        with self._open() as db:
+        with self._open(to_read=True) as db:
             found = db.execute(query, values).fetchall()
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def totals(self) -> list[tuple[str, str, int]]:
         """Datasets by status and reason."""
         query = "SELECT status, reason, count(*) FROM datasets GROUP BY ALL ORDER BY ALL"
-        with self._open() as db:
+        with self._open(to_read=True) as db:
             return [(str(s), str(r), int(n)) for s, r, n in db.execute(query).fetchall()]
 
     @contextmanager
-    def _open(self) -> Iterator["duckdb.DuckDBPyConnection"]:
+    def _open(self, *, to_read: bool = False) -> Iterator["duckdb.DuckDBPyConnection"]:
         """The file for one transaction; waits while another process has it."""
         with self._lock:
-            db = _connected(self._path)
-            try:
-                db.execute(_SCHEMA)
+            if not self._path.exists():
+                self._make()
+            with closing(_connected(self._path, to_read=to_read)) as db:
                 yield db
-            finally:
-                db.close()
+
+    def _make(self) -> None:
+        """An empty file; a killed process must not leave half of one."""
+        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        with closing(_connected(unfinished, to_read=False)) as db:
+            db.execute(_SCHEMA)
+        unfinished.replace(self._path)
 
 
 COLUMNS: Mapping[str, str] = {
@@ -246,9 +266,26 @@ INSERT INTO datasets SELECT * FROM page ON CONFLICT DO UPDATE SET
     usability = excluded.usability, votes = excluded.votes, downloads = excluded.downloads,
     tags = excluded.tags, record = excluded.record, last_checked = excluded.last_checked,
     crawl = excluded.crawl, version = excluded.version,
+    licence_evidence = CASE WHEN {_ANEW} THEN [] ELSE datasets.licence_evidence END,
     status = CASE WHEN {_ANEW} THEN excluded.status ELSE datasets.status END,
     reason = CASE WHEN {_ANEW} THEN excluded.reason ELSE datasets.reason END,
     detail = CASE WHEN {_ANEW} THEN excluded.detail ELSE datasets.detail END
+    WHERE excluded.record != ''
+"""
+_SEEN_AGAIN = """
+UPDATE datasets SET last_checked = page.last_checked, crawl = page.crawl
+    FROM page WHERE datasets.key = page.key AND page.record = ''
+"""
+_CONCLUDE = """
+INSERT INTO datasets
+    (key, owner, slug, licence_evidence, first_seen, last_checked, status, reason, detail,
+     record, crawl)
+    VALUES (?, ?, ?, ?::VARCHAR[], ?, ?, ?, ?, ?, '', 0)
+    ON CONFLICT DO UPDATE SET
+    status = excluded.status, reason = excluded.reason, detail = excluded.detail,
+    last_checked = excluded.last_checked,
+    licence_evidence = CASE WHEN len(excluded.licence_evidence) > 0
+        THEN excluded.licence_evidence ELSE datasets.licence_evidence END
 """
 _NEW_VERSIONS = """
 INSERT INTO versions
@@ -258,7 +295,7 @@ INSERT INTO versions
 """
 
 
-def _connected(path: Path) -> "duckdb.DuckDBPyConnection":
+def _connected(path: Path, *, to_read: bool) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     config: dict[str, Any] = {
@@ -271,10 +308,14 @@ def _connected(path: Path) -> "duckdb.DuckDBPyConnection":
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return duckdb.connect(str(path), config=config)
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
-                raise
+            return duckdb.connect(str(path), read_only=to_read, config=config)
+        except duckdb.Error as error:
+            if "Could not set lock" not in str(error):
+                detail = str(error).partition("\n")[0]
+                raise CatalogueError(
+                    f"{path} cannot be opened: {detail}; when it is damaged, move it away, and the "
+                    "next fetch begins another"
+                ) from None
             if time.monotonic() > deadline:
                 raise CatalogueBusyError(
                     f"{path} is held by another process; try again when it has ended"
@@ -326,10 +367,20 @@ def _as_table(seen: Mapping[str, Seen], crawl: int, now: datetime) -> Any:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
+def _count(db: "duckdb.DuckDBPyConnection", crawl: int) -> int:
+    (shown,) = _row(db.execute("SELECT count(*) FROM datasets WHERE crawl = ?", [crawl]))
+    return int(shown)
+
+
 def _row(result: Any) -> tuple[Any, ...]:
     found: tuple[Any, ...] | None = result.fetchone()
     assert found is not None, "an aggregate has a row"
     return found
+
+
+def _storable(text: str) -> str:
+    """Text without lone surrogates, which UTF-8 has no bytes for."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _now() -> datetime:

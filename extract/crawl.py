@@ -1,9 +1,10 @@
 """Finds datasets by searches, page by page, each dataset once.
 
 Enter searches; what they show goes into the catalogue as it comes, so that memory does not grow
-with the crawl. The service ends every search after some 10,000 results: a search that reaches the
-end is split by size into two, and by group of licence and kind of file where sizes do not part any
-more. Pages may be empty and go on, and a token may come twice; only its absence ends a search.
+with the crawl. The service ends every search after some 10,000 results: a search that reaches this
+limit is split by size into two, and by group of licence and kind of file where sizes do not part
+any more. Pages may be short or empty and go on, and a token may come twice; only its absence ends a
+search.
 
 Not guaranteed: a moment. Datasets that are published, or change their rank, during a crawl may be
 missed until the next.
@@ -22,9 +23,14 @@ from extract.mirror import instant, line, tag_names
 from extract.noun import Noun
 from extract.service import ServiceFault
 
-_SPARE_PAGES = 50
-"""Pages beyond the full ones that a search may have, empty ones included."""
+_SHORT_PAGES, _SPARE_PAGES = 10, 50
+"""How many times the pages that full ones would need a search may have, and how many more."""
 _ASK_AGAIN = 3
+_DEEPEST = 64
+"""Splits that one dataset is met in at most, give or take: sizes have no more bits."""
+_MOST_RECORD = 1 << 20
+"""Characters of a record; none that was seen had more than some thousands."""
+_NARROWER = "name tags or a text: source.kaggle.searches"
 _MOST_COUNT, _MOST_VERSION = 2**62, 2**31
 
 
@@ -52,7 +58,8 @@ class CrawlConfig(Noun):
 
     page_size: int = Field(default=200, ge=1, le=200)
     result_limit: int = Field(default=10_000, ge=1)
-    """Results after which the service ends a search, as its users report."""
+    """Results after which the service ends a search, as its users report; more are not asked
+    for."""
 
 
 class TruncatedError(Exception):
@@ -73,21 +80,25 @@ def crawl(
     `TruncatedError` when results are out of reach.
     """
     waiting, taken = [_query(search, config)], set[str]()
+    known = splits = 0
     while waiting:
         query = waiting.pop()
         shown, sizes = 0, list[int]()
         for page in _pages(query, ask, config):
             read = (_seen(text, search) for text in page.records)
             found = [one for one in read if one is not None]
-            catalogue.see(
+            known = catalogue.see(
                 number, found if search.most is None else _first(found, search.most, taken)
             )
-            tell(catalogue.count(number))
+            tell(known)
             if search.most is not None and len(taken) >= search.most:
                 return
             shown += len(page.records)
             sizes += [one.bytes for one in found]
         if shown >= config.result_limit:
+            splits += 1
+            if splits * config.result_limit > _DEEPEST * known:
+                raise TruncatedError(f"a search shows the same, whatever its size; {_NARROWER}")
             waiting += _split(query, sizes)
 
 
@@ -111,12 +122,13 @@ def _query(search: Search, config: CrawlConfig) -> PageQuery:
 def _pages(
     query: PageQuery, ask: Callable[[PageQuery], Page], config: CrawlConfig
 ) -> Iterator[Page]:
-    """All pages of one query."""
-    tokens = {""}
-    for _ in range(config.result_limit // query.page_size + _SPARE_PAGES):
+    """All pages of one query, or as many as reach the limit."""
+    tokens, shown = {""}, 0
+    for _ in range(config.result_limit // query.page_size * _SHORT_PAGES + _SPARE_PAGES):
         page = _fresh_page(query, ask, tokens)
         yield page
-        if not page.next_token:
+        shown += len(page.records)
+        if not page.next_token or shown >= config.result_limit:
             return
         tokens.add(page.next_token)
         query = query.model_copy(update={"token": page.next_token})
@@ -136,10 +148,12 @@ def _split(query: PageQuery, sizes: list[int]) -> list[PageQuery]:
     """Two or more queries that have the results of one, each fewer."""
     low, high = query.min_bytes, query.max_bytes
     if low < high:
-        middle = sorted(sizes)[len(sizes) // 2] if sizes else 0
-        if not low <= middle < high:
+        middle = sorted(sizes)[len(sizes) // 2] if sizes else -1
+        if not low <= middle <= high:
             # Sizes are counted otherwise than asked for; halve the orders of magnitude.
-            middle = min(int((max(low, 1) * high) ** 0.5), high - 1)
+            middle = int((max(low, 1) * high) ** 0.5)
+        # Where most have the largest size, it stands alone.
+        middle = min(middle, high - 1)
         halves = ((low, middle), (middle + 1, high))
         return [query.model_copy(update={"min_bytes": a, "max_bytes": b}) for a, b in halves]
     if query.licence == "all":
@@ -148,10 +162,7 @@ def _split(query: PageQuery, sizes: list[int]) -> list[PageQuery]:
     if query.file_type == "all":
         types = [name for name in get_args(FileGroup) if name != "all"]
         return [query.model_copy(update={"file_type": name}) for name in types]
-    raise TruncatedError(
-        f"more datasets of {low} bytes than a search can show; name tags or a text: "
-        "source.kaggle.searches"
-    )
+    raise TruncatedError(f"more datasets of {low} bytes than a search can show; {_NARROWER}")
 
 
 # --- records ----------------------------------------------------------------------------------
@@ -166,19 +177,25 @@ def _seen(text: str, search: Search) -> Seen | None:
 
 
 def read_record(text: str) -> Seen | None:
-    """What a record says, None when it names no dataset; odd fields count as not said."""
+    """What a record says, None when it names no dataset; odd fields count as not said.
+
+    One of absurd length or depth names none.
+    """
+    if len(text) > _MOST_RECORD:
+        return None
     record = parsed_record(text)
     owner, _, slug = line(record.get("ref")).partition("/")
     version = _count(record.get("currentVersionNumber"))
     known = 0 < version < _MOST_VERSION
     try:
         ref = DatasetRef(owner=owner, slug=slug, version=version if known else 1)
-    except ValidationError:
+        kept = json.dumps(record)
+    except (ValidationError, RecursionError):
         return None
     return Seen(
         ref=ref,
         knows_version=known,
-        record=json.dumps(record),
+        record=kept,
         title=line(record.get("title")),
         licence=line(record.get("licenseName") or record.get("licenseNameNullable")),
         updated_at=instant(record.get("lastUpdated")),

@@ -8,7 +8,7 @@ Not guaranteed: a rate across processes, or that a service which fails for longe
 together is waited for. What is owed then is another run's work.
 """
 
-import hashlib
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class ServiceFault(Exception):
 class PatienceConfig(Noun):
     """How often and how long a service is asked again."""
 
-    attempts: int = Field(default=6, ge=1)
+    attempts: int = Field(default=6, ge=1, le=100)
     """Tries of one call; a transfer that gets on begins anew to count."""
     first_pause_s: float = Field(default=1, gt=0)
     """Pause after the first failure; it doubles with each."""
@@ -70,20 +70,25 @@ class Patience:
         self._config = config
         self._lock = threading.Lock()
         self._next = 0.0
+        self._quiet_until = 0.0
+        # Those who failed together must not come again together.
+        self._random = random.Random(0)
 
     def ask(self, call: Callable[[], T], moved: Callable[[], int] = lambda: 0) -> T:
         """The answer of `call`; raises its last `ServiceFault`, at once when it is not `passing`.
 
         `moved` tells how many bytes a transfer has brought so far.
         """
-        failures, before = 0, moved()
+        failures, mark = 0, moved()
         while True:
             self._take_turn()
             try:
                 return call()
             except ServiceFault as fault:
-                failures = 1 if moved() - before >= _MOVED else failures + 1
-                before = moved()
+                # The mark never goes back: bytes that are thrown away and come again are no gain.
+                if (reached := moved()) - mark >= _MOVED:
+                    failures, mark = 0, reached
+                failures += 1
                 if fault.kind != "passing" or failures >= self._config.attempts:
                     fault.spent = True
                 if fault.spent:
@@ -91,24 +96,22 @@ class Patience:
                 self._pause(fault, failures)
 
     def _take_turn(self) -> None:
-        """Wait for the next free place in the rate."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + 60 / self._config.calls_per_minute
-        time.sleep(turn - now)
+        """Wait for the next free place in the rate; one given out before a silence is void."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                turn = max(now, self._next)
+                self._next = turn + 60 / self._config.calls_per_minute
+            time.sleep(turn - now)
+            if turn >= self._quiet_until:
+                return
 
     def _pause(self, fault: ServiceFault, failures: int) -> None:
-        pause = self._config.first_pause_s * 2 ** (failures - 1) * _jitter(fault.detail, failures)
+        pause = self._config.first_pause_s * 2 ** (failures - 1) * self._random.uniform(0.75, 1.25)
         pause = min(max(pause, fault.retry_after_s or 0), self._config.longest_pause_s)
         if fault.retry_after_s is not None:
             # The service speaks to all of us.
             with self._lock:
-                self._next = max(self._next, time.monotonic() + pause)
+                self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
+                self._next = max(self._next, self._quiet_until)
         time.sleep(pause)
-
-
-def _jitter(text: str, failures: int) -> float:
-    """0.75 to 1.25, so that those who failed together do not come again together."""
-    digest = hashlib.sha256(f"{failures} {text}".encode()).digest()
-    return 0.75 + digest[0] / 510

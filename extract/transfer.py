@@ -12,10 +12,11 @@ that an archive is whole is seen when it is unpacked.
 import base64
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     from requests import Response
 
 _CHUNK = 1 << 16
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_REDIRECTS = 3
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
+_DATE = re.compile(r"[A-Za-z0-9,:+ -]{10,40}")
+_HEAD_BYTES = 512
+_MD5_BYTES = 16
 
 
 class TransferConfig(Noun):
@@ -55,9 +61,12 @@ def transfer(address: str, path: Path, config: TransferConfig) -> int:
     """
     import requests
 
+    # An answer with odd headers would be logged with its address.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     part = _Part(path)
     deadline = time.monotonic() + config.attempt_s
     with requests.Session() as session, _told_as_faults():
+        session.max_redirects = _REDIRECTS
         answer = session.get(
             address,
             headers=part.headers(),
@@ -94,13 +103,17 @@ def _note_of(path: Path) -> Path:
 
 @contextmanager
 def _told_as_faults() -> Iterator[None]:
-    """Network errors as faults; their texts hold the address, so only their kinds are told."""
+    """Network errors as faults; their texts hold the address, so only their kinds are told.
+
+    A redirect to what is no address ends in a bare `ValueError`.
+    """
     import requests
     import urllib3
 
+    broken = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, ValueError)
     try:
         yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
+    except broken as error:
         raise ServiceFault("passing", f"storage: {type(error).__name__}") from None
 
 
@@ -147,12 +160,9 @@ class _Part:
     def _begin(self, answer: "Response") -> None:
         """A whole object comes: forget the old one, note the new one, then write."""
         discard(self._path)
-        etag = answer.headers.get("ETag", "")
-        self._validator = (
-            etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
-        )
         length = answer.headers.get("Content-Length", "")
-        self._total = int(length) if length.isascii() and length.isdigit() else None
+        self._validator = _validator_told(answer.headers)
+        self._total = int(length) if _LENGTH.fullmatch(length) else None
         self._md5 = _md5_told(answer.headers.get("x-goog-hash", ""))
         self._have = 0
         unfinished = self._note.with_name(f"{self._note.name}.unfinished")
@@ -166,6 +176,7 @@ class _Part:
         totals = {"*", str(self._total)} if self._total is not None else None
         if (
             found is None
+            or not self._have
             or int(found[1]) != self._have
             or (totals is not None and found[3] not in totals)
         ):
@@ -185,12 +196,13 @@ class _Part:
         return 0
 
     def _write(self, answer: "Response", max_bytes: int, deadline: float) -> int:
-        """Unbuffered, so that a killed process loses nothing that it has received."""
+        """What the answer brings, chunk by chunk: a killed process loses nothing it has read."""
         before = self._have
         raw: Any = answer.raw
-        with self._part.open("ab", buffering=0) as file:
+        with self._part.open("ab") as file:
             while chunk := raw.read1(_CHUNK, decode_content=False):
                 file.write(chunk)
+                file.flush()
                 self._have += len(chunk)
                 if self._have > max_bytes:
                     raise TooLargeError(f"expected at most {max_bytes} bytes, found more")
@@ -199,20 +211,40 @@ class _Part:
         return self._have - before
 
     def finish(self) -> None:
-        """Make the file whole. Raises a fault when bytes are missing or are none of an archive."""
+        """Make the file whole. Raises a fault when bytes are missing, or are others than told.
+
+        A text in place of an archive is what an outage looks like. Any other bytes are what the
+        storage holds; they may turn out to be no archive.
+        """
         if self._total is not None and self._have < self._total:
             detail = f"storage: cut, {self._have} of {self._total} bytes came"
             raise ServiceFault("passing", detail)
+        if self._total is not None and self._have > self._total:
+            discard(self._path)
+            raise ServiceFault("passing", f"storage: expected {self._total} bytes, found more")
         with self._part.open("rb") as file:
-            is_zip = file.read(4) in _ZIP_MAGIC
+            is_text = _is_text(file.read(_HEAD_BYTES))
             file.seek(0)
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        if not is_zip or (self._md5 and md5.hexdigest() != self._md5):
-            what = "a file with another MD5 than the storage tells" if is_zip else "something else"
+        if is_text or (self._md5 and md5.hexdigest() != self._md5):
+            what = "a text" if is_text else "a file with another MD5 than the storage tells"
             discard(self._path)
             raise ServiceFault("passing", f"storage: expected a ZIP archive, found {what}")
         self._part.replace(self._path)
         self._note.unlink(missing_ok=True)
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file begins as a page or a message would, and no archive: without control bytes."""
+    return all(byte >= 0x20 or byte in b"\t\n\r" for byte in head)
+
+
+def _validator_told(headers: Any) -> str:
+    """A strong ETag, else the date of the last change; empty for what cannot be sent back."""
+    etag, date = headers.get("ETag", ""), headers.get("Last-Modified", "")
+    if _ETAG.fullmatch(etag):
+        return str(etag)
+    return str(date) if _DATE.fullmatch(date) else ""
 
 
 def _md5_told(header: str) -> str:
@@ -220,10 +252,9 @@ def _md5_told(header: str) -> str:
     for part in header.split(","):
         name, _, value = part.strip().partition("=")
         if name == "md5":
-            try:
-                return base64.b64decode(value, validate=True).hex()
-            except ValueError:
-                return ""
+            with suppress(ValueError):
+                digest = base64.b64decode(value, validate=True)
+                return digest.hex() if len(digest) == _MD5_BYTES else ""
     return ""
 
 

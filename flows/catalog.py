@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from extract.catalogue import COLUMNS, Catalogue, CatalogueBusyError
+from extract.catalogue import COLUMNS, Catalogue, CatalogueBusyError, CatalogueError
 from extract.names import clean
 from flows.settings import Settings
 
@@ -39,6 +39,9 @@ def show_catalogue(settings: Settings, asked: Mapping[str, str], *, as_csv: bool
     except CatalogueBusyError as error:
         print(error, file=sys.stderr)
         return 3
+    except CatalogueError as error:
+        print(error, file=sys.stderr)
+        return 2
     if as_csv:
         _print_csv(rows)
         return 0
