@@ -6,9 +6,9 @@
     .refused/<owner>~<slug>~<version>      archives that were refused, so that they come once
     catalog.duckdb                         see `catalogue.py`
 
-A version appears in one step and never changes its files afterwards; a reader that holds its folder
-is not disturbed by a newer one. The version before the newest is kept for such readers, older ones
-are removed. One process fetches into a cache at a time.
+A version appears in one step, and its data never changes afterwards (its records may); a reader
+that holds its folder is not disturbed by a newer one. The version before the newest is kept for
+such readers, older ones are removed. One process fetches into a cache at a time.
 
 Not guaranteed: that links survive a copy by tools that do not know them.
 """
@@ -18,9 +18,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import Field, ValidationError
 
+from extract.catalogue import CATALOGUE
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.noun import Noun
@@ -67,6 +69,9 @@ class Cache:
             raise CacheError(
                 f"{root} cannot be written: {error.strerror}; name another folder: --mirror DIR"
             ) from error
+        for place in sorted(self.root.glob("[!.]*/[!.]*")):
+            if place.is_dir() and not place.is_symlink():
+                self._refuse_foreign(place)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -77,7 +82,7 @@ class Cache:
     @property
     def catalogue(self) -> Path:
         """Where the catalogue lies."""
-        return self.root / "catalog.duckdb"
+        return self.root / CATALOGUE
 
     def version(self, ref: DatasetRef) -> Path:
         """The folder of a version, whether or not it is there."""
@@ -150,14 +155,17 @@ class Cache:
         link = self.root / ref.owner / ref.slug
         link.parent.mkdir(exist_ok=True)
         if link.exists() and not link.is_symlink():
-            raise CacheError(
-                f"{link} is a folder that no fetch has made; fetch into another one: --mirror DIR"
-            )
+            self._refuse_foreign(link)
         unfinished = link.with_name(f".{link.name}.unfinished")
         unfinished.unlink(missing_ok=True)
         unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
         unfinished.replace(link)
         self._forget_older(ref, before)
+
+    def _refuse_foreign(self, place: Path) -> NoReturn:
+        raise CacheError(
+            f"{place} is a folder that no fetch has made; fetch into another one: --mirror DIR"
+        )
 
     def _forget_older(self, ref: DatasetRef, before: DatasetRef | None) -> None:
         kept = {str(ref.version)} | ({str(before.version)} if before else set())

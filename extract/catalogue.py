@@ -26,6 +26,8 @@ from extract.noun import Noun
 if TYPE_CHECKING:
     import duckdb
 
+CATALOGUE = "catalog.duckdb"
+"""Name of the file in a cache."""
 Status = Literal["listed", "passed_over", "fetched", "refused", "unavailable", "owed", "used"]
 """`listed`: wanted, not fetched yet. `passed_over`: not wanted by the search itself. `refused`: for
 good, with the reason of its drop. `unavailable`: the service does not give it. `owed`: to be tried
@@ -67,8 +69,13 @@ CREATE TABLE versions (
 );
 """
 _PATIENCE_S = 20
-_MEMORY = "256MB"
+_MEMORY = "512MB"
+"""A page of the largest records takes some 250 MB."""
 _DETAIL_CHARS = 500
+_DAMAGED = (
+    "{path} cannot be used: {detail}; when it is damaged or of another version, move it away, and "
+    "the next fetch begins another"
+)
 
 
 class Seen(Noun):
@@ -90,8 +97,20 @@ class Seen(Noun):
     """Why the search does not want it; empty when it does."""
 
 
-class CatalogueError(Exception):
-    """A file that cannot be opened; the message says what repairs it."""
+class Outcome(Noun):
+    """What became of a dataset, shown by a search or not."""
+
+    ref: DatasetRef
+    status: Status
+    reason: str = ""
+    """The reason of its drop, or `search` for what a search passed over."""
+    detail: str = ""
+    evidence: tuple[str, ...] = ()
+    """Its licence statements, if known."""
+
+
+class CatalogueError(OSError):
+    """A file that cannot be used; the message says what repairs it. No dataset is to blame."""
 
 
 class CatalogueBusyError(CatalogueError):
@@ -158,23 +177,21 @@ class Catalogue:
             found = db.execute(query, [ref.key.casefold()]).fetchone()
         return (str(found[0]), bool(found[1])) if found else None
 
-    def conclude(
-        self,
-        ref: DatasetRef,
-        status: Status,
-        reason: str = "",
-        detail: str = "",
-        evidence: Sequence[str] = (),
-    ) -> None:
-        """Note what became of a dataset, shown by a search or not.
-
-        `evidence` are its licence statements, if known.
-        """
-        now, told = _now(), _storable(detail[:_DETAIL_CHARS])
-        said = [text for text in map(_storable, evidence) if text]
-        values = [ref.key.casefold(), ref.owner, ref.slug, said, now, now, status, reason, told]
+    def conclude(self, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of datasets."""
+        if not outcomes:
+            return
+        now = _now()
+        rows = []
+        for one in outcomes:
+            said = [text for text in map(_storable, one.evidence) if text]
+            why = (_storable(one.reason), _storable(one.detail[:_DETAIL_CHARS]))
+            ref = one.ref
+            rows.append([ref.key.casefold(), ref.owner, ref.slug, said, now, now, one.status, *why])
         with self._open() as db:
-            db.execute(_CONCLUDE, values)
+            db.execute("BEGIN")
+            db.executemany(_CONCLUDE, rows)
+            db.execute("COMMIT")
 
     def fetched(self, ref: DatasetRef, n_bytes: int, sha256: str, n_files: int) -> None:
         """Note that a version is in the cache."""
@@ -217,7 +234,7 @@ class Catalogue:
         with self._lock:
             if not self._path.exists():
                 self._make()
-            with closing(_connected(self._path, to_read=to_read)) as db:
+            with closing(_connected(self._path, to_read=to_read)) as db, _told(self._path):
                 yield db
 
     def _make(self) -> None:
@@ -295,6 +312,21 @@ INSERT INTO versions
 """
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong in the file as a `CatalogueError`."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise CatalogueError(_DAMAGED.format(path=path, detail=_first_line(error))) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _connected(path: Path, *, to_read: bool) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
@@ -311,11 +343,8 @@ def _connected(path: Path, *, to_read: bool) -> "duckdb.DuckDBPyConnection":
             return duckdb.connect(str(path), read_only=to_read, config=config)
         except duckdb.Error as error:
             if "Could not set lock" not in str(error):
-                detail = str(error).partition("\n")[0]
-                raise CatalogueError(
-                    f"{path} cannot be opened: {detail}; when it is damaged, move it away, and the "
-                    "next fetch begins another"
-                ) from None
+                detail = _first_line(error)
+                raise CatalogueError(_DAMAGED.format(path=path, detail=detail)) from None
             if time.monotonic() > deadline:
                 raise CatalogueBusyError(
                     f"{path} is held by another process; try again when it has ended"

@@ -28,7 +28,7 @@ _SHORT_PAGES, _SPARE_PAGES = 10, 50
 _ASK_AGAIN = 3
 _DEEPEST = 64
 """Splits that one dataset is met in at most, give or take: sizes have no more bits."""
-_MOST_RECORD = 1 << 20
+_MOST_RECORD = 1 << 18
 """Characters of a record; none that was seen had more than some thousands."""
 _NARROWER = "name tags or a text: source.kaggle.searches"
 _MOST_COUNT, _MOST_VERSION = 2**62, 2**31
@@ -87,10 +87,10 @@ def crawl(
         for page in _pages(query, ask, config):
             read = (_seen(text, search) for text in page.records)
             found = [one for one in read if one is not None]
-            known = catalogue.see(
-                number, found if search.most is None else _first(found, search.most, taken)
-            )
-            tell(known)
+            if found:
+                kept = found if search.most is None else _first(found, search.most, taken)
+                known = catalogue.see(number, kept)
+                tell(known)
             if search.most is not None and len(taken) >= search.most:
                 return
             shown += len(page.records)

@@ -21,14 +21,15 @@ from extract.noun import Noun
 from extract.service import Patience, PatienceConfig, ServiceFault
 from extract.transfer import TransferConfig, received, transfer
 from extract.unzip import Unpacked, UnzipConfig, unzip
-from extract.workers import WorkerDied, Workers, WorkerTimeout
+from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 
 T = TypeVar("T")
 
 _START_S = 60
 """What a worker needs at most to import the client."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_MEMORY_MB = 1500
+MEMORY_MB = 1500
+"""Of each worker; unpacking takes place in them too."""
 
 
 class ServiceConfig(Noun):
@@ -71,7 +72,7 @@ class Kaggle:
         home.mkdir(parents=True, exist_ok=True)
         self._workers = Workers(
             config.connections,
-            memory_mb=_MEMORY_MB,
+            memory_mb=MEMORY_MB,
             environment=_environment(environment, home.resolve()),
         )
 
@@ -109,9 +110,12 @@ class Kaggle:
         return received(path) - before
 
     def unpack(self, archive: Path, folder: Path) -> Unpacked:
-        """All members of an archive, in `folder`; see `unzip.py` for what it raises."""
-        timeout_s = self._config.transfer.attempt_s + _START_S
-        return self._workers.run(unzip, archive, folder, self._unzip, timeout_s=timeout_s)
+        """All members of an archive, in `folder`.
+
+        Raises what `unzip` and `run_patiently` raise.
+        """
+        limit_s = self._unzip.timeout_s
+        return run_patiently(self._workers, unzip, archive, folder, self._unzip, timeout_s=limit_s)
 
     def _transfer(self, ref: DatasetRef, path: Path, pinned: bool) -> None:
         """One address, one stay at it; addresses have tries of their own."""
@@ -119,10 +123,11 @@ class Kaggle:
             return
         address = self._ask(kaggle_calls.get_address, ref, pinned)
         limit_s = self._config.transfer.attempt_s + self._config.transfer.read_timeout_s
-        self._bounded(limit_s, transfer, address, path, self._config.transfer)
+        what = f"the archive of {ref}"
+        self._bounded(what, limit_s, transfer, address, path, self._config.transfer)
 
     def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Ask with patience; words without meaning are believed when they come twice."""
+        """Ask with patience; an unreadable answer is final when the same text comes twice."""
         said: list[str] = []
 
         def once() -> T:
@@ -139,18 +144,19 @@ class Kaggle:
     def _once(self, call: Callable[..., T], *arguments: Any) -> T:
         check_credentials(self._environment)
         timeout_s = self._config.call_timeout_s
-        return self._bounded(timeout_s, call, *arguments, timeout_s)
+        what = " ".join([call.__name__, *(str(one) for one in arguments[:1])])[:200]
+        return self._bounded(what, timeout_s, call, *arguments, timeout_s)
 
-    def _bounded(self, limit_s: float, function: Callable[..., T], *arguments: Any) -> T:
+    def _bounded(self, what: str, limit_s: float, function: Callable[..., T], *arguments: Any) -> T:
         """The function in a worker, which is ended when its own clock has failed."""
         try:
             return self._workers.run(function, *arguments, timeout_s=limit_s + _START_S)
         except WorkerTimeout:
-            raise ServiceFault("passing", f"Kaggle gave no answer within {limit_s:g} s") from None
+            detail = f"{what}: no end within {limit_s:g} s"
+            raise ServiceFault("passing", detail) from None
         except WorkerDied:
-            raise ServiceFault(
-                "malformed", "an answer took more memory than a worker has"
-            ) from None
+            detail = f"{what}: the answer took more memory than a worker has, {MEMORY_MB} MB"
+            raise ServiceFault("malformed", detail) from None
 
 
 def _environment(given: Mapping[str, str], home: Path) -> dict[str, str]:

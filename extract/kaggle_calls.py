@@ -67,19 +67,18 @@ class Page(Noun):
     """What one page of a search holds."""
 
     records: tuple[str, ...]
-    """JSON objects as they were sent."""
+    """JSON values as they were sent, objects where the service is well."""
     next_token: str
     """Empty on the last page."""
 
 
 def who_am_i(timeout_s: float) -> str:
     """The user name that the credentials belong to, after one small call that needs them."""
-    with _kaggle(timeout_s) as call:
-        from kagglesdk.datasets.types.dataset_api_service import ApiListDatasetsRequest
+    from kagglesdk.datasets.types.dataset_api_service import ApiListDatasetsRequest
 
-        request = ApiListDatasetsRequest()
-        request.page_size = 1
-        call("whoami", lambda api: api.list_datasets(request))
+    request = ApiListDatasetsRequest()
+    request.page_size = 1
+    _answer("ListDatasets", timeout_s, lambda api: api.list_datasets(request))
     return str(_api().config_values.get("username", ""))
 
 
@@ -106,14 +105,17 @@ def list_page(query: PageQuery, timeout_s: float) -> Page:
     request.page_token = query.token
     if not query.token:
         request.page = 1
-    with _kaggle(timeout_s) as call:
-        answer = call("ListDatasets", lambda api: api.list_datasets(request))
+    answer = _answer("ListDatasets", timeout_s, lambda api: api.list_datasets(request))
     body = _parsed("ListDatasets", _text("ListDatasets", answer))
     records, token = body.get("datasets") or [], body.get("nextPageToken") or ""
     if not isinstance(records, list) or not isinstance(token, str) or len(token) > 10_000:
-        raise ServiceFault("passing", "ListDatasets: expected a list of datasets and a token")
-    found = tuple(json.dumps(record) for record in records if isinstance(record, dict))
-    return Page(records=found, next_token=token)
+        found = f"{type(records).__name__} and {type(token).__name__}"
+        detail = f"ListDatasets: expected a list of datasets and a token, found {found}"
+        raise ServiceFault("passing", detail)
+    try:
+        return Page(records=tuple(map(json.dumps, records)), next_token=token)
+    except RecursionError:
+        raise ServiceFault("passing", "ListDatasets: a record is nested too deeply") from None
 
 
 def get_record(ref: DatasetRef, timeout_s: float) -> str:
@@ -123,24 +125,22 @@ def get_record(ref: DatasetRef, timeout_s: float) -> str:
     request = ApiGetDatasetRequest()
     request.owner_slug, request.dataset_slug = ref.owner, ref.slug
     what = f"GetDataset {ref.key}"
-    with _kaggle(timeout_s) as call:
-        answer = call(what, lambda api: api.get_dataset(request))
+    answer = _answer(what, timeout_s, lambda api: api.get_dataset(request))
     return json.dumps(_parsed(what, _text(what, answer)))
 
 
 def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     """The metadata of a dataset, which knows no version: JSON, whatever it holds.
 
-    The bytes as they were sent, as text with surrogate escapes, since a mirror's are read as bytes
-    too. What is no JSON is `malformed`, with the same in `said`; a page of HTML is `passing`.
+    The bytes as they were sent, decoded with surrogate escapes so that a mirror can hold the very
+    same. What is no JSON is `malformed`, with the same in `said`; a page of HTML is `passing`.
     """
     from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetMetadataRequest
 
     request = ApiGetDatasetMetadataRequest()
     request.owner_slug, request.dataset_slug = ref.owner, ref.slug
     what = f"GetDatasetMetadata {ref.key}"
-    with _kaggle(timeout_s) as call:
-        answer = call(what, lambda api: api.get_dataset_metadata(request))
+    answer = _answer(what, timeout_s, lambda api: api.get_dataset_metadata(request))
     text = answer.content.decode("utf-8", "surrogateescape")
     _check_no_page(what, text)
     try:
@@ -159,8 +159,7 @@ def get_address(ref: DatasetRef, pinned: bool, timeout_s: float) -> str:
     request.owner_slug, request.dataset_slug = ref.owner, ref.slug
     request.dataset_version_number = ref.version if pinned else None
     what = f"DownloadDataset {ref}"
-    with _kaggle(timeout_s) as call:
-        answer = call(what, lambda api: api.download_dataset(request))
+    answer = _answer(what, timeout_s, lambda api: api.download_dataset(request))
     address = answer.headers.get("Location", "")
     try:
         scheme = urlsplit(address).scheme
@@ -173,8 +172,6 @@ def get_address(ref: DatasetRef, pinned: bool, timeout_s: float) -> str:
 
 
 # --- the client -------------------------------------------------------------------------------
-
-_Call = Callable[[str, Callable[[Any], object]], requests.Response]
 
 
 class _OutOfTime(BaseException):
@@ -200,21 +197,22 @@ def _within(timeout_s: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@contextlib.contextmanager
-def _kaggle(timeout_s: float) -> Iterator[_Call]:
-    """What makes one call, within a limit that starts after the import."""
+def _answer(what: str, timeout_s: float, method: Callable[[Any], object]) -> requests.Response:
+    """The answer to a call of the datasets service, read whole; a redirect is not followed.
+
+    The limit starts after the client is imported.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         _client()
         try:
             with _within(timeout_s):
-                yield _answer
+                return _asked(what, method)
         except _OutOfTime:
-            detail = f"Kaggle gave no answer within {timeout_s:g} s"
+            detail = f"{what}: no answer within {timeout_s:g} s"
             raise ServiceFault("passing", detail) from None
 
 
-def _answer(what: str, method: Callable[[Any], object]) -> requests.Response:
-    """The answer to a call of the datasets service, read whole; a redirect is not followed."""
+def _asked(what: str, method: Callable[[Any], object]) -> requests.Response:
     seen = _Seen()
     with _api().build_kaggle_client() as kaggle:
         # The session is private; it is the only way to see an answer before the client parses it.
@@ -224,8 +222,8 @@ def _answer(what: str, method: Callable[[Any], object]) -> requests.Response:
             session.mount(scheme, seen)
         try:
             method(kaggle.datasets.dataset_api_client)
-        except ServiceFault:
-            raise
+        except ServiceFault as fault:
+            raise ServiceFault(fault.kind, f"{what}: {fault}") from None
         except Exception as error:
             # With an answer the failure is the client's own parse of it, which does not matter.
             if seen.last is None:
@@ -271,7 +269,7 @@ def _check_status(what: str, answer: requests.Response) -> None:
         )
     if status in _PASSING or status >= 500:
         raise ServiceFault("passing", detail, retry_after_s(answer.headers))
-    raise ServiceFault("unavailable", detail)
+    raise ServiceFault("unavailable", f"{detail}; open its page on kaggle.com to see why")
 
 
 def _text(what: str, answer: requests.Response) -> str:

@@ -1,9 +1,11 @@
 """A source that is a directory in Kaggle's own layout.
 
 `<owner>/<slug>/` holds the files of a dataset and `dataset-metadata.json`, optionally
+`list-record.json` (one record of the list call: version, last update, licence text) and
 `files-record.json`; what `opendare fetch` brought has `fetch-record.json` too, with the SHA-256 of
-every file. The metadata is read tolerantly, because the official client has written it in several
-shapes: flat, under `info`, or as JSON text inside a JSON string; fields may be missing.
+every file, or why only the records are there. The metadata is read tolerantly, because the official
+client has written it in several shapes: flat, under `info`, or as JSON text inside a JSON string;
+fields may be missing.
 
 Names on disk are hostile: links that leave the dataset's folder, devices and absurd names are not
 opened. Not guaranteed: that nobody changes the directory while it is read.
@@ -65,7 +67,7 @@ def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
     try:
         info, record = _metadata(folder), _record(folder, LIST_RECORD)
         _check_identity(info, ref)
-        hashes = _hashes(_record(folder, FETCH_RECORD))
+        fetched = _record(folder, FETCH_RECORD)
     except _BadMetadataError as error:
         return dataset_drop(ref.key, Reason.BAD_METADATA, error.detail, evidence=error.evidence)
     files, skipped = _files(folder)
@@ -75,7 +77,8 @@ def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
         ref=ref,
         folder=folder,
         files=files,
-        hashes=hashes,
+        hashes=_hashes(fetched),
+        withheld=line(fetched.get("withheld")),
         skipped=skipped,
         title=line(info.get("title")) or line(record.get("title")),
         subtitle=line(info.get("subtitle")) or line(record.get("subtitle")),

@@ -60,6 +60,9 @@ def read_dataset(
     licence = admit(ref, listing.statements, config.licence)
     if isinstance(licence, Drop):
         return licence
+    if listing.withheld:
+        detail = f"only its records are here, since {listing.withheld}; run: opendare fetch"
+        return dataset_drop(ref.key, Reason.NOT_FETCHED, detail, transient=True)
     hashes = {name: sha256_of(listing.folder / name) for name in listing.files}
     if damaged := _damaged(listing, hashes):
         return damaged

@@ -1,8 +1,9 @@
 """How a service on the network is asked: not too often, again after what passes, never without end.
 
-`ServiceFault` is the one vocabulary of what can go wrong, told at the boundary where it happens;
+`ServiceFault` is the one vocabulary of what can go wrong, told at the boundary where it happens.
 `Patience` asks again with growing pauses, keeps all threads of a process under one rate, and holds
-them back together when the service says so. Each single call must bring its own limit in time.
+them back together when the service says so; `Breaker` stops asking what does not answer any more.
+Each single call must bring its own limit in time.
 
 Not guaranteed: a rate across processes, or that a service which fails for longer than all pauses
 together is waited for. What is owed then is another run's work.
@@ -115,3 +116,35 @@ class Patience:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
                 self._next = max(self._next, self._quiet_until)
         time.sleep(pause)
+
+
+class Breaker:
+    """Stops asking a service that takes no credentials, or has failed ever since it last gave."""
+
+    _MOST = 5
+    """Failures, each after all its tries, since something last came."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: list[ServiceFault] = []
+
+    def met(self, fault: ServiceFault) -> None:
+        """Count a fault that may meet the next one as well."""
+        with self._lock:
+            if fault.kind in ("no_access", "passing") and fault not in self._failures:
+                self._failures.append(fault)
+
+    def came(self) -> None:
+        """Something came: begin anew."""
+        with self._lock:
+            self._failures.clear()
+
+    def check(self) -> None:
+        """Raise what the last ones have met, when the next one would meet it as well."""
+        with self._lock:
+            failures = list(self._failures)
+        for fault in failures:
+            if fault.kind == "no_access":
+                raise fault
+        if len(failures) >= self._MOST:
+            raise ServiceFault("passing", f"not asked any more, after failures: {failures[0]}")

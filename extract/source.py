@@ -26,6 +26,8 @@ class Listing(Noun):
     """Paths below the folder with `/`, sorted; regular files that lie inside the folder."""
     hashes: dict[str, str] = Field(default_factory=dict)
     """SHA-256 by file as a fetch recorded them; empty where nobody has."""
+    withheld: str = ""
+    """Why a fetch brought the records alone; empty where it did not."""
     skipped: tuple[SkippedFile, ...]
     """Files whose name or kind is refused unseen."""
     title: str
@@ -40,6 +42,7 @@ class Listing(Noun):
     """What the source says about the licence, one for each place where it says something."""
 
 
+# Prefect asks whether a parameter is one.
 @runtime_checkable
 class Source(Protocol):
     """Anything that datasets come from."""

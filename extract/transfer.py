@@ -35,6 +35,9 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _DATE = re.compile(r"[A-Za-z0-9,:+ -]{10,40}")
 _HEAD_BYTES = 512
+_TOO_LARGE = (
+    "expected at most {} bytes, found {}; the limit is source.kaggle.service.transfer.max_bytes"
+)
 _MD5_BYTES = 16
 
 
@@ -154,7 +157,7 @@ class _Part:
         else:
             self._begin(answer)
         if (self._total or 0) > max_bytes:
-            raise TooLargeError(f"expected at most {max_bytes} bytes, found {self._total}")
+            raise TooLargeError(_TOO_LARGE.format(max_bytes, self._total))
         return self._write(answer, max_bytes, deadline)
 
     def _begin(self, answer: "Response") -> None:
@@ -205,7 +208,7 @@ class _Part:
                 file.flush()
                 self._have += len(chunk)
                 if self._have > max_bytes:
-                    raise TooLargeError(f"expected at most {max_bytes} bytes, found more")
+                    raise TooLargeError(_TOO_LARGE.format(max_bytes, "more"))
                 if time.monotonic() > deadline:
                     raise ServiceFault("passing", f"storage: slow, {self._have} bytes so far")
         return self._have - before

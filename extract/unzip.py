@@ -61,6 +61,10 @@ class UnzipConfig(Noun):
     max_expansion: float = Field(default=200, ge=1)
     """Bytes of content per byte of the archive."""
     max_files: int = Field(default=10_000, ge=1)
+    attempts: int = Field(default=4, ge=1)
+    """Downloads of an archive that turns out to be broken."""
+    timeout_s: float = Field(default=600, gt=0)
+    """For one archive; a timeout is tried once more, alone, with four times as much."""
 
 
 class UnpackedFile(Noun):

@@ -22,19 +22,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from extract.cache import CacheError
-from extract.catalogue import CatalogueBusyError
-from extract.crawl import TruncatedError
 from extract.dataset import DatasetRef
-from extract.drop import Drop, Reason
-from extract.service import ServiceFault
-from extract.sole import InUseError, sole_use
+from extract.drop import Drop
+from extract.sole import sole_use
 from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
+from flows.outcome import EXIT_DONE, EXIT_REFUSED, tell_owed
 from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
-from flows.sources import open_source
+from flows.sources import note_outcomes, open_source
 from flows.stages import (
     compare_sources,
     design_dataset,
@@ -42,19 +39,13 @@ from flows.stages import (
     inspect_source,
     try_plan,
 )
-from flows.walk import Walk, summary, tell_owed, this_command, write_history
+from flows.walk import Walk, outcomes, summary, write_history
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
-from validate.generations import GenerationMissing
 from validate.lab import Laboratory
 from validate.panel import REFERENCE
 
-EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
-REFUSALS = (
-    *(CacheError, CatalogueBusyError, GenerationMissing, InUseError, PublishError, TruncatedError),
-)
-"""What a user can mend; the message says how."""
 _PUBLISH_S = 4 * 3600
 """Limit of publishing: it takes seconds for a hundred tasks."""
 _LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
@@ -65,54 +56,31 @@ def build(settings: Settings, environment: Mapping[str, str]) -> int:
 
     `environment` is that of the user, before anything was set for Prefect.
     """
-    try:
-        check_destination(settings.out)
-        lock = settings.state / "lock"
-        with (
-            sole_use(lock, f"builds in {settings.state}", "--state DIR"),
-            open_source(settings, environment) as source,
-        ):
-            # Before the flow, since what goes wrong here is no crash of it.
-            refs = source.refs()
-            if not refs:
-                print(_nothing_found(settings), file=sys.stderr)
-                return EXIT_REFUSED
-            with _laboratory(settings):
-                pass
-            flow_of = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
-            walk = flow_of(settings, source, refs)
-    except ServiceFault as fault:
-        return tell_fault(fault)
-    except REFUSALS as error:
-        print(error, file=sys.stderr)
-        return EXIT_REFUSED
+    check_destination(settings.out)
+    with (
+        sole_use(settings.state / "lock", f"builds in {settings.state}", "--state DIR"),
+        open_source(settings, environment) as source,
+    ):
+        # Before the flow, since what goes wrong here is no crash of it.
+        refs = source.refs()
+        if not refs:
+            print(_nothing_found(settings), file=sys.stderr)
+            return EXIT_REFUSED
+        with _laboratory(settings):
+            pass
+        run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
+        walk = run(settings, source, refs)
+        note_outcomes(source, outcomes(walk))
     print_summary(summary(walk))
     write_history(settings.state / "ledger.jsonl", walk.trials)
     if walk.refusal:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED
     if walk.release is None:
-        tell_owed(walk.owed)
-        return exit_code(walk.owed)
+        return tell_owed(walk.owed, "no release")
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
     return EXIT_DONE
-
-
-def exit_code(owed: Sequence[Drop]) -> int:
-    """Of a run without a result: a user must help where the service takes no credentials."""
-    denied = any(drop.reason == Reason.NO_ACCESS for drop in owed)
-    return EXIT_REFUSED if denied else EXIT_OWED
-
-
-def tell_fault(fault: ServiceFault) -> int:
-    """What kept the source from telling its datasets; returns the exit code."""
-    if fault.kind == "passing":
-        print(f"owed: {fault}", file=sys.stderr)
-        print(f"no datasets; continue with: {this_command()}", file=sys.stderr)
-        return EXIT_OWED
-    print(fault, file=sys.stderr)
-    return EXIT_REFUSED
 
 
 def _nothing_found(settings: Settings) -> str:

@@ -5,16 +5,20 @@ Reading waits a moment for a fetch that is writing, and changes nothing.
 """
 
 import csv
+import io
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from extract.catalogue import COLUMNS, Catalogue, CatalogueBusyError, CatalogueError
+from extract.catalogue import CATALOGUE, COLUMNS, Catalogue, Status
 from extract.names import clean
+from flows.outcome import EXIT_DONE, EXIT_REFUSED
 from flows.settings import Settings
 
 _SHOWN = ("dataset", "version", "status", "reason", "licence", "bytes", "detail")
@@ -24,30 +28,42 @@ _LONGEST_CSV = 20_000
 
 def show_catalogue(settings: Settings, asked: Mapping[str, str], *, as_csv: bool) -> int:
     """Print the datasets that `status`, `reason` and `match` leave; returns the exit code."""
-    path = settings.cache / "catalog.duckdb"
+    path = settings.cache / CATALOGUE
     if not path.is_file():
         print(
             f"no catalogue in {settings.cache}; `opendare fetch` makes one, --mirror DIR names "
             "another folder",
             file=sys.stderr,
         )
-        return 2
+        return EXIT_REFUSED
+    if asked["status"] not in ("", *get_args(Status)):
+        known = ", ".join(get_args(Status))
+        print(f"--status: expected one of {known}; found {asked['status']}", file=sys.stderr)
+        return EXIT_REFUSED
     catalogue = Catalogue(path)
+    rows = catalogue.rows(tuple(COLUMNS) if as_csv else _SHOWN, **asked)
+    totals = catalogue.totals()
+    with _any_reader():
+        if as_csv:
+            _print_csv(rows)
+            return EXIT_DONE
+        _print_table(_SHOWN, [[_shown(row[name], _LONGEST) for name in _SHOWN] for row in rows])
+        said = [[_shown(cell, _LONGEST) for cell in total] for total in totals]
+        _print_table(("status", "reason", "datasets"), said)
+    return EXIT_DONE
+
+
+@contextmanager
+def _any_reader() -> Iterator[None]:
+    """Output for those who lack some letters, and for those who go early, as `head` does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
-        rows = catalogue.rows(tuple(COLUMNS) if as_csv else _SHOWN, **asked)
-        totals = catalogue.totals()
-    except CatalogueBusyError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except CatalogueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if as_csv:
-        _print_csv(rows)
-        return 0
-    _print_table(_SHOWN, [[_shown(row[name], _LONGEST) for name in _SHOWN] for row in rows])
-    _print_table(("status", "reason", "datasets"), [[s, r, str(n)] for s, r, n in totals])
-    return 0
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left would be flushed at the end, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_csv(rows: Sequence[Mapping[str, Any]]) -> None:

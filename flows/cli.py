@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     catalog.add_argument("--status", default="", help="only datasets with this status")
     catalog.add_argument("--reason", default="", help="only datasets refused for this reason")
     catalog.add_argument("--match", default="", metavar="TEXT", help="part of a name or title")
+    catalog.set_defaults(writes_state=False)
     catalog.add_argument("--csv", action="store_true", help="all columns as CSV")
     restore = _command(
         commands, "restore", _restore, "make the tasks of a release again that ship as recipes",
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "doctor", _doctor, "check this machine, each finding with its repair",
         "kaggle.yaml",
     )  # fmt: skip
+    doctor.set_defaults(writes_state=False)
     doctor.add_argument("--out", metavar="DIR", help="the release, default build/release")
     commands.add_parser("score", help="grade predictions: opendare score --help")
     return parser
@@ -92,7 +94,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     """A command that reads settings, with the options that all of those have."""
     parser = commands.add_parser(name, help=text, description=text, epilog=_EPILOG)
-    parser.set_defaults(run=run, default_config=CONFIGS / config, out=None)
+    parser.set_defaults(run=run, default_config=CONFIGS / config, out=None, writes_state=True)
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"settings, default configs/{config}"
     )
@@ -109,25 +111,28 @@ def _command(
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from flows.quiet import quiet_environment
     from flows.settings import ConfigurationError, load
 
     environment = dict(os.environ)
     named = {"source.mirror": arguments.mirror, "out": arguments.out, "state": arguments.state}
     given = {key: value for key, value in named.items() if value is not None}
     try:
-        config = arguments.config or arguments.default_config
-        settings = load(config, arguments.set, given)
-        if arguments.run not in (_catalog, _doctor):
-            # Those two look, and make nothing in STATE.
-            quiet_environment(settings.state)
+        settings = load(arguments.config or arguments.default_config, arguments.set, given)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
+    if not arguments.writes_state:
+        return int(arguments.run(settings, arguments, environment))
+    from flows.quiet import quiet_environment
+
+    try:
+        quiet_environment(settings.state)
     except OSError as error:
         print(f"cannot write to --state {settings.state}: {error.strerror}", file=sys.stderr)
         return 2
-    return int(arguments.run(settings, arguments, environment))
+    from flows.outcome import ended
+
+    return ended(lambda: int(arguments.run(settings, arguments, environment)))
 
 
 def _build(
@@ -150,9 +155,10 @@ def _catalog(
     settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
 ) -> int:
     from flows.catalog import show_catalogue
+    from flows.outcome import ended
 
     asked = {"status": arguments.status, "reason": arguments.reason, "match": arguments.match}
-    return show_catalogue(settings, asked, as_csv=arguments.csv)
+    return ended(lambda: show_catalogue(settings, asked, as_csv=arguments.csv))
 
 
 def _restore(

@@ -24,16 +24,14 @@ from typing import TypeVar, get_args
 from extract.dataset import DatasetRef, Lane, RawDataset
 from extract.drop import Drop, Reason
 from extract.read import read_dataset
-from extract.service import ServiceFault
 from extract.sole import sole_use
 from extract.source import Source
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, run_patiently
-from flows.build import EXIT_DONE, EXIT_OWED, EXIT_REFUSED, REFUSALS, tell_fault
+from flows.outcome import EXIT_DONE, EXIT_OWED, EXIT_REFUSED, this_command
 from flows.progress import Progress
 from flows.settings import Settings, WorkersConfig
 from flows.sources import open_source
-from flows.walk import this_command
 from publish.recipes import (
     Knobs,
     NotMadeError,
@@ -68,18 +66,11 @@ def restore_release(release: Path, settings: Settings, environment: Mapping[str,
     licence = settings.read.licence.model_copy(update={"allowed": get_args(Lane)})
     read = settings.read.model_copy(update={"licence": licence})
     mine = settings.model_copy(update={"read": read})
-    lock = mine.state / "lock"
-    try:
-        with (
-            sole_use(lock, f"works in {mine.state}", "--state DIR"),
-            open_source(mine, environment) as source,
-        ):
-            return restore(release, source, Store(mine.state), mine.workers)
-    except ServiceFault as fault:
-        return tell_fault(fault)
-    except REFUSALS as error:
-        print(error, file=sys.stderr)
-        return EXIT_REFUSED
+    with (
+        sole_use(mine.state / "lock", f"works in {mine.state}", "--state DIR"),
+        open_source(mine, environment) as source,
+    ):
+        return restore(release, source, Store(mine.state), mine.workers)
 
 
 def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) -> int:

@@ -2,10 +2,11 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from extract.catalogue import Outcome
 from extract.mirror import MirrorSource
 from extract.source import Source
 from flows.progress import Counting
@@ -37,6 +38,14 @@ def open_source(settings: Settings, environment: Mapping[str, str]) -> Iterator[
         from extract.bundled import write_bundled
 
         yield MirrorSource(write_bundled(settings.state / "bundled"))
+
+
+def note_outcomes(source: Source, outcomes: Sequence[Outcome]) -> None:
+    """Let a source with a catalogue know what became of its datasets."""
+    from extract.kaggle_source import KaggleSource
+
+    if isinstance(source, KaggleSource):
+        source.catalogue.conclude(outcomes)
 
 
 def kaggle_asked(settings: Settings, environment: Mapping[str, str]) -> Callable[[], str] | None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
 from extract.read import read_dataset
-from extract.source import Source
+from extract.source import Listing, Source
 from extract.store import Store, code_fingerprint
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 from flows.settings import Settings
@@ -43,6 +43,11 @@ class _Where(NamedTuple):
     key: str
     source: str
     room: Room
+
+
+def fetch_dataset(ref: DatasetRef, source: Source) -> tuple[Listing | Drop, ...]:
+    """The files of one dataset, brought where they are not here yet, or why not."""
+    return _guarded(_Where(ref.key, ref.key, "extract"), lambda: (source.listing(ref),))
 
 
 def extract_dataset(

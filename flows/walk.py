@@ -1,19 +1,18 @@
-"""What came of a build, and the words that close it.
+"""What came of a build.
 
-`Walk` is filled stage by stage; `summary` and `tell_owed` say it to people, `write_history` keeps
-the history of every task in STATE. Nothing here decides anything.
+`Walk` is filled stage by stage; `summary` says it to people, `outcomes` to the catalogue, and
+`write_history` keeps the history of every task in STATE. Nothing here decides anything.
 """
 
 import json
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from extract.catalogue import Outcome
 from extract.dataset import DatasetRef, RawDataset
-from extract.drop import Drop
+from extract.drop import Drop, Reason
 from flows.progress import Summary
 from publish.ledger import gate_rows
 from publish.release import Release
@@ -130,17 +129,24 @@ def _history(trial: Trial) -> Mapping[str, object]:
     }
 
 
-def tell_owed(owed: Sequence[Drop], what: str = "no release") -> None:
-    """Equal reasons are told once, with one key and how many more there are."""
-    by_reason: dict[str, list[str]] = {}
-    for drop in owed:
-        by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
-    for reason, keys in by_reason.items():
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
-    print(f"{what}: {len(owed)} items are owed; continue with: {this_command()}", file=sys.stderr)
-
-
-def this_command() -> str:
-    """What the user has typed."""
-    return shlex.join(["opendare", *sys.argv[1:]])
+def outcomes(walk: Walk) -> list[Outcome]:
+    """What became of every dataset, for the catalogue; what is owed has been noted before."""
+    kept = Counter(task.spec.source.key for task in walk.kept)
+    drops: dict[str, list[Drop]] = {}
+    for drop in walk.drops:
+        drops.setdefault(drop.source, []).append(drop)
+    found = []
+    for ref in walk.refs:
+        mine = drops.get(ref.key, [])
+        whole = next((drop for drop in mine if drop.key == ref.key), None)
+        if n := kept[ref.key]:
+            found.append(Outcome(ref=ref, status="used", detail=f"{n} tasks"))
+        elif whole is not None and not whole.transient:
+            found.append(
+                Outcome(ref=ref, status="refused", reason=whole.reason, detail=whole.detail)
+            )
+        elif mine and not any(drop.transient for drop in mine):
+            (reason, _), *_ = Counter(drop.reason for drop in mine).most_common(1)
+            detail = f"none of {len(mine)} tasks was kept; most often: {reason}"
+            found.append(Outcome(ref=ref, status="refused", reason=reason, detail=detail))
+    return [one for one in found if one.reason != Reason.UNAVAILABLE]

@@ -128,10 +128,10 @@ opendare restore DIR
 ```
 
 fetches the sources, makes files and answers again in this folder, `DIR`, and compares every hash;
-`--mirror` reads them from a directory instead. Afterwards the tasks are graded like all others;
-`score.py` leaves them out before. In the config `answers` a restored task has a second row, with
-truth. What was restored is yours, not the release's: the manifest does not list it. `datasets`
-needs to be told to read the folder again, see above.
+`--config configs/mirror.yaml --mirror DIRECTORY` reads them from a directory instead. Afterwards
+the tasks are graded like all others; `score.py` leaves them out before. In the config `answers` a
+restored task has a second row, with truth. What was restored is yours, not the release's: the
+manifest does not list it. `datasets` needs to be told to read the folder again, see above.
 """
 
 _LIMITS = """\

@@ -160,8 +160,8 @@ def _unfit(item: Released, config: str, finding: ShownAnswer | None) -> Drop | N
         detail = f"{finding.place} {finding.detail} of {finding.task_id}"
         return _drop(item, Reason.SHOWS_ANSWER, detail)
     if config == RECIPES and item.recipe is None:
-        detail = "the licence allows a recipe only, and the settings and the data propose another"
-        return _drop(item, Reason.LANE_WITHHELD, detail)
+        detail = "the licence allows a recipe only; settings and data lead to another task"
+        return _drop(item, Reason.NO_RECIPE, detail)
     # The question stands in the row twice: as `question` and in `prompt`.
     texts = [
         spec.question,

@@ -1,8 +1,11 @@
 """What all tests share: golden files, and the real datasets where a machine has them."""
 
 import difflib
+import fcntl
 import os
-from collections.abc import Callable, Mapping
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,7 @@ pytest.register_assert_rewrite("tests.proofs")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
+_LONGEST = ("test_release.py", "test_build.py")
 
 Golden = Callable[[str, str], None]
 
@@ -39,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The files with the longest fixtures first, so that no process is left with one at the end.
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     if not config.getoption("rewrite_golden"):
         return
     others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
@@ -85,15 +91,42 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Invented datasets in Kaggle's layout; see `small_mirror.py`. Copy it before changing it."""
-    return write_small_mirror(tmp_path_factory.mktemp("mirror") / "datasets")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes of this run."""
+    here = tmp_path_factory.getbasetemp()
+    place = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "shared"
+    place.mkdir(exist_ok=True)
+    return place
 
 
 @pytest.fixture(scope="session")
-def small_build(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def small_mirror(shared: Path) -> Path:
+    """Invented datasets in Kaggle's layout; see `small_mirror.py`. Copy it before changing it."""
+    place = shared / "mirror" / "datasets"
+    with _alone(shared / "mirror.lock"):
+        if not place.exists():
+            write_small_mirror(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def small_build(small_mirror: Path, shared: Path) -> Built:
     """The release of the small mirror, built once by `opendare build`; nobody writes into it."""
-    return build(small_mirror, tmp_path_factory.mktemp("built"))
+    place, kept = shared / "built", shared / "built.pickle"
+    with _alone(shared / "built.lock"):
+        if not kept.exists():
+            place.mkdir()
+            kept.write_bytes(pickle.dumps(build(small_mirror, place)))
+        built: Built = pickle.loads(kept.read_bytes())
+    return built
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes wait for."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """What a release promises, proved over whole releases: a small one, and one of real tables."""
 
-import os
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import proofs
-from tests.building import Built, build, digests, environment, kaggle_arguments, run_opendare
+from tests.building import (
+    Built,
+    build,
+    digests,
+    environment,
+    kaggle_arguments,
+    remember,
+    run_opendare,
+)
 from tests.opened import OpenedRelease, OpenedTask
 from tests.servers.kaggle import Faults, LoopbackKaggle
 
@@ -193,7 +199,7 @@ def test_kaggle_gives_the_same_release_of_real_tables(
     mirror: Path, real_build: Built, tmp_path: Path
 ) -> None:
     """Through all passing faults; what the mirror's build has computed is remembered by content."""
-    shutil.copytree(real_build.state, tmp_path / "state", symlinks=True, copy_function=os.link)
+    remember(real_build.state, tmp_path / "state")
     with LoopbackKaggle(mirror, faults=Faults.passing(5)) as server:
         told = environment(server.environment)
         given = kaggle_arguments("build", tmp_path)

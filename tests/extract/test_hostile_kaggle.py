@@ -19,6 +19,7 @@ from extract.mirror import MirrorSource
 from extract.service import PatienceConfig
 from extract.source import Listing
 from extract.transfer import TransferConfig
+from extract.unzip import UnzipConfig
 from tests.extract.hostile import CELLS, OWNER, archives, metadata
 from tests.servers.kaggle import LoopbackKaggle
 
@@ -34,7 +35,9 @@ _SERVICE = ServiceConfig(
     ),
     transfer=TransferConfig(read_timeout_s=10, attempt_s=20, max_bytes=_MAX_BYTES),
 )
-_CONFIG = KaggleConfig(searches=(Search(),), service=_SERVICE, archive_attempts=_ATTEMPTS)
+_CONFIG = KaggleConfig(
+    searches=(Search(),), service=_SERVICE, unzip=UnzipConfig(attempts=_ATTEMPTS)
+)
 _RECORD = {
     "currentVersionNumber": 1,
     "title": "",

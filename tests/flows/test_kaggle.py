@@ -23,6 +23,7 @@ from tests.building import (
     digests,
     environment,
     kaggle_arguments,
+    remember,
     run_opendare,
     survivors,
 )
@@ -37,7 +38,7 @@ _MIB = 1 << 20
 @pytest.fixture
 def place(small_build: Built, tmp_path: Path) -> Path:
     """A folder whose state remembers what was computed from the same tables."""
-    shutil.copytree(small_build.state, tmp_path / "state", symlinks=True)
+    remember(small_build.state, tmp_path / "state")
     return tmp_path
 
 

@@ -19,7 +19,7 @@ from extract.drop import Drop, Reason
 from extract.mirror import MirrorSource
 from extract.source import Listing
 from extract.store import Store
-from flows.build import EXIT_DONE, EXIT_OWED, EXIT_REFUSED
+from flows.outcome import EXIT_DONE, EXIT_OWED, EXIT_REFUSED
 from flows.restore import restore
 from flows.settings import WorkersConfig
 from publish.manifest import list_files, read_manifest

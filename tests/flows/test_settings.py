@@ -185,7 +185,9 @@ def test_a_mirror_needs_its_directory_and_only_a_mirror_has_one(
 def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
     assert "configs/kaggle.yaml" in refused("source: {kind: kaggle}")
     told = refused("source: {kind: kaggle, kaggle: {datasets: [../etc]}}")
-    assert "source.kaggle.datasets.0: found '../etc'" in told
+    assert "source.kaggle.datasets: found ['../etc']" in told
+    told = refused("source: {kind: kaggle, kaggle: {datasets: [a/b/1, A/b/2]}}")
+    assert "a/b is named twice" in told
     told = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
     assert "'gpl'" in told
 

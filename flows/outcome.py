@@ -1,0 +1,65 @@
+"""How a command ends: its exit code, and the words for what a user can mend or has to run again.
+
+0 done; 2 something the user can repair, with the message alone; 3 owed work, where the same command
+continues. Anything else is a fault of this program or of the machine, and ends with its traceback.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from extract.cache import CacheError
+from extract.catalogue import CatalogueBusyError, CatalogueError
+from extract.crawl import TruncatedError
+from extract.drop import Drop, Reason
+from extract.service import ServiceFault
+from extract.sole import InUseError
+from publish.release import PublishError
+from validate.generations import GenerationMissing
+
+EXIT_DONE, EXIT_REFUSED, EXIT_OWED = 0, 2, 3
+_REPAIRABLE = (
+    *(CacheError, CatalogueError, GenerationMissing, InUseError, PublishError, TruncatedError),
+)
+"""What a user can mend; the message says how."""
+
+
+def ended(run: Callable[[], int]) -> int:
+    """The exit code of a command; what it could not even begin with is told."""
+    try:
+        return run()
+    except ServiceFault as fault:
+        print(fault, file=sys.stderr)
+        return _owed("nothing came") if fault.kind == "passing" else EXIT_REFUSED
+    except CatalogueBusyError as error:
+        print(error, file=sys.stderr)
+        return _owed("nothing was read")
+    except _REPAIRABLE as error:
+        print(error, file=sys.stderr)
+        return EXIT_REFUSED
+
+
+def tell_owed(owed: Sequence[Drop], what: str) -> int:
+    """Equal reasons are told once, with one key and how many more; returns the exit code.
+
+    A user must help where a service takes no credentials; all else the same command may do.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for drop in owed:
+        by_reason.setdefault(f"{drop.reason}: {drop.detail}", []).append(drop.key)
+    for reason, keys in by_reason.items():
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        print(f"owed: {keys[0]}{more}: {reason}", file=sys.stderr)
+    code = _owed(f"{what}: {len(owed)} items are owed")
+    denied = any(drop.reason == Reason.NO_ACCESS for drop in owed)
+    return EXIT_REFUSED if denied else code
+
+
+def this_command() -> str:
+    """What the user has typed."""
+    return shlex.join(["opendare", *sys.argv[1:]])
+
+
+def _owed(what: str) -> int:
+    print(f"{what}; continue with: {this_command()}", file=sys.stderr)
+    return EXIT_OWED
