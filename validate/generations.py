@@ -103,15 +103,20 @@ def interpreter_of(generation: GenerationName, environments: Path) -> Path:
     """
     pins = pins_of(generation)
     folder = environments / _key(pins)
-    python = folder / "bin" / "python"
     environments.mkdir(parents=True, exist_ok=True)
     # Builds may share the folder: one makes, the others wait. A killed one leaves no lock.
     with (environments / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # The interpreter that it was made from may have moved or gone.
-        if not (folder / _MARKER).is_file() or not os.access(python, os.X_OK):
+        if not is_made(generation, environments):
             _make(generation, pins, folder)
-    return python
+    return folder / "bin" / "python"
+
+
+def is_made(generation: GenerationName, environments: Path) -> bool:
+    """Whether a generation's environment is there and whole; raises `GenerationMissing`."""
+    folder = environments / _key(pins_of(generation))
+    # The interpreter that it was made from may have moved or gone.
+    return (folder / _MARKER).is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
 
 def _key(pins: Mapping[str, str]) -> str:

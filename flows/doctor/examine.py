@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from flows.doctor import capacity, credentials, disk, network, older, sandbox, versions
-from flows.doctor.finding import Check, Finding, Setup, broken
+from flows.doctor import disk, kaggle, machine, sandbox, versions
+from flows.doctor.finding import Check, Finding, Setup, broken, print_findings
 from flows.doctor.masking import one_line, secrets_in
-from flows.doctor.report import print_findings
 from flows.settings import Settings
 
 EXIT_WELL, EXIT_BROKEN = 0, 2
@@ -25,16 +24,16 @@ LIMIT_S = 8.0
 """For all checks, which run side by side."""
 
 CHECKS = (
-    Check("credentials", credentials.credentials),
-    Check("other variables", credentials.other_variables),
-    Check("Kaggle's API", network.kaggle_api),
-    Check("proxies", network.proxies),
+    Check("credentials", kaggle.credentials),
+    Check("other variables", kaggle.other_variables),
+    Check("Kaggle's API", kaggle.kaggle_api),
+    Check("proxies", kaggle.proxies),
     Check("state folder", disk.state_folder),
     Check("release folder", disk.out_folder),
     Check("mirror folder", disk.mirror_folder),
     Check("locks and renames", disk.locks_and_renames),
-    Check("memory", capacity.memory),
-    Check("cores", capacity.cores),
+    Check("memory", machine.memory),
+    Check("cores", machine.cores),
     Check("resource limits", sandbox.limits),
     Check("death with parent", sandbox.death_with_parent),
     Check("namespaces", sandbox.namespaces),
@@ -46,7 +45,7 @@ CHECKS = (
     Check("requirements", versions.requirements),
     Check("lock", versions.lock),
     Check("byte-code", versions.byte_code),
-    Check("older libraries", older.older_libraries),
+    Check("older libraries", versions.older_libraries),
 )
 
 
@@ -57,8 +56,7 @@ def doctor(
 ) -> int:
     """Print what was found; returns the exit code of `opendare doctor`.
 
-    `ask_kaggle` says in a few words that the API has answered, or raises an exception, which may
-    have a text `repair`.
+    `ask_kaggle` says in a few words that the API has answered, or raises `ServiceFault`.
     """
     findings = examine(CHECKS, Setup(settings, environment, ask_kaggle))
     secrets = secrets_in(environment)

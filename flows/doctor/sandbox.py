@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.doctor import probes
-from flows.doctor.cgroups import folder_of
 from flows.doctor.finding import Finding, Setup, broken, ok, warning
+from flows.doctor.machine import control_group
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROBE_S = 5.0
@@ -101,7 +101,7 @@ def _lacking(said: str, repair: str) -> Finding:
 
 def _may_divide(controller: str) -> bool:
     """Asked, not tried: a group may belong to whoever supervises this process."""
-    folder = folder_of(controller)
+    folder = control_group(controller)
     return folder is not None and os.access(folder, os.W_OK | os.X_OK)
 
 

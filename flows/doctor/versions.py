@@ -1,10 +1,14 @@
-"""Whether this interpreter and its libraries are those that a build was made for.
+"""Whether this interpreter and its libraries are those that a build was made for, older ones too.
 
-Only the records of installed packages are read; nothing is imported for it.
+Only the records of installed packages are read; nothing is imported for it. Environments of older
+libraries are looked for and not made, and the package index is not asked: that is for the first
+build.
 """
 
+import importlib.util
 import os
 import shlex
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -15,6 +19,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
+from validate.generations import GenerationMissing, is_made, pins_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 LOCK = _ROOT / "requirements.lock"
@@ -24,6 +29,7 @@ _NAMED = 5
 _UNCOMPILED = 0.1
 """Share of modules without byte-code from which starts are slow."""
 _COSTS = "imports take two to three times as long"
+_WITHOUT = "or leave it out: --set panel.generations=[]"
 
 
 def python(setup: Setup) -> Finding:
@@ -75,6 +81,29 @@ def byte_code(setup: Setup) -> Finding:
     return warning(found, f"unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX; {compiling}")
 
 
+def older_libraries(setup: Setup) -> Finding:
+    """Generations of the panel, which are there or can be made."""
+    wanted = setup.settings.panel.generations
+    if not wanted:
+        return skipped("panel.generations is empty")
+    for name in wanted:
+        try:
+            pins_of(name)
+        except GenerationMissing:
+            return broken(
+                f"generation {name} cannot be made on this Python",
+                f"use Python 3.11 to 3.13, {_WITHOUT}",
+            )
+    folder = setup.settings.workers.environments or setup.settings.state / "environments"
+    missing = [name for name in wanted if not is_made(name, folder)]
+    if not missing:
+        return ok(f"found in {folder}: {', '.join(wanted)}")
+    if not _can_make(setup):
+        repair = f"sudo apt install python3-venv, or install uv, {_WITHOUT}"
+        return broken(f"{', '.join(missing)} cannot be made: neither uv nor ensurepip", repair)
+    return ok(f"{', '.join(missing)} will be made at the first build, from the package index")
+
+
 def _is_source(spec: ModuleSpec, libraries: tuple[str, ...]) -> bool:
     origin = spec.origin or ""
     return spec.has_location and origin.endswith(".py") and origin.startswith(libraries)
@@ -110,3 +139,8 @@ def _reinstall() -> str:
     install = "-m pip install --require-hashes --no-deps -r requirements.lock"
     python = shlex.quote(sys.executable)
     return f"use .venv/bin/opendare, which make sets up; or: {python} {install}"
+
+
+def _can_make(setup: Setup) -> bool:
+    path = setup.environment.get("PATH", os.defpath)
+    return shutil.which("uv", path=path) is not None or bool(importlib.util.find_spec("ensurepip"))

@@ -17,27 +17,32 @@ from urllib.parse import quote
 
 import pytest
 
-from flows.doctor import (
-    capacity,
-    cgroups,
-    credentials,
-    disk,
-    network,
-    older,
-    sandbox,
-    versions,
-)
+from extract.kaggle import MEMORY_MB
+from extract.kaggle_calls import LOGIN_HELP
+from extract.service import FaultKind, ServiceFault
+from flows.doctor import disk, kaggle, machine, sandbox, versions
 from flows.doctor.examine import CHECKS, examine
-from flows.doctor.finding import Check, Finding, Setup, Verdict, broken, ok, skipped, warning
+from flows.doctor.finding import (
+    Check,
+    Finding,
+    Setup,
+    Verdict,
+    broken,
+    ok,
+    print_findings,
+    skipped,
+    warning,
+)
 from flows.doctor.masking import MASK, one_line, secrets_in
-from flows.doctor.report import print_findings
 from flows.settings import Settings, load
+from flows.sources import kaggle_asked
 from validate import generations
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLED = ROOT / "configs" / "bundled.yaml"
 KEY = "0123456789abcdef0123456789abcdef"
 TOKEN = "KGAT_s3cr3t/with+odd=letters"
+ELSEWHERE = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST"}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="tries what Linux has")
 
 
@@ -57,7 +62,7 @@ def of_kaggle(ask: Callable[[], str] | None = None, **environment: str) -> Setup
     return Setup(settings(kaggle=True), environment, ask)
 
 
-# --- credentials and network ------------------------------------------------------------------
+# --- Kaggle -----------------------------------------------------------------------------------
 
 
 def test_without_kaggle_nobody_logs_in() -> None:
@@ -88,7 +93,7 @@ def test_without_kaggle_nobody_logs_in() -> None:
     ],
 )
 def test_credentials(environment: Mapping[str, str], verdict: Verdict, said: str) -> None:
-    finding = credentials.credentials(of_kaggle(**environment))
+    finding = kaggle.credentials(of_kaggle(**environment))
     assert finding.verdict == verdict
     assert said in finding.found
     assert KEY not in finding.found + finding.repair
@@ -98,25 +103,43 @@ def test_credentials(environment: Mapping[str, str], verdict: Verdict, said: str
 def test_a_token_may_lie_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    assert credentials.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file))).verdict == "ok"
+    assert kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file))).verdict == "ok"
     file.write_text("\n")
-    finding = credentials.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file)))
+    finding = kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file)))
     assert (finding.verdict, finding.found) == ("broken", "the file of KAGGLE_API_TOKEN is blank")
 
 
 def test_variables_that_mislead_are_named_and_never_quoted() -> None:
     harmless = {"KAGGLE_KEY": KEY, "KAGGLE_CONFIG_DIR": "/x", "VERBOSE": "0"}
-    assert credentials.other_variables(of_kaggle(**harmless)).verdict == "ok"
-    odd = {"KAGGLE_TOKEN": TOKEN, "VERBOSE": "1", "KAGGLE_A;b": "", "KAGGLE_API_ENVIRONMENT": "QA"}
-    finding = credentials.other_variables(of_kaggle(**odd))
+    assert kaggle.other_variables(of_kaggle(**harmless)).verdict == "ok"
+    odd = {"KAGGLE_TOKEN": TOKEN, "VERBOSE": "1", "KAGGLE_A;b": "", **ELSEWHERE}
+    finding = kaggle.other_variables(of_kaggle(**odd))
     assert finding.verdict == "warning"
     assert "VERBOSE makes Kaggle's own command line print credentials" in finding.found
     assert finding.repair == "unset KAGGLE_API_ENVIRONMENT KAGGLE_TOKEN 'KAGGLE_A;b' VERBOSE"
     assert TOKEN not in finding.found
 
 
-class Refused(Exception):
-    repair = "make another key"
+@pytest.mark.parametrize(
+    ("value", "proxies", "said"),
+    [
+        ("LOCALHOST", {}, "makes a build ask http://localhost"),
+        ("LOCALHOST", {"https_proxy": "http://p:1"}, "makes a build ask http://localhost"),
+        (
+            "LOCALHOST",
+            {"ALL_PROXY": "http://p:1", "http_proxy": "http://ann:pa55w0rd@p:2"},
+            "makes a build ask http://localhost, through http_proxy",
+        ),
+        ("LOCALHOST", {"ALL_PROXY": "http://p:1"}, "ask http://localhost, through ALL_PROXY"),
+        ("QA", {}, "none that misleads the client"),
+        ("", {}, "none that misleads the client"),
+        ("PROD", {"http_proxy": "http://p:1"}, "none that misleads the client"),
+    ],
+)
+def test_another_service_is_named(value: str, proxies: Mapping[str, str], said: str) -> None:
+    finding = kaggle.other_variables(of_kaggle(KAGGLE_API_ENVIRONMENT=value, **proxies))
+    assert finding.verdict == ("warning" if value == "LOCALHOST" else "ok")
+    assert finding.found.endswith(said)
 
 
 def raising(error: BaseException) -> Callable[[], str]:
@@ -131,18 +154,42 @@ def raising(error: BaseException) -> Callable[[], str]:
     [
         (None, skipped("not asked")),
         (lambda: "answered in 0.4 s as ann", ok("answered in 0.4 s as ann")),
-        (raising(Refused("no")), broken("Refused: no", "make another key")),
     ],
 )
 def test_kaggle_is_asked(ask: Callable[[], str] | None, expected: Finding) -> None:
-    assert network.kaggle_api(of_kaggle(ask)) == expected
+    assert kaggle.kaggle_api(of_kaggle(ask)) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "environment", "repair"),
+    [
+        ("no_access", {}, LOGIN_HELP),
+        ("passing", {}, "see that https://api.kaggle.com is reachable"),
+        ("passing", ELSEWHERE, "see that http://localhost is reachable"),
+        ("malformed", {}, "try again later"),
+        ("unavailable", {}, "try again later"),
+    ],
+)
+def test_each_fault_has_its_repair(
+    kind: FaultKind, environment: Mapping[str, str], repair: str
+) -> None:
+    finding = kaggle.kaggle_api(of_kaggle(raising(ServiceFault(kind, "HTTP 1")), **environment))
+    assert (finding.verdict, finding.found) == ("broken", "HTTP 1")
+    assert finding.repair.startswith(repair)
+
+
+def test_who_has_no_credentials_is_told_once_how_to_get_them() -> None:
+    """By the real call, which ends before anything is asked."""
+    found = kaggle.kaggle_api(of_kaggle(kaggle_asked(settings(kaggle=True), {})))
+    assert found == broken("Kaggle needs credentials in the environment, found nothing", LOGIN_HELP)
 
 
 @pytest.mark.parametrize("error", [OSError("unreachable"), SystemExit(1)])
 def test_who_cannot_be_asked_is_broken(error: BaseException) -> None:
-    finding = network.kaggle_api(of_kaggle(raising(error)))
+    name, its = "Kaggle's API", of_kaggle(raising(error))
+    finding = examine([Check(name, kaggle.kaggle_api)], its)[name]
     assert finding.verdict == "broken"
-    assert "api.kaggle.com" in finding.repair
+    assert finding.found == f"the check failed: {type(error).__name__}: {error}"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +204,7 @@ def test_who_cannot_be_asked_is_broken(error: BaseException) -> None:
     ],
 )
 def test_of_a_proxy_only_its_place_is_said(value: str, verdict: Verdict, said: str) -> None:
-    finding = network.proxies(of_kaggle(HTTPS_PROXY=value))
+    finding = kaggle.proxies(of_kaggle(HTTPS_PROXY=value))
     assert finding.verdict == verdict
     assert finding.found.endswith(said)
     assert "pa55w0rd" not in finding.found
@@ -258,13 +305,38 @@ def test_what_is_kept_of_kaggle_must_be_writable(tmp_path: Path) -> None:
 
 def test_more_workers_than_fit_come_with_the_knob_that_mends_it() -> None:
     for look, asked in (
-        (capacity.memory, ["workers.count=5000"]),
-        (capacity.cores, ["workers.count=5000"]),
+        (machine.memory, ["workers.count=5000"]),
+        (machine.cores, ["workers.count=5000"]),
     ):
         ill = look(setup(*asked))
         assert ill.verdict == "warning"
         mended = [word for word in ill.repair.split() if word != "--set"]
         assert look(setup(*asked, *mended)).verdict == "ok"
+
+
+def of_connections(*assignments: str) -> Setup:
+    return Setup(settings(*assignments, kaggle=True), {})
+
+
+def test_workers_that_ask_kaggle_take_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has room for one process beside what is there once."""
+    small = ("workers.lab.memory_mb=1000", "read.memory_mb=1000")
+    once_mb = 1000 * machine._singles(settings(*small))
+    monkeypatch.setattr(machine, "_total_mb", lambda: once_mb + 1999 + 2 * MEMORY_MB)
+    two = (*small, "source.kaggle.service.connections=2")
+    assert machine.memory(of_connections("workers.count=1", *two)).verdict == "ok"
+    ill = machine.memory(of_connections("workers.count=2", *two))
+    assert ill.repair == "--set workers.count=1"
+    assert f"may take {once_mb + 2000 + 2 * MEMORY_MB} MB" in ill.found
+    without = machine.memory(setup("workers.count=2", *two))
+    assert without.verdict == "ok"
+    assert "Kaggle" not in without.found
+    many = ("workers.count=1", *small, "source.kaggle.service.connections=32")
+    ill = machine.memory(of_connections(*many))
+    assert "32 connections to Kaggle" in ill.found
+    assert ill.repair.endswith("--set source.kaggle.service.connections=1")
+    mended = [word for word in ill.repair.split() if word != "--set"]
+    assert machine.memory(of_connections(*mended)).verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -285,9 +357,9 @@ def test_limits_of_control_groups_count(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cgroups, "_ROOT", tmp_path)
-    monkeypatch.setattr(cgroups, "_OWN", tmp_path / "own")
-    assert cgroups.memory_limit() is None
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    assert machine.memory_limit() is None
     (tmp_path / "own").write_text(f"{own}\n")
     for line in own.splitlines():
         _, names, path = line.split(":", 2)
@@ -299,23 +371,23 @@ def test_limits_of_control_groups_count(
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (tmp_path / folder / name).write_text(f"{text}\n")
-    assert cgroups.memory_limit() == 5000
-    assert cgroups.core_limit() == (1.5 if "cpu.max" in files else None)
+    assert machine.memory_limit() == 5000
+    assert machine.core_limit() == (1.5 if "cpu.max" in files else None)
 
 
 def test_a_quota_of_older_control_groups_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "_ROOT", tmp_path)
-    monkeypatch.setattr(cgroups, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
     (tmp_path / "own").write_text("5:cpu:/\n")
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
-    assert cgroups.core_limit() is None
+    assert machine.core_limit() is None
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("50000")
-    assert cgroups.core_limit() == 0.5
-    assert capacity.cores(setup("workers.count=2")).repair == "--set workers.count=1"
+    assert machine.core_limit() == 0.5
+    assert machine.cores(setup("workers.count=2")).repair == "--set workers.count=1"
 
 
 # --- sandbox ----------------------------------------------------------------------------------
@@ -438,8 +510,8 @@ def test_bubblewrap_must_start_something(tmp_path: Path) -> None:
 
 
 def test_a_control_group_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "_ROOT", tmp_path)
-    monkeypatch.setattr(cgroups, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
     assert "memory and pids" in sandbox.cgroups(setup()).found
     assert sandbox.cgroups(setup()).verdict == "warning"
     (tmp_path / "own").write_text("0::/\n")
@@ -525,21 +597,21 @@ def test_modules_that_are_compiled_at_every_start(
 
 def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ('panel.generations=["1.4"]', f"workers.environments={tmp_path}")
-    assert older.older_libraries(setup()).verdict == "skipped"
+    assert versions.older_libraries(setup()).verdict == "skipped"
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "ensurepip", None)
-        assert older.older_libraries(Setup(settings(*asked), {"PATH": ""})).verdict == "broken"
+        assert versions.older_libraries(Setup(settings(*asked), {"PATH": ""})).verdict == "broken"
     assert (
         "1.4 will be made at the first build"
-        in older.older_libraries(Setup(settings(*asked), os.environ)).found
+        in versions.older_libraries(Setup(settings(*asked), os.environ)).found
     )
     place = tmp_path / generations._key(generations.pins_of("1.4"))
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "python").symlink_to(sys.executable)
     (place / "complete.json").touch()
-    assert older.older_libraries(setup(*asked)) == ok(f"found in {tmp_path}: 1.4")
+    assert versions.older_libraries(setup(*asked)) == ok(f"found in {tmp_path}: 1.4")
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
-    assert older.older_libraries(setup(*asked)).verdict == "broken"
+    assert versions.older_libraries(setup(*asked)).verdict == "broken"
 
 
 # --- the whole --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from validate import generations
-from validate.generations import PINS, GenerationMissing, interpreter_of, pins_of
+from validate.generations import PINS, GenerationMissing, interpreter_of, is_made, pins_of
 
 
 def test_every_generation_is_pinned_for_every_python() -> None:
@@ -52,6 +52,26 @@ def test_a_package_that_nobody_has_stops_with_a_message(
     assert not [*tmp_path.glob("*/complete.json")]
 
 
+def test_an_environment_is_made_when_its_marker_and_its_interpreter_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_made("1.4", tmp_path)
+    assert not [*tmp_path.iterdir()]
+    place = tmp_path / generations._key(pins_of("1.4"))
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "python").symlink_to(sys.executable)
+    assert not is_made("1.4", tmp_path)
+    (place / "complete.json").touch()
+    assert is_made("1.4", tmp_path)
+    assert not is_made("1.6", tmp_path)
+    (place / "bin" / "python").unlink()
+    (place / "bin" / "python").symlink_to(tmp_path / "gone")
+    assert not is_made("1.4", tmp_path)
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+    with pytest.raises(GenerationMissing):
+        is_made("1.4", tmp_path)
+
+
 @pytest.mark.slow
 def test_what_was_made_is_used_and_what_was_begun_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -75,6 +95,7 @@ def test_what_was_made_is_used_and_what_was_begun_is_made_anew(
     marker = python.parent.parent / "complete.json"
     assert json.loads(marker.read_text()) == {}
     marker.unlink()
+    assert not is_made("1.4", tmp_path)
     (python.parent / "half").touch()
     assert interpreter_of("1.4", tmp_path) == python
     assert len(commands) == 2 * made

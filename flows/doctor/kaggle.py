@@ -1,27 +1,35 @@
-"""Whether the environment holds what Kaggle asks for, and nothing that misleads its client.
+"""Whether Kaggle can be asked: the credentials, what misleads its client, its answer, the proxies.
 
-Reads variables and at most the token file that one of them names; what they hold is never quoted.
-Whether Kaggle takes the credentials is for `network.py` to say.
+Reads variables, and at most the token file that one of them names; what they hold is never quoted,
+and of proxies only host and port are said. The question itself is put by whoever calls the doctor,
+with the client of a build.
+
+Not guaranteed: that a request takes a proxy that is named here; `no_proxy` is not read.
 """
 
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
+from extract.kaggle_calls import LOGIN_HELP
+from extract.service import FaultKind, ServiceFault
 from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
 from flows.doctor.masking import TOKEN_BYTES, looks_like_key
 
 TOKEN, USERNAME, KEY = "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"
 _ELSEWHERE = "KAGGLE_API_ENVIRONMENT"
-"""Has the client ask another service than Kaggle's."""
+"""Has the client ask this machine when it is `LOCALHOST`; a build heeds no other value."""
+_KAGGLE, _LOCALHOST = "https://api.kaggle.com", "http://localhost"
 _VERBOSE = ("VERBOSE", "VERBOSE_OUTPUT")
 """Make the official client print whole requests, credentials included."""
 _KNOWN = (TOKEN, USERNAME, KEY, "KAGGLE_CONFIG_DIR", _ELSEWHERE)
 _WORD = re.compile(r"[!-~]+")
-_MAKE_A_KEY = (
-    "make a key on kaggle.com (Settings > API), then: "
-    f"export {USERNAME}=<user name> {KEY}=<key>; or, with a token: export {TOKEN}=<token>"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_PROXY = re.compile(
+    r"(?:(?:https?|socks[45][ah]?)://)?(?:[^@/?#\s]*@)?"
+    r"(?P<place>(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?)/?"
 )
 
 
@@ -33,7 +41,7 @@ def credentials(setup: Setup) -> Finding:
     if token:
         return _of_token(token)
     if not user and not key:
-        return broken(f"neither {TOKEN} nor {USERNAME} and {KEY} are set", _MAKE_A_KEY)
+        return broken(f"neither {TOKEN} nor {USERNAME} and {KEY} are set", LOGIN_HELP)
     if not user or not key:
         there, missing = (USERNAME, KEY) if user else (KEY, USERNAME)
         return broken(f"{there} is set without {missing}", f"export {missing}=<...>")
@@ -50,8 +58,9 @@ def other_variables(setup: Setup) -> Finding:
     if not setup.uses_kaggle:
         return skipped(f"source.kind is {setup.settings.source.kind}")
     environment = setup.environment
+    elsewhere = _elsewhere(environment)
     told = {
-        "makes a build ask another service": [n for n in (_ELSEWHERE,) if environment.get(n)],
+        elsewhere: [_ELSEWHERE] if elsewhere else [],
         "is a setting to Kaggle's own command line (a build does not hand it on)": [
             name for name in environment if name.startswith("KAGGLE_") and name not in _KNOWN
         ],
@@ -64,6 +73,58 @@ def other_variables(setup: Setup) -> Finding:
     found = "; ".join(f"{', '.join(names)} {what}" for what, names in told.items() if names)
     names = [name for group in told.values() for name in group]
     return warning(found, shlex.join(["unset", *names]))
+
+
+def kaggle_api(setup: Setup) -> Finding:
+    """The API answers and knows the user."""
+    if not setup.uses_kaggle:
+        return skipped(f"source.kind is {setup.settings.source.kind}; nothing is downloaded")
+    if setup.ask_kaggle is None:
+        return skipped("not asked")
+    try:
+        return ok(setup.ask_kaggle())
+    except ServiceFault as fault:
+        # Some faults end with the help that stands in the repair.
+        found = fault.detail.removesuffix(LOGIN_HELP).rstrip(" :;")
+        return broken(found, _repair(fault.kind, setup.environment))
+
+
+def proxies(setup: Setup) -> Finding:
+    """Proxies that requests go through."""
+    if not setup.uses_kaggle:
+        return skipped(f"source.kind is {setup.settings.source.kind}; nothing is downloaded")
+    given = {n: v for n, v in setup.environment.items() if n.lower() in _PROXIES and v}
+    read = {name: _PROXY.fullmatch(value) for name, value in given.items()}
+    wrong = [name for name, match in read.items() if match is None]
+    if wrong:
+        names = ", ".join(wrong)
+        return warning(f"{names}: no address of a proxy", f"export {wrong[0]}=http://<host>:<port>")
+    ways = [f"{name} leads to {match['place']}" for name, match in read.items() if match]
+    return ok("; ".join(ways) or "none")
+
+
+def _service(environment: Mapping[str, str]) -> str:
+    """Address that a build asks."""
+    return _LOCALHOST if environment.get(_ELSEWHERE) == "LOCALHOST" else _KAGGLE
+
+
+def _elsewhere(environment: Mapping[str, str]) -> str:
+    """What the variable does to a build; empty when the build asks Kaggle."""
+    if _service(environment) == _KAGGLE:
+        return ""
+    # In the order in which the client looks for a way.
+    names = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    proxy = next((name for name in names if environment.get(name)), None)
+    return f"makes a build ask {_LOCALHOST}{f', through {proxy}' if proxy else ''}"
+
+
+def _repair(kind: FaultKind, environment: Mapping[str, str]) -> str:
+    if kind == "no_access":
+        return LOGIN_HELP
+    if kind == "passing":
+        service = _service(environment)
+        return f"see that {service} is reachable from here, and that a proxy is the right one"
+    return "try again later"
 
 
 def _of_token(token: str) -> Finding:
