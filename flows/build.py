@@ -23,7 +23,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from extract.dataset import DatasetRef
-from extract.drop import Drop
+from extract.drop import Drop, Reason
 from extract.sole import sole_use
 from extract.source import Source
 from extract.store import Store
@@ -70,7 +70,13 @@ def build(settings: Settings, environment: Mapping[str, str]) -> int:
             pass
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings, source, refs)
+        code = _tell(walk, settings)
         note_outcomes(source, outcomes(walk))
+    return code
+
+
+def _tell(walk: Walk, settings: Settings) -> int:
+    """What came of it, on paper and on the screen; returns the exit code."""
     print_summary(summary(walk))
     write_history(settings.state / "ledger.jsonl", walk.trials)
     if walk.refusal:
@@ -98,6 +104,9 @@ def build_split(settings: Settings, source: Source, refs: Sequence[DatasetRef]) 
     with Workers(processes, memory_mb=settings.read.memory_mb) as workers:
         tools = (source, store, workers, settings)
         walk.raws = _each(walk, "extract", extract_dataset, walk.refs, *tools)
+    if any(drop.reason == Reason.NO_ACCESS for drop in walk.drops):
+        # A user must help first.
+        return walk
     # Thresholds decide here too, so that all of it runs on the arithmetic of the reference.
     with Workers(processes, environment=REFERENCE.environment) as workers:
         walk.evidence = _each(walk, "inspect", inspect_source, walk.raws, store, workers, settings)

@@ -120,15 +120,19 @@ def test_credentials_that_are_not_taken_stop_the_build(small_build: Built, tmp_p
     assert KEY not in said(built)
 
 
-def test_credentials_that_are_taken_back_stop_a_fetch(small_build: Built, tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["fetch", "build"])
+def test_credentials_that_are_taken_back_stop_the_rest(
+    small_build: Built, tmp_path: Path, verb: str
+) -> None:
     faults = Faults(lasting={"DownloadDataset": 401})
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
-        built = through(server, "fetch", tmp_path)
+        built = through(server, verb, tmp_path)
         n_asked = server.count("DownloadDataset")
     assert built.code == 2
     assert "no_access" in built.complained
     assert "kaggle.com/settings" in built.complained
     assert n_asked <= 4, "nobody goes on asking"
+    assert "inspect" not in built.complained, "nothing is computed that cannot be used"
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", 500, "repeated-token", "html"])
