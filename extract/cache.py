@@ -127,13 +127,17 @@ class Cache:
     @contextmanager
     def workshop(self, ref: DatasetRef) -> Iterator[Path]:
         """A folder for a version that is on its way; it stays when the block ends badly."""
-        place = self.root / ".partial" / _flat(ref)
+        place = self._workshop(ref)
         place.mkdir(parents=True, exist_ok=True)
         for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
             if other != place:
                 shutil.rmtree(other)
         yield place
         shutil.rmtree(place, ignore_errors=True)
+
+    def clear_workshop(self, ref: DatasetRef) -> None:
+        """Remove what was left on the way of a version."""
+        shutil.rmtree(self._workshop(ref), ignore_errors=True)
 
     def adopt(self, ref: DatasetRef, folder: Path) -> Path:
         """Move a finished folder to its version and show it in the mirror; gives the new place."""
@@ -172,6 +176,9 @@ class Cache:
         for folder in sorted(self.version(ref).parent.iterdir()):
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _workshop(self, ref: DatasetRef) -> Path:
+        return self.root / ".partial" / _flat(ref)
 
     def _refusal_file(self, ref: DatasetRef) -> Path:
         return self.root / ".refused" / _flat(ref)

@@ -270,8 +270,8 @@ COLUMNS: Mapping[str, str] = {
 """What can be asked of a dataset: our own names, and how the file answers them."""
 
 _ANEW = """(
-    excluded.version IS DISTINCT FROM datasets.version
-    OR datasets.status = 'passed_over'
+    datasets.status = 'passed_over'
+    OR (excluded.version IS DISTINCT FROM datasets.version AND excluded.status != 'passed_over')
     OR (excluded.status = 'passed_over' AND datasets.crawl < excluded.crawl)
 )"""
 """When what became of a dataset before says nothing about it any more. What one search of a crawl

@@ -31,6 +31,7 @@ _DEEPEST = 64
 _MOST_RECORD = 1 << 18
 """Characters of a record; none that was seen had more than some thousands."""
 _NARROWER = "name tags or a text: source.kaggle.searches"
+_LENGTHY = ("description", "files", "versions", "thumbnailImageUrl")
 _MOST_COUNT, _MOST_VERSION = 2**62, 2**31
 
 
@@ -179,11 +180,12 @@ def _seen(text: str, search: Search) -> Seen | None:
 def read_record(text: str) -> Seen | None:
     """What a record says, None when it names no dataset; odd fields count as not said.
 
-    One of absurd length or depth names none.
+    One of absurd depth names none; of one of absurd length the long parts are left out.
     """
-    if len(text) > _MOST_RECORD:
-        return None
     record = parsed_record(text)
+    if len(text) > _MOST_RECORD:
+        # What is said at such length is not needed to know a dataset by.
+        record = {name: said for name, said in record.items() if name not in _LENGTHY}
     owner, _, slug = line(record.get("ref")).partition("/")
     version = _count(record.get("currentVersionNumber"))
     known = 0 < version < _MOST_VERSION
@@ -191,6 +193,8 @@ def read_record(text: str) -> Seen | None:
         ref = DatasetRef(owner=owner, slug=slug, version=version if known else 1)
         kept = json.dumps(record)
     except (ValidationError, RecursionError):
+        return None
+    if len(kept) > _MOST_RECORD:
         return None
     return Seen(
         ref=ref,

@@ -65,7 +65,9 @@ class Fetcher:
         """The version as it lies in the cache, its records renewed; None when it is not there."""
         if self._cache.fetched(ref) is None:
             return None
+        # A run that was killed at its end may have left either undone.
         self._cache.show(ref)
+        self._cache.clear_workshop(ref)
         self._renew_records(ref)
         return read_listing(self._cache.version(ref), ref)
 
@@ -112,9 +114,17 @@ class Fetcher:
         folder = self._cache.version(ref)
         now, then = parsed_record(known[0]), _read_object(folder / LIST_RECORD)
         same_version = now.get("currentVersionNumber") in (None, ref.version)
-        if same_version and any(now.get(name) != then.get(name) for name in _TOLD):
-            _write(folder / METADATA, self._metadata(ref))
-            _write(folder / LIST_RECORD, _pinned(now, ref))
+        if not same_version or all(now.get(name) == then.get(name) for name in _TOLD):
+            return
+        renewed = {METADATA: self._metadata(ref), LIST_RECORD: _pinned(now, ref)}
+        with self._cache.workshop(ref) as place:
+            (place / "renewed").mkdir(exist_ok=True)
+            for name, text in renewed.items():
+                _write(place / "renewed" / name, text)
+            is_sound = isinstance(read_listing(place / "renewed", ref), Listing)
+        # Data that is here is not refused for one odd answer; it is asked for again next time.
+        for name, text in renewed.items() if is_sound else ():
+            _write(folder / name, text)
 
     def _metadata(self, ref: DatasetRef) -> str:
         """What the service says, also when that is no JSON: the mirror reads it, and refuses it."""

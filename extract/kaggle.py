@@ -21,7 +21,13 @@ from extract.noun import Noun
 from extract.service import Patience, PatienceConfig, ServiceFault
 from extract.transfer import TransferConfig, received, transfer
 from extract.unzip import Unpacked, UnzipConfig, unzip
-from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
+from extract.workers import (
+    WorkerDied,
+    WorkerOutOfMemory,
+    Workers,
+    WorkerTimeout,
+    run_patiently,
+)
 
 T = TypeVar("T")
 
@@ -63,11 +69,19 @@ class Kaggle:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], home: Path, config: ServiceConfig, unzip: UnzipConfig
+        self,
+        environment: Mapping[str, str],
+        home: Path,
+        config: ServiceConfig,
+        unzip: UnzipConfig,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`environment` is that of the user; `home` becomes the home folder of the client."""
+        """`environment` is that of the user; `home` becomes the home folder of the client.
+
+        `tell` hears of long pauses.
+        """
         self._config, self._unzip = config, unzip
-        self._patience = Patience(config.patience)
+        self._patience = Patience(config.patience, tell)
         self._environment = dict(environment)
         home.mkdir(parents=True, exist_ok=True)
         self._workers = Workers(
@@ -154,9 +168,11 @@ class Kaggle:
         except WorkerTimeout:
             detail = f"{what}: no end within {limit_s:g} s"
             raise ServiceFault("passing", detail) from None
-        except WorkerDied:
+        except WorkerOutOfMemory:
             detail = f"{what}: the answer took more memory than a worker has, {MEMORY_MB} MB"
             raise ServiceFault("malformed", detail) from None
+        except WorkerDied as error:
+            raise ServiceFault("passing", f"{what}: {error}") from None
 
 
 def _environment(given: Mapping[str, str], home: Path) -> dict[str, str]:

@@ -43,7 +43,11 @@ LOGIN_HELP = (
 )
 _MOST_BYTES = 64 << 20
 """Of one answer."""
-_PASSING = {408, 425, 429}
+_UNAVAILABLE = {400, 403, 404, 410, 451}
+_ASKED_FOR = {"info", "datasets", "ref"}
+"""Keys of answers; what has one is no error, whatever else it says."""
+_DESCRIBING = {"info", "id", "title", "licenses", "ownerUser", "datasetSlug"}
+"""Keys of metadata, wrapped or flat; an object without any says nothing about a dataset."""
 _ALARM_AGAIN_S = 0.5
 
 
@@ -107,6 +111,8 @@ def list_page(query: PageQuery, timeout_s: float) -> Page:
         request.page = 1
     answer = _answer("ListDatasets", timeout_s, lambda api: api.list_datasets(request))
     body = _parsed("ListDatasets", _text("ListDatasets", answer))
+    if "error" in body or "message" in body:
+        raise ServiceFault("passing", "ListDatasets: expected datasets, found an error")
     records, token = body.get("datasets") or [], body.get("nextPageToken") or ""
     if not isinstance(records, list) or not isinstance(token, str) or len(token) > 10_000:
         found = f"{type(records).__name__} and {type(token).__name__}"
@@ -142,12 +148,15 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     what = f"GetDatasetMetadata {ref.key}"
     answer = _answer(what, timeout_s, lambda api: api.get_dataset_metadata(request))
     text = answer.content.decode("utf-8", "surrogateescape")
-    _check_no_page(what, text)
     try:
-        json.loads(answer.content)
+        found = json.loads(answer.content)
     except (ValueError, RecursionError) as error:
+        _check_no_page(what, text)
         detail = f"{what}: expected JSON: {type(error).__name__}"
         raise ServiceFault("malformed", detail, said=text) from None
+    describes = not isinstance(found, dict) or any(found.get(key) for key in _DESCRIBING)
+    if found is None or not describes:
+        raise ServiceFault("passing", f"{what}: expected metadata, found an answer without any")
     return text
 
 
@@ -253,23 +262,40 @@ class _Seen(HTTPAdapter):
 
 
 def _check_status(what: str, answer: requests.Response) -> None:
-    """Raise the fault of an answer that is none; the status may stand in the body alone."""
+    """Raise the fault of an answer that is none; the status may stand in the body alone.
+
+    Only what speaks of this one thing is `unavailable`; all that a proxy or an outage may say
+    passes. A redirect is an answer where one is asked for.
+    """
     status = answer.status_code
     if status == 200:
-        with contextlib.suppress(ValueError, RecursionError):
-            body = answer.json()
-            if isinstance(body, dict) and isinstance(body.get("code"), int):
-                status = max(status, body["code"])
-    if status < 400:
+        status = _status_in(answer)
+    if status == 200 or (300 <= status < 400 and answer.headers.get("Location")):
         return
     detail = f"{what}: HTTP {status}"
     if status == 401:
         raise ServiceFault(
             "no_access", f"{detail}: Kaggle does not take the credentials; {LOGIN_HELP}"
         )
-    if status in _PASSING or status >= 500:
-        raise ServiceFault("passing", detail, retry_after_s(answer.headers))
-    raise ServiceFault("unavailable", f"{detail}; open its page on kaggle.com to see why")
+    if status in _UNAVAILABLE:
+        raise ServiceFault("unavailable", f"{detail}; open its page on kaggle.com to see why")
+    raise ServiceFault("passing", detail, retry_after_s(answer.headers))
+
+
+def _status_in(answer: requests.Response) -> int:
+    """The status that a body tells in place of what was asked for, else 200."""
+    try:
+        body = answer.json()
+    except (ValueError, RecursionError):
+        return 200
+    if not isinstance(body, dict) or body.keys() & _ASKED_FOR:
+        return 200
+    inner = body.get("error")
+    for told in (body, inner if isinstance(inner, dict) else {}):
+        code = told.get("code")
+        if isinstance(code, int) and 400 <= code < 600:
+            return code
+    return 503 if inner else 200
 
 
 def _text(what: str, answer: requests.Response) -> str:
@@ -279,8 +305,9 @@ def _text(what: str, answer: requests.Response) -> str:
 
 
 def _check_no_page(what: str, text: str) -> None:
-    if text.lstrip("\ufeff \t\r\n")[:1] == "<":
-        raise ServiceFault("passing", f"{what}: expected JSON, found a page")
+    """Raise for what an outage looks like: a page, a sentence, nothing at all."""
+    if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "[", '"'):
+        raise ServiceFault("passing", f"{what}: expected JSON, found a page or nothing")
 
 
 def _parsed(what: str, text: str) -> dict[str, Any]:

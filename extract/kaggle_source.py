@@ -75,15 +75,16 @@ class KaggleSource:
         config: KaggleConfig,
         licence: LicenceConfig,
         tell: Callable[[int], None] = lambda shown: None,
+        tell_pause: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`tell` hears how many datasets a search has shown so far.
+        """`tell` hears how many datasets a search has shown so far, `tell_pause` of long pauses.
 
         Datasets whose licence is not allowed are not downloaded.
         """
         self.catalogue = Catalogue(cache.catalogue)
         self._environment, self._config, self._tell = environment, config, tell
         home = cache.root / ".client"
-        self._kaggle = Kaggle(environment, home, config.service, config.unzip)
+        self._kaggle = Kaggle(environment, home, config.service, config.unzip, tell_pause)
         max_bytes = config.service.transfer.max_bytes
         self._fetcher = Fetcher(
             self._kaggle, cache, self.catalogue, config.unzip, licence, max_bytes

@@ -9,6 +9,7 @@ merely mentions a licence name is unknown.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from extract.dataset import DatasetRef, Lane, Licence
@@ -16,6 +17,7 @@ from extract.drop import Drop, Reason, dataset_drop
 from extract.noun import Noun
 
 _EVIDENCE_CHARS = 300
+_STRANGE = re.compile(r"[^\w\s.,:;()/&©'\"‑–—-]")
 _LANES: tuple[Lane, ...] = ("open", "share-alike", "non-commercial", "recipe-only")
 PUBLIC_DOMAIN = "LicenseRef-public-domain"
 
@@ -57,6 +59,10 @@ def admit(
 
 def read_licence(text: str) -> tuple[str, Lane] | None:
     """SPDX identifier and lane of one statement; None when it is unknown or names no licence."""
+    text = unicodedata.normalize("NFKC", text)
+    if _STRANGE.search(text):
+        # A sign may say what letters do not, or take back what they do.
+        return None
     words = _canonical(text)
     return _KNOWN.get(words) or _creative_commons(words)
 
@@ -87,7 +93,10 @@ def _creative_commons(words: str) -> tuple[str, Lane] | None:
     tokens = spelled.split()
     flags = {token for token in tokens if token in {"by", "nc", "sa", "nd", "igo"}}
     versions = {token for token in tokens if re.fullmatch(r"\d(\.\d)?", token)}
-    if "by" not in flags or set(tokens) - flags - versions - {"cc"} or len(versions) > 1:
+    known = flags | versions | {"cc", "deed"}
+    if "by" not in flags or set(tokens) - known or len(versions) > 1:
+        return None
+    if not versions and "cc" not in tokens:
         return None
     parts = ["CC", "BY", *(flag.upper() for flag in ("nc", "nd", "sa") if flag in flags)]
     if not versions:
@@ -111,7 +120,6 @@ _CC_WORDS = (
     ("non ?commercial", "nc"),
     ("share ?alike", "sa"),
     ("no ?deriv(?:ative)?s", "nd"),
-    ("deed", "cc"),
 )
 
 # SPDX identifier -> the ways in which sources write it. Kaggle's own list is complete here, in its

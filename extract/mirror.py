@@ -103,7 +103,9 @@ def _version(folder: Path) -> int:
         version = _record(folder, LIST_RECORD).get("currentVersionNumber")
     except _BadMetadataError:
         version = None
-    return version if isinstance(version, int) and version >= 1 else 1
+    if isinstance(version, int) and not isinstance(version, bool) and version >= 1:
+        return version
+    return 1
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
@@ -148,11 +150,12 @@ def _hashes(record: dict[str, Any]) -> dict[str, str]:
 
 def _check_identity(info: dict[str, Any], ref: DatasetRef) -> None:
     """Metadata of another dataset would bring the wrong licence along."""
-    said = line(info.get("id"))
-    if not said and info.get("ownerUser") and info.get("datasetSlug"):
-        said = f"{line(info['ownerUser'])}/{line(info['datasetSlug'])}"
-    if "/" in said and said.casefold() != ref.key.casefold():
-        raise _BadMetadataError(f"{METADATA}: expected the dataset {ref.key}, found another", said)
+    split = [line(info.get(name)) for name in ("ownerUser", "datasetSlug")]
+    for said in (line(info.get("id")), "/".join(split) if all(split) else ""):
+        if "/" in said and said.casefold() != ref.key.casefold():
+            raise _BadMetadataError(
+                f"{METADATA}: expected the dataset {ref.key}, found another", said
+            )
 
 
 def _files(folder: Path) -> tuple[tuple[str, ...], tuple[SkippedFile, ...]]:
@@ -201,22 +204,27 @@ def _refusal(path: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _said_in_list(record: dict[str, Any]) -> Iterator[Statement]:
-    text = _said(record.get("licenseName") or record.get("licenseNameNullable"))
-    if text:
+    names = [record.get("licenseName"), record.get("licenseNameNullable")]
+    for text in dict.fromkeys(_said(name) for name in names if name not in (None, "")):
         yield Statement(where=f"{LIST_RECORD}: licenseName", text=text)
 
 
 def _said_in_metadata(info: dict[str, Any]) -> Iterator[Statement]:
-    licences = info.get("licenses") or info.get("license") or info.get("licenseName")
-    entries = licences if isinstance(licences, list) else [licences]
-    names = (entry.get("name") if isinstance(entry, dict) else entry for entry in entries)
-    for text in dict.fromkeys(map(_said, names)):
-        if text:
-            yield Statement(where=f"{METADATA}: licenses", text=text)
+    """Whatever field it stands in: who says two things means the stricter."""
+    entries: list[Any] = []
+    for field in ("licenses", "license", "licenseName"):
+        said = info.get(field)
+        entries += said if isinstance(said, list) else [said]
+    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
+    wanted = (name for entry, name in zip(entries, names, strict=True) if entry not in (None, ""))
+    for text in dict.fromkeys(map(_said, wanted)):
+        yield Statement(where=f"{METADATA}: licenses", text=text)
 
 
 def _said(licence: object) -> str:
-    """A statement as one line. One that is cut gets a word that no licence has: it is unknown."""
+    """A statement as one line. What is cut or no text gets words that no licence has."""
+    if not line(licence):
+        return "[no text]"
     is_cut = isinstance(licence, str) and len(licence) > _TITLE_CHARS
     return f"{line(licence)} [cut]" if is_cut else line(licence)
 

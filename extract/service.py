@@ -22,6 +22,7 @@ from extract.noun import Noun
 T = TypeVar("T")
 
 FaultKind = Literal["no_access", "unavailable", "passing", "malformed"]
+_LONG_S = 5
 _MOVED = 1 << 20
 """Bytes after which a broken transfer counts as one that gets on."""
 
@@ -67,8 +68,11 @@ class PatienceConfig(Noun):
 class Patience:
     """Asks a service on behalf of all threads of this process."""
 
-    def __init__(self, config: PatienceConfig) -> None:
-        self._config = config
+    def __init__(
+        self, config: PatienceConfig, tell: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`tell` hears of pauses that a person would wonder at."""
+        self._config, self._tell = config, tell
         self._lock = threading.Lock()
         self._next = 0.0
         self._quiet_until = 0.0
@@ -115,6 +119,8 @@ class Patience:
             with self._lock:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
                 self._next = max(self._next, self._quiet_until)
+        if pause >= _LONG_S:
+            self._tell(f"{fault}; asked again in {pause:.0f} s")
         time.sleep(pause)
 
 

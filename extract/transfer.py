@@ -278,7 +278,7 @@ def retry_after_s(headers: Any) -> float | None:
         return float(text[:9])
     try:
         instant = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return max(0.0, (instant - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError, OverflowError):
         return None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return max(0.0, (instant - datetime.now(UTC)).total_seconds())

@@ -52,6 +52,10 @@ class WorkerDied(Exception):
     """The worker of a call ended or ran out of memory; it is replaced."""
 
 
+class WorkerOutOfMemory(WorkerDied):
+    """The call itself asked for more memory than a worker has."""
+
+
 class Workers:
     """`n` worker processes, used as a context manager; `run` may be called from any thread."""
 
@@ -155,7 +159,7 @@ class _Slot:
         if returned:
             return cast(T, value)
         if isinstance(value, MemoryError):
-            raise WorkerDied(f"the worker of {what} ran out of memory") from value
+            raise WorkerOutOfMemory(f"the worker of {what} ran out of memory") from value
         raise value
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
@@ -42,13 +43,13 @@ def show_catalogue(settings: Settings, asked: Mapping[str, str], *, as_csv: bool
         return EXIT_REFUSED
     catalogue = Catalogue(path)
     rows = catalogue.rows(tuple(COLUMNS) if as_csv else _SHOWN, **asked)
-    totals = catalogue.totals()
+    totals = sorted(Counter((row["status"], row["reason"]) for row in rows).items())
     with _any_reader():
         if as_csv:
             _print_csv(rows)
             return EXIT_DONE
         _print_table(_SHOWN, [[_shown(row[name], _LONGEST) for name in _SHOWN] for row in rows])
-        said = [[_shown(cell, _LONGEST) for cell in total] for total in totals]
+        said = [[*(_shown(cell, _LONGEST) for cell in kind), str(n)] for kind, n in totals]
         _print_table(("status", "reason", "datasets"), said)
     return EXIT_DONE
 

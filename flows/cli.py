@@ -65,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         commands, "catalog", _catalog, "tell what searches found and what became of it",
         "kaggle.yaml",
     )  # fmt: skip
-    catalog.add_argument("--status", default="", help="only datasets with this status")
+    catalog.add_argument(
+        "--status",
+        default="",
+        help="only datasets that are listed, passed_over, fetched, refused, unavailable, owed or used",
+    )
     catalog.add_argument("--reason", default="", help="only datasets refused for this reason")
     catalog.add_argument("--match", default="", metavar="TEXT", help="part of a name or title")
     catalog.set_defaults(writes_state=False)
@@ -123,6 +127,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return 2
     if not arguments.writes_state:
         return int(arguments.run(settings, arguments, environment))
+    if settings.source.kind == "kaggle":
+        # Before imports that take seconds.
+        told = f"Kaggle, through the mirror {settings.cache}, with the state {settings.state}"
+        print(told, file=sys.stderr, flush=True)
     from flows.quiet import quiet_environment
 
     try:

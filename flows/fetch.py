@@ -42,7 +42,8 @@ def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
         connections = settings.source.kaggle.service.connections
         found = fetch_all.with_options(task_runner=threads(connections))(source, refs)
     print_summary(_summary(refs, found))
-    print(f"mirror {settings.cache}: {source.brought} bytes of archives came")
+    news = f"{source.brought} bytes of archives came" if source.brought else "nothing new"
+    print(f"mirror {settings.cache}: {news}")
     owed = [item for item in found if isinstance(item, Drop) and item.transient]
     return tell_owed(owed, "not all is here") if owed else EXIT_DONE
 

@@ -29,8 +29,11 @@ def ended(run: Callable[[], int]) -> int:
     try:
         return run()
     except ServiceFault as fault:
-        print(fault, file=sys.stderr)
-        return _owed("nothing came") if fault.kind == "passing" else EXIT_REFUSED
+        if fault.kind != "passing":
+            print(fault, file=sys.stderr)
+            return EXIT_REFUSED
+        print(f"{fault}; `opendare doctor` looks for the cause", file=sys.stderr)
+        return _owed("nothing came")
     except CatalogueBusyError as error:
         print(error, file=sys.stderr)
         return _owed("nothing was read")
@@ -56,8 +59,9 @@ def tell_owed(owed: Sequence[Drop], what: str) -> int:
 
 
 def this_command() -> str:
-    """What the user has typed."""
-    return shlex.join(["opendare", *sys.argv[1:]])
+    """What the user has typed, to be typed again."""
+    program = sys.argv[0] if sys.argv[0].endswith("opendare") else "opendare"
+    return shlex.join([program, *sys.argv[1:]])
 
 
 def _owed(what: str) -> int:

@@ -85,6 +85,11 @@ class Progress:
         print(line, file=self._stream, flush=True)
 
 
+def tell_line(text: str) -> None:
+    """One line beside the progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Counting:
     """How far something is whose end is not known; call it with the count so far."""
 
@@ -114,6 +119,8 @@ class Summary:
     """By gate: tasks refused at first, mended by a repair, lost."""
     variants: Mapping[str, int] = field(default_factory=dict)
     """Released tasks by variant."""
+    configs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Released tasks by config, for train and eval."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by stage."""
 
@@ -130,6 +137,10 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
             {name: " ".join(f"{n:>4}" for n in counts) for name, counts in summary.gates.items()},
         ),
         ("tasks", {name: str(count) for name, count in summary.variants.items()}),
+        (
+            "configs: train, eval",
+            {name: " ".join(f"{n:>4}" for n in sides) for name, sides in summary.configs.items()},
+        ),
         ("seconds", {name: f"{seconds:.1f}" for name, seconds in summary.seconds.items()}),
     ):
         if rows and console.is_terminal:

@@ -83,6 +83,7 @@ def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) 
     missing = [shipped for shipped in recipes if not shipped.is_restored]
     print(f"recipes: {len(recipes)}; restored before: {len(recipes) - len(missing)}")
     if not missing:
+        print(f"nothing to do: {release} {'is restored' if recipes else 'ships no recipes'}")
         return EXIT_DONE
     raws = _read_sources(missing, source, store, knobs, limits)
     failures = {
@@ -108,7 +109,10 @@ def _tell(release: Path, failures: Mapping[str, Failure]) -> int:
         return EXIT_OWED
     if failures:
         return EXIT_REFUSED
-    print(f"all recipes are restored: {release}")
+    print(
+        f"all recipes are restored in {release} (data/*/restored-*): for your own use; delete them "
+        "before passing the folder on"
+    )
     return EXIT_DONE
 
 

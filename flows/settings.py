@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, to_jsonable_python
 from pydantic_settings import (
     BaseSettings,
@@ -300,11 +301,21 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:
-    """Names that the section at `path` may hold."""
-    model: type[BaseModel] = Settings
+    """Names that the section at `path` may hold, as they are written."""
+    model: type[BaseModel] | None = Settings
     for name in path:
-        inner = model.model_fields[str(name)].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)
+        if isinstance(name, str) and model is not None:
+            fields = {_written(key, field): field for key, field in model.model_fields.items()}
+            model = _section(fields[name].annotation) if name in fields else None
+    return [_written(key, field) for key, field in model.model_fields.items()] if model else []
+
+
+def _written(name: str, field: FieldInfo) -> str:
+    return field.alias or name
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model of a field, or of the items of a field; None for plain values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)

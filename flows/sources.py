@@ -9,7 +9,7 @@ from pathlib import Path
 from extract.catalogue import Outcome
 from extract.mirror import MirrorSource
 from extract.source import Source
-from flows.progress import Counting
+from flows.progress import Counting, tell_line
 from flows.settings import Settings
 
 _ASKED_S = 5
@@ -29,7 +29,10 @@ def open_source(settings: Settings, environment: Mapping[str, str]) -> Iterator[
 
         cache, shown = Cache(settings.cache), Counting("search", "datasets")
         config, licence = settings.source.kaggle, settings.read.licence
-        with cache.held(), KaggleSource(cache, environment, config, licence, shown) as source:
+        with (
+            cache.held(),
+            KaggleSource(cache, environment, config, licence, shown, tell_line) as source,
+        ):
             yield source
     elif settings.source.kind == "mirror":
         assert settings.source.mirror is not None, "settings name the directory of a mirror"

@@ -71,8 +71,23 @@ def summary(walk: Walk) -> Summary:
         refused=dict(sorted(Counter(f"{d.room}: {d.reason}" for d in final).items())),
         gates=_gates(walk.trials),
         variants=dict(sorted(Counter(t.spec.instructions.variant for t in kept).items())),
+        configs=_configs(walk.release),
         seconds=walk.seconds,
     )
+
+
+def _configs(release: Release | None) -> dict[str, tuple[int, int]]:
+    """Released tasks by config, for train and eval."""
+    found: dict[str, tuple[int, int]] = {}
+    for count in release.counts if release else ():
+        if count.config.startswith("tasks"):
+            train, held = found.get(count.config, (0, 0))
+            is_train = count.split == "train"
+            found[count.config] = (
+                train + count.rows * is_train,
+                held + count.rows * (not is_train),
+            )
+    return found
 
 
 def _yields(walk: Walk, kept: Sequence[Task]) -> dict[str, float]:
@@ -82,7 +97,9 @@ def _yields(walk: Walk, kept: Sequence[Task]) -> dict[str, float]:
     counted = sum(min(n, _COUNTED) for n in per_source.values())
     return {
         "usable sources": len(usable),
-        "kept tasks per usable source": counted / len(usable) if usable else 0.0,
+        f"kept tasks per usable source (at most {_COUNTED} of one)": counted / len(usable)
+        if usable
+        else 0.0,
     }
 
 

@@ -27,9 +27,9 @@ from extract.limits import ReadConfig
 from extract.noun import Noun
 from extract.stored import read_stored
 from publish.lanes import RECIPES
-from publish.manifest import is_restored, read_manifest
+from publish.manifest import is_restored, list_files, read_manifest
 from publish.parquet import Row
-from publish.release import PublishError, Recipe
+from publish.release import PublishError, Recipe, ReleaseFile
 from transform.design import DesignConfig, design, draft
 from transform.draft import identify
 from transform.execute import execute
@@ -149,8 +149,10 @@ def versions() -> dict[str, str]:
 
 def read_knobs(release: Path) -> Knobs:
     """The knobs of a release. Raises `PublishError` when it is none, or one of another version."""
-    if read_manifest(release) is None:
+    listed = read_manifest(release)
+    if listed is None:
         raise PublishError(f"{release} holds no release; expected a folder with a manifest")
+    _check_whole(release, listed)
     try:
         return Knobs.of(json.loads((release / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -158,6 +160,18 @@ def read_knobs(release: Path) -> Knobs:
             f"{release / 'config.json'} cannot be read, {_said(error)}; this is OpenDARE "
             f"{version('opendare')}, the recipes in data/answers name the version that made them"
         ) from error
+
+
+def _check_whole(release: Path, listed: Sequence[ReleaseFile]) -> None:
+    """Raise `PublishError` for the first file that is not as the manifest says."""
+    expected = {file.path: file.sha256 for file in listed}
+    found = {file.path: file.sha256 for file in list_files(release)}
+    for path in sorted(expected):
+        if found.get(path) != expected[path]:
+            raise PublishError(
+                f"{release / path}: expected sha256 {expected[path]} as manifest.json says, found "
+                f"{found.get(path, 'no such file')}; download the release again"
+            )
 
 
 def shipped_recipes(release: Path) -> tuple[ShippedRecipe, ...]:

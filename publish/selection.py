@@ -128,8 +128,11 @@ def _sided(
     refused: list[Drop] = []
     for item, source, name in fit:
         if name in split.unsplit:
-            lane, n_sources = source.licence.lane, len(sources[name])
-            detail = f"lane {lane} has too few unrelated sources for train and eval"
+            n_sources = len(sources[name])
+            detail = (
+                f"config {name} has {n_sources} sources, train and eval need 2 unrelated ones: add "
+                "some, or let publish.lanes send their lane to a config with others"
+            )
             refused.append(_drop(item, Reason.LANE_TOO_SMALL, detail, n_sources, 2))
         else:
             placed.append(Placed(item, source, split.sides[source.ref.key], name))

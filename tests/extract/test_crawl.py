@@ -385,8 +385,15 @@ NAMELESS: list[str] = [
     "[" * 100_000,
     '{"ref": "ann/churn", "x": ' + "[" * 5_000 + "]" * 5_000 + "}",
     '{"ref": "ann/churn", "x": ' + "9" * 5_000 + "}",
-    json.dumps({"ref": "ann/churn", "description": "x" * (1 << 18)}),
+    json.dumps({"ref": "ann/churn", "title": "x" * (1 << 18)}),
 ]
+
+
+def test_a_record_with_a_book_in_it_is_known_by_the_rest() -> None:
+    text = json.dumps({"ref": "ann/churn", "title": "Churn", "description": "x" * (1 << 18)})
+    seen = read_record(text)
+    assert seen is not None
+    assert (seen.title, seen.record) == ("Churn", '{"ref": "ann/churn", "title": "Churn"}')
 
 
 @pytest.mark.parametrize("text", NAMELESS, ids=range(len(NAMELESS)))

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[LoopbackKaggle]:
-    lasting = {"GetDatasetMetadata ann/rents": "hang", "GetDatasetMetadata bob/shops": 418}
+    lasting = {"GetDatasetMetadata ann/rents": "hang", "GetDatasetMetadata bob/shops": 404}
     with LoopbackKaggle(folder, faults=Faults(lasting=lasting)) as server:
         yield server
 

@@ -146,6 +146,56 @@ def test_a_changed_licence_is_noticed_without_a_new_version(
     assert found.title == "Now closed"
 
 
+def test_an_odd_answer_ruins_nothing_that_is_here(small_mirror: Path, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    shutil.copytree(small_mirror / "ann" / "churn", mirror / "ann" / "churn")
+    with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
+        before = all_of(source)
+    folder = mirror / "ann" / "churn"
+    record = {"currentVersionNumber": 2, "lastUpdated": "2021-03-02T00:00:00Z"}
+    (folder / "list-record.json").write_text(json.dumps(record))
+    good = (folder / "dataset-metadata.json").read_text()
+    (folder / "dataset-metadata.json").write_text('{"title": "half a')
+    with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
+        assert all_of(source) == before
+    (folder / "dataset-metadata.json").write_text(good)
+    with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
+        (found,) = all_of(source).values()
+    assert isinstance(found, Listing)
+    assert found.updated_at == "2021-03-02T00:00:00Z", "it was asked for again"
+
+
+@pytest.mark.parametrize(
+    "answer", ["{}", "null", "", "temporarily unavailable", '{"error": {"code": 503}}']
+)
+def test_an_answer_without_metadata_is_owed(
+    small_mirror: Path, tmp_path: Path, answer: str
+) -> None:
+    """Read as metadata, it would leave the licence to the record alone."""
+    mirror = tmp_path / "mirror"
+    shutil.copytree(small_mirror / "ann" / "churn", mirror / "ann" / "churn")
+    folder = mirror / "ann" / "churn"
+    record = {"currentVersionNumber": 2, "licenseName": "CC0: Public Domain"}
+    (folder / "list-record.json").write_text(json.dumps(record))
+    (folder / "dataset-metadata.json").write_text(answer)
+    with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
+        (drop,) = all_of(source).values()
+    assert isinstance(drop, Drop)
+    assert (drop.reason, drop.transient) == ("unreachable", True)
+
+
+def test_a_kill_at_the_very_end_leaves_nothing(small_mirror: Path, tmp_path: Path) -> None:
+    with LoopbackKaggle(small_mirror) as server:
+        with opened(server, tmp_path) as source:
+            all_of(source)
+        left = tmp_path / ".partial" / "ann~churn~2"
+        left.mkdir(parents=True)
+        (left / "archive.zip").write_bytes(b"PK")
+        with opened(server, tmp_path) as source:
+            all_of(source)
+    assert list((tmp_path / ".partial").iterdir()) == []
+
+
 def test_what_is_not_given_is_a_drop_and_asked_once(small_mirror: Path, tmp_path: Path) -> None:
     lasting = {"DownloadDataset bob/wards": 403, "GetDatasetMetadata ann/rents": 404}
     with LoopbackKaggle(small_mirror, faults=Faults(lasting=lasting)) as server:

@@ -135,3 +135,26 @@ def test_lanes_are_configuration() -> None:
     assert nc.lane == "non-commercial"
     drop = admit(REF, said("MIT"), LicenceConfig(allowed=("share-alike",)))
     assert isinstance(drop, Drop)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CC BY 🄏 4.0",
+        "CC BY 4.0 ⊜",
+        "CC-BY-4.0 ($̸)",
+        "!CC0",
+        "¬ CC0",
+        "≠CC0",
+        "CC0 ❌",
+        "Public Domain?",
+        "Attribution",
+        "by deed",
+    ],
+)
+def test_a_sign_that_may_take_something_back_is_not_passed_over(text: str) -> None:
+    assert read_licence(text) is None
+
+
+def test_letters_in_circles_are_letters() -> None:
+    assert read_licence("CC BY-ⓃⒸ 4.0") == ("CC-BY-NC-4.0", "non-commercial")

@@ -177,3 +177,29 @@ def test_the_real_mirror(mirror: Path) -> None:
         assert listing.statements
         assert not listing.skipped
         assert listing.updated_at is not None
+
+
+@pytest.mark.parametrize(
+    ("info", "record", "said"),
+    [
+        ({"licenses": [{"name": "CC0-1.0"}], "licenseName": "CC-BY-NC-4.0"}, {}, "CC-BY-NC-4.0"),
+        ({"licenses": [{"name": "CC0-1.0"}, {"name": ["MIT"]}]}, {}, "[no text]"),
+        ({"licenses": [{"name": "CC0-1.0"}, {"nameNullable": "MIT"}]}, {}, "[no text]"),
+        (
+            {"licenses": []},
+            {"licenseName": "CC0: Public Domain", "licenseNameNullable": "CC BY-NC"},
+            "CC BY-NC",
+        ),
+    ],
+)
+def test_no_field_about_the_licence_is_passed_over(
+    tmp_path: Path, info: dict[str, Any], record: dict[str, Any], said: str
+) -> None:
+    listing = listed(mirror_of(tmp_path, json.dumps(info), record))
+    assert said in [statement.text for statement in listing.statements]
+
+
+def test_an_odd_id_hides_no_other_dataset(tmp_path: Path) -> None:
+    info = {"id": "77", "ownerUser": "other", "datasetSlug": "x"}
+    source = mirror_of(tmp_path, json.dumps(info))
+    assert isinstance(source.listing(source.refs()[0]), Drop)

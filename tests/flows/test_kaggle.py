@@ -86,7 +86,7 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
         built = through(server, "build", place, *_quick())
     assert built.code == 3, said(built)
     assert "owed: ann/churn: unreachable: storage: HTTP 503" in built.complained
-    assert "continue with: opendare build" in built.complained
+    assert f"continue with: {OPENDARE} build" in built.complained
     assert not built.out.exists()
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=lasting)) as server:
         built = through(server, "build", place)
@@ -143,7 +143,7 @@ def test_a_search_without_an_end_is_owed(
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
         built = through(server, "fetch", tmp_path, *_quick())
     assert built.code == 3, said(built)
-    assert "continue with: opendare fetch" in built.complained
+    assert f"continue with: {OPENDARE} fetch" in built.complained
     assert "Traceback" not in built.complained
 
 

@@ -22,7 +22,7 @@ from extract.store import Store
 from flows.outcome import EXIT_DONE, EXIT_OWED, EXIT_REFUSED
 from flows.restore import restore
 from flows.settings import WorkersConfig
-from publish.manifest import list_files, read_manifest
+from publish.manifest import list_files, read_manifest, write_manifest
 from publish.release import PublishError
 from publish.restored import restored_files
 from publish.swap import staging, swap_in
@@ -249,7 +249,7 @@ def test_the_command_restores(mirror: Path, release: Path, tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == EXIT_DONE, done.stderr
-    assert done.stdout.splitlines()[-1] == f"all recipes are restored: {release}"
+    assert done.stdout.splitlines()[-1].startswith(f"all recipes are restored in {release} ")
 
 
 def test_a_second_run_makes_nothing(
@@ -259,7 +259,8 @@ def test_a_second_run_makes_nothing(
     n = len(_rows(restored, "tasks_recipe"))
     # Nothing is asked of a source that is not there.
     assert _restore(restored, MirrorSource(tmp_path / "nowhere"), tmp_path / "state") == EXIT_DONE
-    assert capsys.readouterr().out == f"recipes: {n}; restored before: {n}\n"
+    said = capsys.readouterr().out
+    assert said.startswith(f"recipes: {n}; restored before: {n}\nnothing to do")
     assert {path: path.stat().st_mtime_ns for path in restored_files(restored)} == before
 
 
@@ -330,6 +331,7 @@ def test_a_hash_that_differs_is_told_and_nothing_of_the_task_is_written(
             recipe["versions"]["opendare"] = "0.0.9"
             row.update(sha256="0" * 64, recipe=json.dumps(recipe))
     pq.write_table(pq.ParquetFile(path).read().from_pylist(rows), path)
+    write_manifest(release, "dev")
     assert _restore(release, MirrorSource(mirror), tmp_path / "state") == EXIT_REFUSED
     said = capsys.readouterr().err
     assert re.search(rf"failed: {key}: truth: expected sha256 0{{64}}, found \w{{64}}", said)
@@ -338,6 +340,20 @@ def test_a_hash_that_differs_is_told_and_nothing_of_the_task_is_written(
     missing = {row["task_id"] for row in _rows(release, "tasks_recipe")} - answers
     assert missing == {key}
     assert not list(release.glob(f"data/*/restored-{key}-*"))
+
+
+def test_a_release_that_somebody_changed_is_told(
+    release: Path, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sorted(release.glob("data/tasks_recipe/*.parquet"))[0]
+    table = pq.ParquetFile(path).read()
+    place = table.column_names.index("question")
+    questions = [f"{text} And hurry." for text in table["question"].to_pylist()]
+    pq.write_table(table.set_column(place, "question", [questions]), path)
+    assert _restore(release, MirrorSource(mirror), tmp_path / "state") == EXIT_REFUSED
+    said = capsys.readouterr().err
+    assert path.relative_to(release).as_posix() in said
+    assert "download the release again" in said
 
 
 class Unreachable(MirrorSource):

@@ -188,6 +188,11 @@ def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
     assert "source.kaggle.datasets: found ['../etc']" in told
     told = refused("source: {kind: kaggle, kaggle: {datasets: [a/b/1, A/b/2]}}")
     assert "a/b is named twice" in told
+    told = refused("source: {kind: kaggle, kaggle: {searches: [{tag: [x]}]}}")
+    assert "source.kaggle.searches.0.tag: found an unknown name" in told
+    assert "allowed: text, tags, licence" in told
+    told = refused("source: {kind: bundled}\npublish: {lanes: {nc: tasks_x}}")
+    assert "allowed: open, share-alike, non-commercial" in told
     told = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
     assert "'gpl'" in told
 
