@@ -517,8 +517,6 @@ def through_the_client(n: int, path: Path) -> tuple[dict[str, Any], dict[str, in
     [
         # The limit may hide more, so both halves are looked at: sizes up to the median, and above.
         (10_000, 50 + 26 + 25),
-        # The whole, two halves beyond the limit, four quarters.
-        (25_000, 50 + 2 * 50 + 127),
     ],
 )
 def test_many_thousands_through_the_real_client(tmp_path: Path, n: int, calls: int) -> None:

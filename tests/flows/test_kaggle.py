@@ -120,13 +120,10 @@ def test_credentials_that_are_not_taken_stop_the_build(small_build: Built, tmp_p
     assert KEY not in said(built)
 
 
-@pytest.mark.parametrize("verb", ["fetch", "build"])
-def test_credentials_that_are_taken_back_stop_the_rest(
-    small_build: Built, tmp_path: Path, verb: str
-) -> None:
+def test_credentials_that_are_taken_back_stop_the_rest(small_build: Built, tmp_path: Path) -> None:
     faults = Faults(lasting={"DownloadDataset": 401})
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
-        built = through(server, verb, tmp_path)
+        built = through(server, "build", tmp_path)
         n_asked = server.count("DownloadDataset")
     assert built.code == 2
     assert "no_access" in built.complained
