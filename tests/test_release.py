@@ -42,7 +42,8 @@ def real(real_build: Built) -> OpenedRelease:
     return OpenedRelease(real_build.out)
 
 
-@pytest.fixture(params=["small", "real"], scope="module")
+# The long one first: the other is built by another process meanwhile.
+@pytest.fixture(params=["real", "small"], scope="module")
 def release(request: pytest.FixtureRequest) -> OpenedRelease:
     """Each release in turn; the real one is skipped where there are no real tables."""
     found = request.getfixturevalue(request.param)

@@ -125,10 +125,10 @@ def test_a_killed_build_goes_on_and_leaves_nobody_behind(
 ) -> None:
     rng = random.Random("moments")
     state = tmp_path / "state"
-    moments: list[tuple[str, Callable[[], bool]]] = [("start", state.is_dir)]
-    for stage, counts in zip(STAGES, ((3,), (2,), (2,), (1, 4)), strict=True):
+    moments: list[tuple[str, Callable[[], bool]]] = []
+    for stage, n in zip(STAGES, (3, 2, 2, 4), strict=True):
         folder = state / "results" / stage
-        moments += [(f"{stage} {n}", lambda f=folder, n=n: _count(f) >= n) for n in counts]  # type: ignore[misc]
+        moments.append((f"{stage} {n}", lambda f=folder, n=n: _count(f) >= n))  # type: ignore[misc]
     moments.append(("publish", (tmp_path / ".release.staged").exists))
     for name, reached in moments:
         process = _start(small_build.mirror, tmp_path)
@@ -224,7 +224,7 @@ def test_owed_work_stops_the_release_and_the_same_command_continues(
     assert not owing.out.exists()
     last = owing.complained.splitlines()[-1]
     command = last.partition("continue with: ")[2]
-    assert shlex.split(command) == ["opendare", *arguments(mirror, tmp_path, *hasty)]
+    assert shlex.split(command) == [str(OPENDARE), *arguments(mirror, tmp_path, *hasty)]
     owed = [line for line in owing.complained.splitlines() if line.startswith("owed: ")]
     reasons = [re.sub(r"^owed: \S+( and \d+ more)?:? ", "", line) for line in owed]
     assert len(set(reasons)) == len(reasons), "equal reasons are told once"

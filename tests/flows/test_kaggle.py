@@ -1,6 +1,5 @@
 """From Kaggle to a release: through faults that pass, faults that last, and kill -9."""
 
-import itertools
 import json
 import random
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.building import (
     MARK,
@@ -173,14 +173,14 @@ _FETCHER = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from flows.settings import load
-from flows.sources import open_source
+from extract.cache import Cache
+from extract.kaggle_source import KaggleConfig, KaggleSource
+from extract.licenses import LicenceConfig
 if __name__ == "__main__":
-    config, mirror, state = sys.argv[1:]
-    settings = load(Path(config), [], {"source.mirror": mirror, "state": state})
-    with open_source(settings, dict(os.environ)) as source, ThreadPoolExecutor(3) as threads:
-        found = list(threads.map(source.listing, source.refs()))
-    print("fetched", len(found))
+    config, cache = KaggleConfig.model_validate_json(sys.argv[1]), Cache(Path(sys.argv[2]))
+    source = KaggleSource(cache, dict(os.environ), config, LicenceConfig())
+    with cache.held(), source, ThreadPoolExecutor(3) as threads:
+        list(threads.map(source.listing, source.refs()))
 """
 """What the flow of `opendare fetch` does, without the seconds that Prefect needs to start."""
 
@@ -239,12 +239,10 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
 
 
 def _start_fetch(place: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    arguments = kaggle_arguments("fetch", place)
-    given = dict(itertools.pairwise(arguments))
-    folders = [given[flag] for flag in ("--config", "--mirror", "--state")]
-    command = [sys.executable, "-c", _FETCHER, *folders]
+    config = yaml.safe_load(Path(kaggle_arguments("fetch", place)[2]).read_text())
+    knobs = json.dumps(config["source"]["kaggle"])
     return subprocess.Popen(
-        command,
+        [sys.executable, "-c", _FETCHER, knobs, str(place / "mirror")],
         cwd=ROOT,
         env={**told, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
