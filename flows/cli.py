@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     catalog.add_argument(
         "--status",
         default="",
-        help="only datasets that are listed, passed_over, fetched, refused, unavailable, owed or used",
+        help="listed, passed_over, fetched, refused, unavailable, owed or used",
     )
     catalog.add_argument("--reason", default="", help="only datasets refused for this reason")
     catalog.add_argument("--match", default="", metavar="TEXT", help="part of a name or title")
