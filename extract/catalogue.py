@@ -222,12 +222,6 @@ class Catalogue:
             found = db.execute(query, values).fetchall()
         return [dict(zip(columns, row, strict=True)) for row in found]
 
-    def totals(self) -> list[tuple[str, str, int]]:
-        """Datasets by status and reason."""
-        query = "SELECT status, reason, count(*) FROM datasets GROUP BY ALL ORDER BY ALL"
-        with self._open(to_read=True) as db:
-            return [(str(s), str(r), int(n)) for s, r, n in db.execute(query).fetchall()]
-
     @contextmanager
     def _open(self, *, to_read: bool = False) -> Iterator["duckdb.DuckDBPyConnection"]:
         """The file for one transaction; waits while another process has it."""

@@ -45,19 +45,13 @@ def kaggle(server: LoopbackKaggle, tmp_path_factory: pytest.TempPathFactory) -> 
     """With variables beside the credentials that would mislead the client."""
     home = tmp_path_factory.mktemp("home")
     misleading = {"KAGGLE_PROXY": "http://127.0.0.1:1", "KAGGLE_TOKEN": "other", "VERBOSE": "1"}
-    before = {name: os.environ.get(name) for name in misleading}
-    os.environ.update(misleading)
     environment = {**server.environment, **misleading, "no_proxy": "", "NO_PROXY": ""}
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in misleading.items():
+            patch.setenv(name, value)
         with Kaggle(environment, home, QUICK, UnzipConfig()) as kaggle:
             kaggle.who_am_i()
             yield kaggle
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,18 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import extract.catalogue
-from extract.catalogue import COLUMNS, Catalogue, Outcome, Seen, Status
+from extract.catalogue import COLUMNS, Catalogue, Seen
 from extract.crawl import read_record
 from extract.dataset import DatasetRef
 from flows.catalog import show_catalogue
 from flows.outcome import ended
 from flows.settings import Settings, load
+from tests.outcomes import conclude
 
 ROOT = Path(__file__).parent.parent.parent
 EVERYTHING = {"status": "", "reason": "", "match": ""}
@@ -44,20 +44,6 @@ def catalogue(settings: Settings) -> Catalogue:
     ref = DatasetRef(owner="ann", slug="prices")
     conclude(catalogue, ref, "refused", "no_table", "one image", ["list-record.json: GPL 2"])
     return catalogue
-
-
-def conclude(
-    catalogue: Catalogue,
-    ref: DatasetRef,
-    status: Status,
-    reason: str = "",
-    detail: str = "",
-    evidence: Sequence[str] = (),
-) -> None:
-    outcome = Outcome(
-        ref=ref, status=status, reason=reason, detail=detail, evidence=tuple(evidence)
-    )
-    catalogue.conclude([outcome])
 
 
 def seen(key: str, **said: object) -> Seen:
