@@ -66,7 +66,7 @@ class Drop(Noun):
     """One sentence: what, expected, found."""
     variant: str | None = None
     transient: bool = False
-    """True when trying again may help; owed work, which stops a release."""
+    """True when trying again may help; pending work, which stops a release."""
     value: float | None = None
     threshold: float | None = None
     evidence: Evidence = ""

@@ -7,7 +7,7 @@ A Prefect flow with one task for each dataset and stage, and one for each plan. 
 over is remembered in STATE under the hash of all that it depends on, so a build that was killed
 continues where it stood, and one that changes nothing computes nothing. Results depend neither on
 the number of workers nor on the order in which they finish. A dataset that fails in any way costs
-itself only; work that is owed (a worker died twice, a check could not be computed) stops the
+itself only; work that is pending (a worker died twice, a check could not be computed) stops the
 release, not the build.
 """
 
@@ -24,11 +24,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason
-from extract.sole import sole_use
+from extract.file_lock import file_lock
 from extract.source import Source
 from extract.store import Store
 from extract.workers import Workers
-from flows.outcome import EXIT_DONE, EXIT_REFUSED, tell_owed
+from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
 from flows.sources import note_outcomes, open_source
@@ -43,8 +43,8 @@ from flows.walk import Walk, outcomes, summary, write_history
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
-from validate.lab import Laboratory
-from validate.panel import REFERENCE
+from validate.environments.executor import Executor
+from validate.environments.matrix import REFERENCE
 
 _PUBLISH_S = 4 * 3600
 """Limit of publishing: it takes seconds for a hundred tasks."""
@@ -58,7 +58,7 @@ def build(settings: Settings, environment: Mapping[str, str]) -> int:
     """
     check_destination(settings.out)
     with (
-        sole_use(settings.state / "lock", f"builds in {settings.state}", "--state DIR"),
+        file_lock(settings.state / "lock", f"builds in {settings.state}", "--state DIR"),
         open_source(settings, environment) as source,
     ):
         # Before the flow, since what goes wrong here is no crash of it.
@@ -66,7 +66,7 @@ def build(settings: Settings, environment: Mapping[str, str]) -> int:
         if not refs:
             print(_nothing_found(settings), file=sys.stderr)
             return EXIT_REFUSED
-        with _laboratory(settings):
+        with _executor(settings):
             pass
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings, source, refs)
@@ -83,7 +83,7 @@ def _tell(walk: Walk, settings: Settings) -> int:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED
     if walk.release is None:
-        return tell_owed(walk.owed, "no release")
+        return tell_pending(walk.pending, "no release")
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
     return EXIT_DONE
@@ -114,19 +114,19 @@ def build_split(settings: Settings, source: Source, refs: Sequence[DatasetRef]) 
         walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
     raws = {raw.ref: raw for raw in walk.raws}
     items = [(plan, raws[plan.proposal.dataset]) for plan in walk.plans]
-    with _laboratory(settings) as lab:
-        walk.trials = _each(walk, "try", try_plan, items, store, lab, settings)
+    with _executor(settings) as executor:
+        walk.trials = _each(walk, "try", try_plan, items, store, executor, settings)
     walk.drops += [trial.result for trial in walk.trials if isinstance(trial.result, Drop)]
-    if not walk.owed:
+    if not walk.pending:
         _publish(walk, settings)
     return walk
 
 
-def _laboratory(settings: Settings) -> Laboratory:
-    """The laboratory of a build; its workers start when they are first asked."""
+def _executor(settings: Settings) -> Executor:
+    """The executor of a build; its workers start when they are first asked."""
     workers = settings.workers
     environments = workers.environments or settings.state / "environments"
-    return Laboratory(workers.lab, workers.processes, settings.panel, environments)
+    return Executor(workers.executor, workers.processes, settings.panel, environments)
 
 
 def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
@@ -137,7 +137,7 @@ def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
 
 def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
-        assert walk.split is not None, "nothing is owed"
+        assert walk.split is not None, "nothing is pending"
         parts = (walk.trials, walk.raws, walk.split, walk.drops)
         knobs = (settings.publish, resolved(settings), settings.out.resolve())
         try:

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from extract.catalogue import CATALOGUE, COLUMNS, Catalogue, Status
-from extract.names import clean
-from flows.outcome import EXIT_DONE, EXIT_REFUSED
+from extract.kaggle.catalogue import CATALOGUE, COLUMNS, Catalogue, Status
+from extract.reading.names import clean
+from flows.exit_codes import EXIT_DONE, EXIT_REFUSED
 from flows.settings import Settings
 
 _SHOWN = ("dataset", "version", "status", "reason", "licence", "bytes", "detail")

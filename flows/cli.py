@@ -2,7 +2,8 @@
 
 Reads the command line and nothing else; what a command needs is imported when it runs, so that
 `--help` answers at once. Exit codes: 0 done, 1 a broken world (with a traceback), 2 something the
-user can repair (with the message alone), 3 owed work (the same command continues), 130 interrupted.
+user can repair (with the message alone), 3 pending work (the same command continues), 130
+interrupted.
 """
 
 import argparse
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-_EPILOG = """exit codes: 0 done; 2 wrong configuration or arguments; 3 owed work, where the same
+_EPILOG = """exit codes: 0 done; 2 wrong configuration or arguments; 3 pending work, where the same
 command continues; anything else is a fault of this program or of the machine."""
 _MIRROR = "datasets in Kaggle's layout; for a source of kind kaggle the folder that is filled"
 _STATE = "what a build remembers, default .opendare"
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     catalog.add_argument(
         "--status",
         default="",
-        help="listed, passed_over, fetched, refused, unavailable, owed or used",
+        help="listed, passed_over, fetched, refused, unavailable, pending or used",
     )
     catalog.add_argument("--reason", default="", help="only datasets refused for this reason")
     catalog.add_argument("--match", default="", metavar="TEXT", help="part of a name or title")
@@ -138,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"cannot write to --state {settings.state}: {error.strerror}", file=sys.stderr)
         return 2
-    from flows.outcome import ended
+    from flows.exit_codes import ended
 
     return ended(lambda: int(arguments.run(settings, arguments, environment)))
 
@@ -163,7 +164,7 @@ def _catalog(
     settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
 ) -> int:
     from flows.catalog import show_catalogue
-    from flows.outcome import ended
+    from flows.exit_codes import ended
 
     asked = {"status": arguments.status, "reason": arguments.reason, "match": arguments.match}
     return ended(lambda: show_catalogue(settings, asked, as_csv=arguments.csv))

@@ -15,10 +15,10 @@ from prefect.futures import as_completed
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.kaggle_source import KaggleSource
+from extract.kaggle.source import KaggleSource
 from extract.source import Listing, Source
 from flows.build import threads
-from flows.outcome import EXIT_DONE, EXIT_REFUSED, tell_owed
+from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.progress import Progress, Summary, print_summary
 from flows.settings import Settings
 from flows.sources import open_source
@@ -44,8 +44,8 @@ def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
     print_summary(_summary(refs, found))
     news = f"{source.brought} bytes of archives came" if source.brought else "nothing new"
     print(f"mirror {settings.cache}: {news}")
-    owed = [item for item in found if isinstance(item, Drop) and item.transient]
-    return tell_owed(owed, "not all is here") if owed else EXIT_DONE
+    pending = [item for item in found if isinstance(item, Drop) and item.transient]
+    return tell_pending(pending, "not all is here") if pending else EXIT_DONE
 
 
 @flow(name="fetch", validate_parameters=False)

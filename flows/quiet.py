@@ -3,13 +3,13 @@
 Prefect reads its settings once, when it is imported, so `quiet_environment` comes first. What a
 user has set already is kept, a server of their own (`PREFECT_API_URL`) included; only the home is
 always ours, because a profile in another one could point a build at a remote account. The temporary
-server ends with the build, also with one that is killed by force (`tether.py`).
+server ends with the build, also with one that is killed by force (`parent_death.py`).
 """
 
 import os
 from pathlib import Path
 
-from flows import tether
+from flows import parent_death
 
 _SETTINGS = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
@@ -23,7 +23,7 @@ _SETTINGS = {
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "DO_NOT_TRACK": "1",
-    "UVICORN_LOOP": "flows.tether:new_event_loop",
+    "UVICORN_LOOP": "flows.parent_death:new_event_loop",
 }
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -39,7 +39,7 @@ def quiet_environment(state: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
     os.environ.pop("PREFECT_PROFILE", None)
-    os.environ[tether.PARENT] = str(os.getpid())
+    os.environ[parent_death.PARENT] = str(os.getpid())
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))

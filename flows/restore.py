@@ -23,16 +23,16 @@ from typing import TypeVar, get_args
 
 from extract.dataset import DatasetRef, Lane, RawDataset
 from extract.drop import Drop, Reason
-from extract.read import read_dataset
-from extract.sole import sole_use
+from extract.file_lock import file_lock
+from extract.reading.read import read_dataset
 from extract.source import Source
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, run_patiently
-from flows.outcome import EXIT_DONE, EXIT_OWED, EXIT_REFUSED, this_command
+from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED, this_command
 from flows.progress import Progress
 from flows.settings import Settings, WorkersConfig
 from flows.sources import open_source
-from publish.recipes import (
+from publish.recipes.recipes import (
     Knobs,
     NotMadeError,
     ShippedRecipe,
@@ -41,10 +41,10 @@ from publish.recipes import (
     shipped_recipes,
     versions,
 )
+from publish.recipes.restored import restored_files, write_restored
 from publish.release import PublishError
-from publish.restored import restored_files, write_restored
 from transform.task import Task
-from validate.panel import REFERENCE
+from validate.environments.matrix import REFERENCE
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def restore_release(release: Path, settings: Settings, environment: Mapping[str,
     read = settings.read.model_copy(update={"licence": licence})
     mine = settings.model_copy(update={"read": read})
     with (
-        sole_use(mine.state / "lock", f"works in {mine.state}", "--state DIR"),
+        file_lock(mine.state / "lock", f"works in {mine.state}", "--state DIR"),
         open_source(mine, environment) as source,
     ):
         return restore(release, source, Store(mine.state), mine.workers)
@@ -102,11 +102,12 @@ def _n_tasks(ref: DatasetRef, recipes: Sequence[ShippedRecipe]) -> int:
 def _tell(release: Path, failures: Mapping[str, Failure]) -> int:
     for key, failure in sorted(failures.items()):
         print(
-            f"{'owed' if failure.is_owed else 'failed'}: {key}: {failure.message}", file=sys.stderr
+            f"{'pending' if failure.is_owed else 'failed'}: {key}: {failure.message}",
+            file=sys.stderr,
         )
     if any(failure.is_owed for failure in failures.values()):
-        print(f"some work is owed; continue with: {this_command()}", file=sys.stderr)
-        return EXIT_OWED
+        print(f"some work is pending; continue with: {this_command()}", file=sys.stderr)
+        return EXIT_PENDING
     if failures:
         return EXIT_REFUSED
     print(
@@ -166,7 +167,7 @@ def _restore_tasks(
 ) -> dict[str, Failure]:
     """Make the tasks of those datasets that are there; the failures by task id."""
     possible = [s for s in recipes if isinstance(raws[s.recipe.source], RawDataset)]
-    timeout_s = limits.design_timeout_s + limits.lab.timeout_s
+    timeout_s = limits.design_timeout_s + limits.executor.timeout_s
     failures: dict[str, Failure] = {}
     with (
         store.scratch() as scratch,

@@ -36,17 +36,17 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from extract.kaggle_source import KaggleConfig
-from extract.limits import ReadConfig
+from extract.evidence.evidence import EvidenceConfig
+from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
+from extract.reading.limits import ReadConfig
 from publish.folder import PublishConfig
-from transform.design import DesignConfig
+from transform.plan_tasks import DesignConfig
+from validate.environments.executor import ExecutorConfig
+from validate.environments.matrix import MatrixConfig
 from validate.gate import Gate
 from validate.gates.size import Size
-from validate.lab import LabConfig
-from validate.panel import PanelConfig
 from validate.registry import gate_classes
-from validate.sources.evidence import EvidenceConfig
 
 _PREFIX = "OPENDARE_"
 _NESTING = "__"
@@ -93,7 +93,7 @@ class WorkersConfig(Noun):
     """Worker processes side by side; None: one per core, at most 8."""
     design_timeout_s: float = Field(default=240, gt=0)
     """For profiling, proposing, splitting and laying out one dataset."""
-    lab: LabConfig = LabConfig()
+    executor: ExecutorConfig = ExecutorConfig()
     environments: Path | None = None
     """Where environments of older libraries are kept, which builds may share; None: in STATE."""
 
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     evidence: EvidenceConfig = EvidenceConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
-    panel: PanelConfig = PanelConfig()
+    panel: MatrixConfig = MatrixConfig()
     publish: PublishConfig = PublishConfig()
     workers: WorkersConfig = WorkersConfig()
 

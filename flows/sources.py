@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from extract.catalogue import Outcome
+from extract.kaggle.catalogue import Outcome
 from extract.mirror import MirrorSource
 from extract.source import Source
 from flows.progress import Counting, tell_line
@@ -24,8 +24,8 @@ def open_source(settings: Settings, environment: Mapping[str, str]) -> Iterator[
     `CacheError` or `InUseError` when it cannot be.
     """
     if settings.source.kind == "kaggle":
-        from extract.cache import Cache
-        from extract.kaggle_source import KaggleSource
+        from extract.kaggle.cache import Cache
+        from extract.kaggle.source import KaggleSource
 
         cache, shown = Cache(settings.cache), Counting("search", "datasets")
         config, licence = settings.source.kaggle, settings.read.licence
@@ -45,7 +45,7 @@ def open_source(settings: Settings, environment: Mapping[str, str]) -> Iterator[
 
 def note_outcomes(source: Source, outcomes: Sequence[Outcome]) -> None:
     """Let a source with a catalogue know what became of its datasets."""
-    from extract.kaggle_source import KaggleSource
+    from extract.kaggle.source import KaggleSource
 
     if isinstance(source, KaggleSource):
         source.catalogue.conclude(outcomes)
@@ -57,7 +57,7 @@ def kaggle_asked(settings: Settings, environment: Mapping[str, str]) -> Callable
         return None
 
     def ask() -> str:
-        from extract.kaggle import Kaggle
+        from extract.kaggle.client import Kaggle
 
         config = settings.source.kaggle
         service = config.service.model_copy(update={"call_timeout_s": _ASKED_S})

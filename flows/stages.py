@@ -4,7 +4,7 @@ Each function takes what the stage before handed over and returns nouns and drop
 are remembered under the hash of everything they depend on, code and libraries included; results
 that owe work or hold a fault are not, so the next run tries them again. An exception from a room
 is a fault of ours that one dataset has brought out: it becomes a `Drop` with the error, and the
-other datasets go on. An `OSError` says that this machine is broken, not the data: it is owed.
+other datasets go on. An `OSError` says that this machine is broken, not the data: it is pending.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ from pydantic import BaseModel
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
-from extract.read import read_dataset
+from extract.evidence.evidence import SourceEvidence, look_at
+from extract.evidence.near_duplicates.clusters import cluster
+from extract.evidence.well_known import textbook_evidence
+from extract.reading.read import read_dataset
 from extract.source import Listing, Source
 from extract.store import Store, code_fingerprint
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 from flows.settings import Settings
-from publish.split import SplitEvidence, gather
-from transform.design import design
+from publish.selecting.split import SplitEvidence, gather
 from transform.plan import Plan
-from validate.lab import Laboratory
-from validate.sources.clusters import cluster
-from validate.sources.evidence import SourceEvidence, look_at
-from validate.sources.textbook import textbook_evidence
+from transform.plan_tasks import design
+from validate.environments.executor import Executor
 from validate.trial import Trial, prove
 
 _T = TypeVar("_T")
@@ -109,7 +109,7 @@ def design_dataset(
 
 
 def try_plan(
-    item: tuple[Plan, RawDataset], store: Store, lab: Laboratory, settings: Settings
+    item: tuple[Plan, RawDataset], store: Store, executor: Executor, settings: Settings
 ) -> tuple[Trial | Drop, ...]:
     """What came of one plan; a `Drop` when this program or a worker failed at it."""
     plan, raw = item
@@ -119,7 +119,7 @@ def try_plan(
 
     def compute() -> tuple[Trial | Drop, ...]:
         limits, folder = settings.gates.size.limits, store.root / "tasks" / key[:16]
-        return (prove(raw, plan, settings.design, limits, gates, lab, folder),)
+        return (prove(raw, plan, settings.design, limits, gates, executor, folder),)
 
     where = _Where(plan.task_id, raw.ref.key, "validate")
     return _remembered(store, "try", key, tuple[Trial | Drop, ...], where, compute)

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.catalogue import Outcome
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason
+from extract.evidence.evidence import SourceEvidence
+from extract.kaggle.catalogue import Outcome
 from flows.progress import Summary
-from publish.ledger import gate_rows
+from publish.data.gate_report import gate_rows
 from publish.release import Release
-from publish.split import SplitEvidence
+from publish.selecting.split import SplitEvidence
 from transform.plan import Plan
 from transform.task import Task
-from validate.sources.evidence import SourceEvidence
 from validate.trial import Trial
 
 _COUNTED = 6
@@ -34,7 +34,7 @@ class Walk:
     raws: Sequence[RawDataset] = ()
     evidence: Sequence[SourceEvidence] = ()
     split: SplitEvidence | None = None
-    """None while something about the sources is owed."""
+    """None while something about the sources is pending."""
     plans: Sequence[Plan] = ()
     trials: Sequence[Trial] = ()
     release: Release | None = None
@@ -43,7 +43,7 @@ class Walk:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def owed(self) -> list[Drop]:
+    def pending(self) -> list[Drop]:
         """Work that another run may do."""
         return [drop for drop in self.drops if drop.transient]
 
@@ -128,7 +128,7 @@ def write_history(path: Path, trials: Sequence[Trial]) -> None:
 def _history(trial: Trial) -> Mapping[str, object]:
     attempts = [
         {
-            "amendment": attempt.amendment.model_dump(mode="json", exclude_defaults=True),
+            "repair": attempt.repair.model_dump(mode="json", exclude_defaults=True),
             "estimator": attempt.estimator,
             "checks": [
                 {"name": c.name, "verdict": c.verdict, "value": c.value, "evidence": c.evidence}
@@ -147,7 +147,7 @@ def _history(trial: Trial) -> Mapping[str, object]:
 
 
 def outcomes(walk: Walk) -> list[Outcome]:
-    """What became of every dataset, for the catalogue; what is owed has been noted before."""
+    """What became of every dataset, for the catalogue; what is pending has been noted before."""
     kept = Counter(task.spec.source.key for task in walk.kept)
     drops: dict[str, list[Drop]] = {}
     for drop in walk.drops:

@@ -21,28 +21,28 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from publish.answers import write_answers
-from publish.answers_search import ShownAnswer, find_answers
-from publish.attribution import attribution
-from publish.card import card
-from publish.changelog import changelog
-from publish.files import write_files
-from publish.lanes import DEFAULT, LanesConfig
-from publish.ledger import write_gate_report
-from publish.lite import lite
-from publish.manifest import write_manifest
-from publish.parquet import write_rows
-from publish.previous import first_releases, read_previous
-from publish.recipes import recipes_of
-from publish.rejects import write_rejects
+from publish.data.answers import write_answers
+from publish.data.files import write_files
+from publish.data.gate_report import write_gate_report
+from publish.data.lite import lite
+from publish.data.manifest import write_manifest
+from publish.data.parquet import write_rows
+from publish.data.rejects import write_rejects
+from publish.data.sources import write_sources
+from publish.data.tasks import TASKS, Placed, RowConfig, task_row
+from publish.recipes.recipes import recipes_of
+from publish.recipes.restored import all_restored
 from publish.release import PublishError, Recipe, Release, Released, SplitCount
-from publish.repair import least_refusals
-from publish.restored import all_restored
-from publish.selection import Selection, refuse_unproven, select
-from publish.sources import write_sources
-from publish.split import Side, SourceSplitConfig, SplitEvidence
+from publish.search.answers import ShownAnswer, find_answers
+from publish.search.least_refusals import least_refusals
+from publish.selecting.license_tiers import DEFAULT, LanesConfig
+from publish.selecting.previous import first_releases, read_previous
+from publish.selecting.selection import Selection, refuse_unproven, select
+from publish.selecting.split import Side, SourceSplitConfig, SplitEvidence
 from publish.swap import staging, swap_in
-from publish.tasks import TASKS, Placed, RowConfig, task_row
+from publish.texts.attribution import attribution
+from publish.texts.card import card
+from publish.texts.changelog import changelog
 from transform.task import Task
 from validate.trial import Trial
 
@@ -72,7 +72,7 @@ def publish(
 
     `resolved` is the configuration as it may be published; `rejects` are the refusals of all rooms
     before this one, those of the trials included.
-    Raises `PublishError` when work is owed, the open lane cannot have train and eval, an answer
+    Raises `PublishError` when work is pending, the open lane cannot have train and eval, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
     recipes = recipes_of(trials, sources, resolved) if config.lanes.recipe_only else {}

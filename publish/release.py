@@ -12,7 +12,7 @@ from pydantic import Field
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.proposal import Proposal
 from transform.task import Task, Variant
 from validate.verdict import Verdict
@@ -40,7 +40,7 @@ class Recipe(Noun):
     chosen: int = Field(ge=0)
     """Which of them the task is drawn from."""
     variant: Variant
-    amendment: Amendment
+    repair: Repair
     """What repairs changed, the last one included."""
     versions: dict[str, str]
     """Of this program and of the libraries that write and compute; others may give other bytes."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from publish.manifest import MANIFEST, is_restored, list_files, read_manifest
+from publish.data.manifest import MANIFEST, is_restored, list_files, read_manifest
 from publish.release import PublishError
 
 _AT_FDCWD = -100

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from extract.dataset import RawDataset
-from extract.limits import ReadConfig
 from extract.mirror import MirrorSource
-from extract.read import read_dataset
+from extract.reading.limits import ReadConfig
+from extract.reading.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from tests.building import Built, build
 from tests.small_mirror import write_small_mirror
-from transform.design import DesignConfig, design, draft
-from transform.execute import execute
 from transform.plan import Plan
-from transform.size import SizeConfig
+from transform.plan_tasks import DesignConfig, design, draft
+from transform.rows.size import SizeConfig
+from transform.run.execute import execute
 from transform.task import Draft, Task
 
 # Their assertions explain themselves as those of tests do.

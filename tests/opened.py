@@ -55,7 +55,7 @@ class OpenedTask:
                 tables[side] = pq.read_table(content).to_pandas()
         return tables
 
-    def lay_out(self, folder: Path) -> Path:
+    def render_task(self, folder: Path) -> Path:
         """A folder with the public files and nothing else."""
         folder.mkdir(parents=True)
         for name, content in self.contents.items():

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from extract.catalogue import Catalogue, Outcome, Status
 from extract.dataset import DatasetRef
+from extract.kaggle.catalogue import Catalogue, Outcome, Status
 
 
 def conclude(

@@ -152,7 +152,7 @@ def _solve(task: OpenedTask, folder: Path) -> None:
     program = task.answer["solution"]
     roots = {name.partition(".")[0] for name in _imported(program)}
     assert roots <= IMPORTS, task.task_id
-    task.lay_out(folder)
+    task.render_task(folder)
     path = folder.parent / f"{task.task_id}.py"
     path.write_text(program, encoding="utf-8")
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """What a task is drawn from: a proposal, a variant, the table's split, and what repairs changed.
 
-The design stage makes plans; drafting one again with an amendment gives the repaired task under the
+The design stage makes plans; drafting one again with an repair gives the repaired task under the
 same id. A plan says nothing about whether its draft will be any good.
 """
 
@@ -17,8 +17,8 @@ from transform.task import StepSpec, Variant
 SplitKind = Literal["time", "group", "random"]
 
 
-class Amendment(Noun):
-    """What a gate asks the next draft of a task to do otherwise; amendments add up."""
+class Repair(Noun):
+    """What a gate asks the next draft of a task to do otherwise; repairs add up."""
 
     draw: int = Field(default=0, ge=0)
     """Salt of all random choices of the draft: another number, other steps and other dirt."""
@@ -31,9 +31,9 @@ class Amendment(Noun):
     avoid_models: tuple[str, ...] = ()
     """Estimators that are not drawn."""
 
-    def plus(self, more: "Amendment") -> "Amendment":
-        """Both amendments; draws add, lists join without repeats."""
-        return Amendment(
+    def plus(self, more: "Repair") -> "Repair":
+        """Both repairs; draws add, lists join without repeats."""
+        return Repair(
             draw=self.draw + more.draw,
             without_columns=_joined(self.without_columns, more.without_columns),
             avoid_steps=(
@@ -67,11 +67,11 @@ class Plan(Noun):
     variant: Variant
     proposal: Proposal
     split: SplitFile
-    amendment: Amendment = Amendment()
+    repair: Repair = Repair()
 
-    def amended(self, more: Amendment) -> "Plan":
-        """The plan with one more amendment."""
-        return self.model_copy(update={"amendment": self.amendment.plus(more)})
+    def repaired(self, more: Repair) -> "Plan":
+        """The plan with one more repair."""
+        return self.model_copy(update={"repair": self.repair.plus(more)})
 
 
 def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ the number of threads cannot change a profile. Not guaranteed: that dependencies
 are complete (few-valued columns come first) or hold outside the sampled rows.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +18,7 @@ import polars as pl
 
 from extract.dataset import Column, ColumnType, RawDataset, Table
 from extract.noun import Noun
-from extract.stored import read_stored
+from extract.stored_table import read_stored
 
 if TYPE_CHECKING:
     # Imported where it is used: a process that only hands work to others need not load it, and
@@ -250,13 +249,6 @@ def _pattern(values: pl.Series) -> Pattern | None:
         if sample.str.contains(expression).sum() >= _PATTERN_SHARE * len(sample):
             return name
     return None
-
-
-def words(name: str) -> tuple[str, ...]:
-    """A column name as lower-case words: `IsSpecialDay_2` is is, special, day, 2."""
-    spaced = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", spaced)
-    return tuple(re.findall(r"[^\W_]+", spaced.casefold()))
 
 
 # --- dependencies ----------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from transform.frequency import FREQUENCIES
-from transform.grading import ATOL_SHARE
+from transform.run.grading import ATOL_SHARE
+from transform.series.frequency import FREQUENCIES
 from transform.steps import registry
 from transform.steps.phrase import Phrase
 from transform.task import (

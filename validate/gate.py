@@ -2,7 +2,7 @@
 
 A gate is a frozen model whose fields are its thresholds (they become configuration under its name)
 and whose `check` turns a task into one `Finding`. Adding a gate is one file in `gates/`: it is
-found by `registry.py`. What is heavy goes through the laboratory, into another process. A gate that
+found by `registry.py`. What is heavy goes through the executor, into another process. A gate that
 cannot compute raises; the judge turns that into `error`, never into `valid`.
 """
 
@@ -10,9 +10,9 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from extract.noun import Noun
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.task import Task
-from validate.lab import Laboratory
+from validate.environments.executor import Executor
 from validate.verdict import Check, Finding, Proofs
 
 _NOTHING = Proofs()
@@ -31,7 +31,7 @@ class Gate(Noun):
         return True
 
     @abstractmethod
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The finding; its verdict is `valid` or `invalid`."""
 
     def passed(
@@ -52,7 +52,7 @@ class Gate(Noun):
         value: float | None = None,
         threshold: float | None = None,
         evidence: str = "",
-        repair: Amendment | None = None,
+        repair: Repair | None = None,
         proofs: Proofs = _NOTHING,
     ) -> Finding:
         """An invalid check under this gate's name, and what may repair the task."""
@@ -65,9 +65,9 @@ class Gate(Noun):
 class FileGate(Gate):
     """A gate that needs nothing but the files of the task; it looks at them in a worker."""
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """What `look` finds."""
-        return lab.compute(self.look, task)
+        return executor.compute(self.look, task)
 
     @abstractmethod
     def look(self, task: Task) -> Finding:

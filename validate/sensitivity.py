@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from transform.pipeline import Mistakes, Pipeline
+from transform.run.pipeline import MutationSet, Pipeline
 from transform.task import ID_COLUMN, Grading, Instructions, Task
-from validate.verdict import StepExposure, ViolationSeen
+from validate.verdict import MutationResult, StepMutations
 
 
 class Visibility(NamedTuple):
@@ -29,16 +29,18 @@ class Visibility(NamedTuple):
     rows_share: float = 0.01
 
 
-def measure(task: Task, mistakes: Mistakes, visibility: Visibility) -> tuple[StepExposure, ...]:
+def measure(
+    task: Task, mutation_set: MutationSet, visibility: Visibility
+) -> tuple[StepMutations, ...]:
     """Exposure of every step of a task, in order."""
     truth = pl.read_parquet(task.truth.path)
     reference = Reference(task.spec.instructions, truth, task.truth.grading, visibility)
-    return reference.exposures(task.public, mistakes)
+    return reference.exposures(task.public, mutation_set)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The answer that mistakes are held against."""
+    """The answer that mutations are held against."""
 
     told: Instructions
     truth: pl.DataFrame
@@ -46,36 +48,36 @@ class Reference:
     grading: Grading
     visibility: Visibility
 
-    def exposures(self, public: Path, mistakes: Mistakes) -> tuple[StepExposure, ...]:
+    def exposures(self, public: Path, mutation_set: MutationSet) -> tuple[StepMutations, ...]:
         """What every violation of every step does."""
         pipeline = Pipeline(self.told, public)
         return tuple(
-            StepExposure(
+            StepMutations(
                 position=position + 1,
                 kind=step.kind,
-                violations=self._tried(pipeline, position, mistakes),
+                violations=self._tried(pipeline, position, mutation_set),
             )
             for position, step in enumerate(pipeline.steps)
         )
 
     def _tried(
-        self, pipeline: Pipeline, position: int, mistakes: Mistakes
-    ) -> tuple[ViolationSeen, ...]:
+        self, pipeline: Pipeline, position: int, mutation_set: MutationSet
+    ) -> tuple[MutationResult, ...]:
         answered, failed = [], []
-        for violation in pipeline.violations(position, mistakes):
+        for violation in pipeline.violations(position, mutation_set):
             try:
                 consequence = pipeline.violated(position, violation)
             except (AssertionError, MemoryError):
                 raise
             except Exception:
                 # The task itself has run; on tables that a mistake left unfit, anything may fail.
-                failed.append(ViolationSeen(name=violation.name, seen=True, moved=1.0))
+                failed.append(MutationResult(name=violation.name, seen=True, moved=1.0))
                 continue
             if consequence.answer is not None:
                 seen, moved = self.sees(consequence.answer)
-                answered.append(ViolationSeen(name=violation.name, seen=seen, moved=moved))
+                answered.append(MutationResult(name=violation.name, seen=seen, moved=moved))
             elif not violation.if_it_acts:
-                answered.append(ViolationSeen(name=violation.name, seen=False, moved=0.0))
+                answered.append(MutationResult(name=violation.name, seen=False, moved=0.0))
         return tuple(answered or failed)
 
     def sees(self, answer: pl.DataFrame) -> tuple[bool, float]:

@@ -15,14 +15,14 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from extract.noun import Noun
-from transform.design import DesignConfig, draft
-from transform.plan import Amendment, Plan
-from transform.size import SizeConfig
-from transform.steps.fit_predict import UNFIT
+from transform.plan import Plan, Repair
+from transform.plan_tasks import DesignConfig, draft
+from transform.rows.size import SizeConfig
+from transform.steps.fitting.fit_predict import UNFIT
 from transform.task import Draft, Task, Variant
+from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.judge import judge
-from validate.lab import Laboratory
 from validate.verdict import Check, Verdict
 
 MAX_REPAIRS = 2
@@ -31,7 +31,7 @@ MAX_REPAIRS = 2
 class Attempt(Noun):
     """One draft of a task and how it was judged."""
 
-    amendment: Amendment
+    repair: Repair
     estimator: str | None = None
     """What the last step fits; None where truth is held out or nothing was drafted."""
     verdict: Verdict | None = None
@@ -63,41 +63,41 @@ def prove(
     config: DesignConfig,
     size: SizeConfig,
     gates: Sequence[Gate],
-    lab: Laboratory,
+    executor: Executor,
     folder: Path,
 ) -> Trial:
     """Try a plan; its files lie in `folder`. Raises what a worker that is lost raises."""
     attempts: list[Attempt] = []
     while True:
-        with lab.charged_to(plan.task_id, "draft"):
-            drafted = lab.compute(draft, raw, plan, config, size, folder)
-        attempt, result = _judged(drafted, plan, gates, lab)
+        with executor.account_to(plan.task_id, "draft"):
+            drafted = executor.compute(draft, raw, plan, config, size, folder)
+        attempt, result = _judged(drafted, plan, gates, executor)
         attempts.append(attempt)
         repair = _repair(attempt, result)
         if repair is None or len(attempts) > MAX_REPAIRS:
             break
-        plan = plan.amended(repair)
+        plan = plan.repaired(repair)
     return Trial(
         task_id=plan.task_id,
         source=raw.ref.key,
         variant=plan.variant,
         attempts=tuple(attempts),
         result=result,
-        cpu_s=dict(lab.costs(plan.task_id)),
+        cpu_s=dict(executor.costs(plan.task_id)),
     )
 
 
 def _judged(
-    drafted: Draft | Drop, plan: Plan, gates: Sequence[Gate], lab: Laboratory
+    drafted: Draft | Drop, plan: Plan, gates: Sequence[Gate], executor: Executor
 ) -> tuple[Attempt, Task | Drop]:
     if isinstance(drafted, Drop):
-        return Attempt(amendment=plan.amendment), drafted
+        return Attempt(repair=plan.repair), drafted
     estimator = _estimator(drafted)
-    task = _executed(drafted, lab)
+    task = _executed(drafted, executor)
     if isinstance(task, Drop):
-        return Attempt(amendment=plan.amendment, estimator=estimator), task
-    verdict = judge(task, gates, lab)
-    attempt = Attempt(amendment=plan.amendment, estimator=estimator, verdict=verdict)
+        return Attempt(repair=plan.repair, estimator=estimator), task
+    verdict = judge(task, gates, executor)
+    attempt = Attempt(repair=plan.repair, estimator=estimator, verdict=verdict)
     if verdict.refusal is not None:
         return attempt, _refusal(task, verdict.refusal)
     return attempt, _with_yardstick(task, verdict)
@@ -108,13 +108,13 @@ def _estimator(drafted: Draft) -> str | None:
     return str(steps[-1].parameters["estimator"]) if steps else None
 
 
-def _executed(drafted: Draft, lab: Laboratory) -> Task | Drop:
+def _executed(drafted: Draft, executor: Executor) -> Task | Drop:
     """The task with its truth; held-out truth is known already."""
     truth = drafted.truth
     if truth is None:
         try:
-            with lab.charged_to(drafted.spec.task_id, "execute"):
-                truth = lab.execute(drafted, drafted.private / "truth.parquet")
+            with executor.account_to(drafted.spec.task_id, "execute"):
+                truth = executor.execute(drafted, drafted.private / "truth.parquet")
         except UNFIT as error:
             return _unfit(drafted, f"{type(error).__name__}: {error}")
     return Task(spec=drafted.spec, folder=drafted.folder, truth=truth)
@@ -129,14 +129,14 @@ def _with_yardstick(task: Task, verdict: Verdict) -> Task:
     return task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
 
 
-def _repair(attempt: Attempt, result: Task | Drop) -> Amendment | None:
+def _repair(attempt: Attempt, result: Task | Drop) -> Repair | None:
     """What may mend a refused attempt."""
     if isinstance(result, Task):
         return None
     if attempt.verdict is not None:
         return attempt.verdict.repair
     if result.reason == Reason.NO_FIT and attempt.estimator is not None:
-        return Amendment(avoid_models=(attempt.estimator,))
+        return Repair(avoid_models=(attempt.estimator,))
     return None
 
 

@@ -1,7 +1,7 @@
 """What validation hands over: the outcome of every gate on one task, and what the gates proved.
 
-`valid` and `invalid` are final; `error` and `timeout` are owed: the check said nothing about the
-task and is tried again, and a release never goes out while one is owed.
+`valid` and `invalid` are final; `error` and `timeout` are pending: the check said nothing about the
+task and is tried again, and a release never goes out while one is pending.
 """
 
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from extract.drop import Evidence
 from extract.noun import Noun
-from transform.plan import Amendment
+from transform.plan import Repair
 
 Outcome = Literal["valid", "invalid", "error", "timeout"]
 
@@ -58,7 +58,7 @@ class Certificate(Noun):
     """Least distance of a label from the next, None where there are no labels or scores."""
 
 
-class ViolationSeen(Noun):
+class MutationResult(Noun):
     """What one way of getting a step wrong did to the answer."""
 
     name: str
@@ -67,13 +67,13 @@ class ViolationSeen(Noun):
     """Share of the rows whose answer changes beyond the tolerance."""
 
 
-class StepExposure(Noun):
+class StepMutations(Noun):
     """How well the grade sees one stated step."""
 
     position: int = Field(ge=1)
     """Number of the step in the prose."""
     kind: str
-    violations: tuple[ViolationSeen, ...]
+    violations: tuple[MutationResult, ...]
 
     @property
     def exposed(self) -> bool:
@@ -110,7 +110,7 @@ class Proofs(Noun):
     controls: dict[str, tuple[Measured, str]] | None = None
     """Score and reason by control submission."""
     ladder: Ladder | None = None
-    exposure: tuple[StepExposure, ...] | None = None
+    exposure: tuple[StepMutations, ...] | None = None
 
     def plus(self, more: "Proofs") -> "Proofs":
         """Both; what `more` says wins."""
@@ -123,7 +123,7 @@ class Finding(Noun):
 
     check: Check
     proofs: Proofs = Proofs()
-    repair: Amendment | None = None
+    repair: Repair | None = None
     """With a refusal: what may mend the task. None: nothing can."""
 
 
@@ -133,7 +133,7 @@ class Verdict(Noun):
     task_id: str
     checks: tuple[Check, ...]
     proofs: Proofs = Proofs()
-    repair: Amendment | None = None
+    repair: Repair | None = None
     """What may mend a refused task."""
 
     @property

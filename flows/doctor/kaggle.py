@@ -13,8 +13,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from extract.kaggle_calls import LOGIN_HELP
-from extract.service import FaultKind, ServiceFault
+from extract.kaggle.calls import LOGIN_HELP
+from extract.kaggle.service import FaultKind, ServiceFault
 from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
 from flows.doctor.masking import TOKEN_BYTES, looks_like_key
 

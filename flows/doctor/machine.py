@@ -9,10 +9,10 @@ is changed in them.
 import os
 from pathlib import Path
 
-from extract.kaggle import MEMORY_MB
+from extract.kaggle.client import MEMORY_MB
 from flows.doctor.finding import Finding, Setup, ok, warning
 from flows.settings import Settings
-from validate.panel import REFERENCE, members
+from validate.environments.matrix import REFERENCE, members
 
 _MB = 2**20
 _ROOT = Path("/sys/fs/cgroup")
@@ -52,11 +52,11 @@ def _extract_mb(settings: Settings) -> int:
 
 
 def _lab_mb(settings: Settings) -> int:
-    return (settings.workers.processes + _singles(settings)) * settings.workers.lab.memory_mb
+    return (settings.workers.processes + _singles(settings)) * settings.workers.executor.memory_mb
 
 
 def _singles(settings: Settings) -> int:
-    """Processes of the laboratory that are there once: other members, and the programs."""
+    """Processes of the executor that are there once: other members, and the programs."""
     others = [m for m in members(settings.panel) if m.environment != REFERENCE.environment]
     older = [m for m in members(settings.panel) if m.generation is not None]
     return len({member.name for member in (*others, *older)}) + 1
@@ -66,14 +66,14 @@ def _smaller(settings: Settings, total_mb: int) -> str:
     """Fewer processes where one at least fits, else smaller ones and a single connection."""
     connections = _connections(settings)
     left_mb = total_mb - connections * MEMORY_MB
-    in_lab = left_mb // settings.workers.lab.memory_mb - _singles(settings)
+    in_lab = left_mb // settings.workers.executor.memory_mb - _singles(settings)
     count = min(in_lab, left_mb // settings.read.memory_mb)
     if count >= 1:
         return f"--set workers.count={count}"
     left_mb = total_mb - min(connections, 1) * MEMORY_MB
     lab_mb = max(500, left_mb // (1 + _singles(settings)))
     read_mb = max(500, min(settings.read.memory_mb, left_mb))
-    knobs = {"workers.count": 1, "workers.lab.memory_mb": lab_mb, "read.memory_mb": read_mb}
+    knobs = {"workers.count": 1, "workers.executor.memory_mb": lab_mb, "read.memory_mb": read_mb}
     if connections:
         knobs["source.kaggle.service.connections"] = 1
     return " ".join(f"--set {knob}={value}" for knob, value in knobs.items())

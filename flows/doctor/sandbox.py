@@ -32,11 +32,11 @@ _USER_NAMESPACES = (
 def limits(setup: Setup) -> Finding:
     """Bounds the memory of workers and programs, and the files that programs write."""
     highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    read, lab = setup.settings.read.memory_mb, setup.settings.workers.lab.memory_mb
-    if highest != resource.RLIM_INFINITY and highest >> 20 < max(read, lab):
-        found = f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, lab)} MB"
+    read, executor = setup.settings.read.memory_mb, setup.settings.workers.executor.memory_mb
+    if highest != resource.RLIM_INFINITY and highest >> 20 < max(read, executor):
+        found = f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, executor)} MB"
         return broken(
-            found, "ulimit -d unlimited, or lower read.memory_mb and workers.lab.memory_mb"
+            found, "ulimit -d unlimited, or lower read.memory_mb and workers.executor.memory_mb"
         )
     works, said = _probed("limits")
     if works:

@@ -19,7 +19,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
-from validate.generations import GenerationMissing, is_made, pins_of
+from validate.environments.library_versions import EnvironmentMissing, is_made, pins_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 LOCK = _ROOT / "requirements.lock"
@@ -89,7 +89,7 @@ def older_libraries(setup: Setup) -> Finding:
     for name in wanted:
         try:
             pins_of(name)
-        except GenerationMissing:
+        except EnvironmentMissing:
             return broken(
                 f"generation {name} cannot be made on this Python",
                 f"use Python 3.11 to 3.13, {_WITHOUT}",

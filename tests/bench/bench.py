@@ -173,8 +173,8 @@ def _is_truth(release: Path, folder: Path) -> bool:
 def _run_warm(folders: list[str]) -> None:
     """All references in one long-lived process, from the text and the public files."""
     from transform import wording
-    from transform.execute import compute_answer
-    from transform.parquet import write_parquet
+    from transform.files.parquet import write_parquet
+    from transform.run.execute import compute_answer
 
     for folder in map(Path, folders):
         told = wording.read((folder / "question.txt").read_text())

@@ -1,9 +1,9 @@
-"""Whether the grades of a built release see mistakes that no task was built to see.
+"""Whether the grades of a built release see mutations that no task was built to see.
 
 From shipped files alone, for every instruction task: the violations that steps hold back from
 building, and plain changes of the text of `solution.py` (a step's lines deleted, a number misread,
 a statistic, a comparison or a direction exchanged, a list without its last entry). Prints shares by
-kind of step, by estimator and by mistake, and the worst tasks. Mistakes that end in an error are
+kind of step, by estimator and by mistake, and the worst tasks. MutationSet that end in an error are
 counted apart: whoever makes one is told so. Numbers are those of the gate `sensitive`.
 
     python tests/bench/held_back.py --release DIR [--changes N]
@@ -24,8 +24,8 @@ from bench import _instruction_tasks, _lay_out
 
 from extract.workers import Workers
 from transform import wording
+from transform.run.fork_server import PRELOAD, ProgramFailed, run_program
 from transform.task import ID_COLUMN, Grading, Instructions
-from transform.warm import PRELOAD, ProgramFailed, run_program
 from validate import score
 from validate.sensitivity import Reference, Visibility
 

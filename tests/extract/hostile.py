@@ -38,7 +38,7 @@ class Archive:
     data: bytes
     reason: str
     """`broken` for `BrokenArchiveError`, else that of `UnreadableError`; empty: it is unpacked."""
-    owed: bool = False
+    pending: bool = False
     """Whether it looks like an outage, so that it is asked for again for ever."""
     left_out: tuple[str, ...] = ()
 
@@ -289,9 +289,9 @@ def _torn() -> Iterator[Archive]:
 
 def _foreign() -> Iterator[Archive]:
     page = b"<!DOCTYPE html><html><body>We will be back soon</body></html>\n"
-    yield Archive("html", page, "broken", owed=True)
-    yield Archive("text", b'{"code": 500, "message": "try again"}', "broken", owed=True)
-    yield Archive("nothing", b"", "broken", owed=True)
+    yield Archive("html", page, "broken", pending=True)
+    yield Archive("text", b'{"code": 500, "message": "try again"}', "broken", pending=True)
+    yield Archive("nothing", b"", "broken", pending=True)
     yield Archive("gzip", gzip.compress(CELLS, mtime=0), "broken")
     yield Archive("zeros", bytes(4096), "broken")
     tape = io.BytesIO()

@@ -14,10 +14,10 @@ import polars as pl
 
 from extract.noun import Noun
 from transform import wording
-from transform.execute import execute, load_tables
-from transform.grading import grading_of
-from transform.parquet import write_parquet, write_truth
-from transform.render import cell_types, shipped, task_file, write_tables
+from transform.files.parquet import write_parquet, write_truth
+from transform.files.tables import cell_types, shipped, task_file, write_tables
+from transform.run.execute import execute, load_tables
+from transform.run.grading import grading_of
 from transform.task import ID_COLUMN, Draft, Grid, Instructions, StepSpec, Task
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]

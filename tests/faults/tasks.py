@@ -33,10 +33,10 @@ from tests.faults.tampering import (
 )
 from tests.faults.worlds import chance, clinic, homes, river, shops
 from transform.steps import registry
-from transform.steps.filter_categories import FilterCategories
-from transform.steps.filter_range import FilterRange
-from transform.steps.fit_predict import FitPredict, score_columns
-from transform.steps.scale import Scale
+from transform.steps.cleaning.filter_categories import FilterCategories
+from transform.steps.cleaning.filter_range import FilterRange
+from transform.steps.fitting.fit_predict import FitPredict, score_columns
+from transform.steps.preparing.scale import Scale
 from transform.steps.step import CleaningStep
 from transform.task import ID_COLUMN, StepSpec, Task
 
@@ -253,7 +253,7 @@ def _with_model(spec: StepSpec) -> Plant:
 
 def _features_before_fit(task: Task) -> list[str]:
     """Columns of the matrix, in order."""
-    from transform.execute import apply_steps, load
+    from transform.run.execute import apply_steps, load
 
     told = task.spec.instructions
     before = tuple(registry.resolve(spec) for spec in told.steps[:-1])

@@ -7,8 +7,11 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from extract.drop import Drop, Reason
+from extract.evidence.evidence import SourceEvidence
+from extract.evidence.near_duplicates.clusters import cluster
+from extract.evidence.well_known import textbook_evidence
 from extract.workers import Workers
-from publish.split import SourceSplitConfig, gather, split_sources
+from publish.selecting.split import SourceSplitConfig, gather, split_sources
 from tests.faults.copies import strangers
 from tests.faults.fault import (
     LAYOUT,
@@ -24,12 +27,9 @@ from tests.faults.plants import FAULTS, table
 from tests.faults.tampering import copied
 from tests.faults.walking import Errand, Walker
 from transform.task import Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.judge import judge
-from validate.lab import LabConfig, Laboratory
 from validate.registry import gate_classes
-from validate.sources.clusters import cluster
-from validate.sources.evidence import SourceEvidence
-from validate.sources.textbook import textbook_evidence
 from validate.verdict import Check
 
 pytestmark = pytest.mark.slow
@@ -51,8 +51,8 @@ def walker(
     """Has started to walk whatever the selected tests ask for."""
     root = tmp_path_factory.mktemp("faults")
     gates = [gate() for gate in gate_classes()]
-    with Workers(1) as readers, Laboratory(LabConfig(), processes=2) as lab:
-        walker = Walker(root, readers, lab, gates)
+    with Workers(1) as readers, Executor(ExecutorConfig(), processes=2) as executor:
+        walker = Walker(root, readers, executor, gates)
         for errand in _errands(request.session.items):
             walker.start(errand)
         yield walker
@@ -142,7 +142,7 @@ def tampered(
     except ConvergenceWarning as error:
         # What the trial of a plan says of a reference that raises.
         return Check(name=Reason.NO_FIT, verdict="invalid", evidence=str(error))
-    return judge(task, walker.gates, walker.lab).refusal
+    return judge(task, walker.gates, walker.executor).refusal
 
 
 # --- what sources say -------------------------------------------------------------------------

@@ -16,20 +16,20 @@ import polars as pl
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from extract.limits import ReadConfig
+from extract.evidence.evidence import EvidenceConfig, SourceEvidence, look_at
 from extract.mirror import MirrorSource
-from extract.read import read_dataset
+from extract.reading.limits import ReadConfig
+from extract.reading.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from tests.faults.worlds import Source
-from transform.design import DesignConfig, design
-from transform.execute import load_tables
 from transform.plan import Plan
-from transform.size import SizeConfig
+from transform.plan_tasks import DesignConfig, design
+from transform.rows.size import SizeConfig
+from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task, Variant
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
-from validate.sources.evidence import EvidenceConfig, SourceEvidence, look_at
 from validate.trial import Trial, prove
 from validate.verdict import Check
 
@@ -133,8 +133,8 @@ def _is_left_out(column: str, seen: Seen) -> bool:
 class Walker:
     """Walks errands side by side; each key once."""
 
-    def __init__(self, root: Path, readers: Workers, lab: Laboratory, gates: Sequence[Gate]):
-        self.root, self.lab, self.gates = root, lab, gates
+    def __init__(self, root: Path, readers: Workers, executor: Executor, gates: Sequence[Gate]):
+        self.root, self.executor, self.gates = root, executor, gates
         self._readers, self._store = readers, Store(root / "store")
         self._pool = ThreadPoolExecutor(2)
         self._known: dict[str, Future[Walked]] = {}
@@ -177,7 +177,9 @@ class Walker:
         model = self.read(errand.like) if errand.like else raw
         assert isinstance(model, RawDataset)
         folder = self.root / "work" / errand.key.replace("/", "__").replace("|", "-")
-        made = self.lab.compute(design, model, DesignConfig(), SizeConfig(), 0, folder / "splits")
+        made = self.executor.compute(
+            design, model, DesignConfig(), SizeConfig(), 0, folder / "splits"
+        )
         drops = tuple(item for item in made if isinstance(item, Drop))
         plans = [item for item in made if isinstance(item, Plan)]
         plans = [p for p in plans if p.variant in errand.variants]
@@ -194,7 +196,7 @@ class Walker:
 
     def _try(self, raw: RawDataset, plan: Plan, folder: Path) -> Trial:
         config, size = DesignConfig(), SizeConfig()
-        return prove(raw, plan, config, size, self.gates, self.lab, folder / "tasks")
+        return prove(raw, plan, config, size, self.gates, self.executor, folder / "tasks")
 
 
 def _table(raw: RawDataset, plan: Plan) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.draft import derive_seed
+from transform.files.layout import derive_seed
 
 Floats = npt.NDArray[np.float64]
 

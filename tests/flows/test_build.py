@@ -218,19 +218,19 @@ def test_owed_work_stops_the_release_and_the_same_command_continues(
     small_build: Built, tmp_path: Path
 ) -> None:
     mirror = part_of(small_build.mirror, tmp_path / "mirror", "ann/rents", "bob/shops")
-    hasty = ("--set", "workers.lab.timeout_s=0.001")
+    hasty = ("--set", "workers.executor.timeout_s=0.001")
     owing = build(mirror, tmp_path, *hasty)
     assert owing.code == 3
     assert not owing.out.exists()
     last = owing.complained.splitlines()[-1]
     command = last.partition("continue with: ")[2]
     assert shlex.split(command) == [str(OPENDARE), *arguments(mirror, tmp_path, *hasty)]
-    owed = [line for line in owing.complained.splitlines() if line.startswith("owed: ")]
-    reasons = [re.sub(r"^owed: \S+( and \d+ more)?:? ", "", line) for line in owed]
+    pending = [line for line in owing.complained.splitlines() if line.startswith("pending: ")]
+    reasons = [re.sub(r"^pending: \S+( and \d+ more)?:? ", "", line) for line in pending]
     assert len(set(reasons)) == len(reasons), "equal reasons are told once"
     assert all("WorkerTimeout: " in reason for reason in reasons)
     n_plans = int(re.search(r"plans +(\d+)", owing.printed)[1])  # type: ignore[index]
-    assert last.startswith(f"no release: {n_plans} items are owed")
+    assert last.startswith(f"no release: {n_plans} items are pending")
 
     done_before = {path for path in results(owing.state) if "/design/" in path}
     continued = build(mirror, tmp_path)

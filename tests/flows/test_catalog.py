@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import extract.catalogue
-from extract.catalogue import COLUMNS, Catalogue, Seen
-from extract.crawl import read_record
+import extract.kaggle.catalogue
 from extract.dataset import DatasetRef
+from extract.kaggle.catalogue import COLUMNS, Catalogue, Seen
+from extract.kaggle.crawl import read_record
 from flows.catalog import show_catalogue
-from flows.outcome import ended
+from flows.exit_codes import ended
 from flows.settings import Settings, load
 from tests.outcomes import conclude
 
@@ -191,7 +191,7 @@ def test_a_busy_catalogue_is_owed(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(extract.catalogue, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(extract.kaggle.catalogue, "_PATIENCE_S", 0.1)
     hold = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
     command = [sys.executable, "-c", hold, str(settings.cache / "catalog.duckdb")]
     pipe = subprocess.PIPE

@@ -55,7 +55,7 @@ def test_commands_document_their_options_and_exit_codes(command: str) -> None:
     text = opendare(command, "--help").stdout
     for option in ("--config", "--mirror", "--state", "--set"):
         assert option in text
-    assert "3 owed work" in text
+    assert "3 pending work" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import pytest
 
-from extract.kaggle import MEMORY_MB
-from extract.kaggle_calls import LOGIN_HELP
-from extract.service import FaultKind, ServiceFault
+from extract.kaggle.calls import LOGIN_HELP
+from extract.kaggle.client import MEMORY_MB
+from extract.kaggle.service import FaultKind, ServiceFault
 from flows.doctor import disk, kaggle, machine, sandbox, versions
 from flows.doctor.examine import CHECKS, examine
 from flows.doctor.finding import (
@@ -36,7 +36,7 @@ from flows.doctor.finding import (
 from flows.doctor.masking import MASK, one_line, secrets_in
 from flows.settings import Settings, load
 from flows.sources import kaggle_asked
-from validate import generations
+from validate.environments import library_versions
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLED = ROOT / "configs" / "bundled.yaml"
@@ -320,7 +320,7 @@ def of_connections(*assignments: str) -> Setup:
 
 def test_workers_that_ask_kaggle_take_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that has room for one process beside what is there once."""
-    small = ("workers.lab.memory_mb=1000", "read.memory_mb=1000")
+    small = ("workers.executor.memory_mb=1000", "read.memory_mb=1000")
     once_mb = 1000 * machine._singles(settings(*small))
     monkeypatch.setattr(machine, "_total_mb", lambda: once_mb + 1999 + 2 * MEMORY_MB)
     two = (*small, "source.kaggle.service.connections=2")
@@ -605,7 +605,7 @@ def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "1.4 will be made at the first build"
         in versions.older_libraries(Setup(settings(*asked), os.environ)).found
     )
-    place = tmp_path / generations._key(generations.pins_of("1.4"))
+    place = tmp_path / library_versions._key(library_versions.pins_of("1.4"))
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "python").symlink_to(sys.executable)
     (place / "complete.json").touch()

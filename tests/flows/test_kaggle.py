@@ -85,7 +85,7 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=outage)) as server:
         built = through(server, "build", place, *_quick())
     assert built.code == 3, said(built)
-    assert "owed: ann/churn: unreachable: storage: HTTP 503" in built.complained
+    assert "pending: ann/churn: unreachable: storage: HTTP 503" in built.complained
     assert f"continue with: {OPENDARE} build" in built.complained
     assert not built.out.exists()
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=lasting)) as server:
@@ -173,8 +173,8 @@ _FETCHER = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from extract.cache import Cache
-from extract.kaggle_source import KaggleConfig, KaggleSource
+from extract.kaggle.cache import Cache
+from extract.kaggle.source import KaggleConfig, KaggleSource
 from extract.licenses import LicenceConfig
 if __name__ == "__main__":
     config, cache = KaggleConfig.model_validate_json(sys.argv[1]), Cache(Path(sys.argv[2]))

@@ -19,12 +19,12 @@ from extract.drop import Drop, Reason
 from extract.mirror import MirrorSource
 from extract.source import Listing
 from extract.store import Store
-from flows.outcome import EXIT_DONE, EXIT_OWED, EXIT_REFUSED
+from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED
 from flows.restore import restore
 from flows.settings import WorkersConfig
-from publish.manifest import list_files, read_manifest, write_manifest
+from publish.data.manifest import list_files, read_manifest, write_manifest
+from publish.recipes.restored import restored_files
 from publish.release import PublishError
-from publish.restored import restored_files
 from publish.swap import staging, swap_in
 from tests import proofs
 from tests.building import (
@@ -378,9 +378,9 @@ def test_a_source_that_does_not_answer_is_owed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["opendare", "restore", str(release)])
-    assert _restore(release, Unreachable(mirror), tmp_path / "state") == EXIT_OWED
+    assert _restore(release, Unreachable(mirror), tmp_path / "state") == EXIT_PENDING
     said = capsys.readouterr().err
-    assert re.search(r"owed: bob/shops/2 \(\d tasks\): timeout: no answer", said)
+    assert re.search(r"pending: bob/shops/2 \(\d tasks\): timeout: no answer", said)
     assert f"continue with: opendare restore {release}" in said
 
 

@@ -113,7 +113,7 @@ def test_all_wrong_fields_are_told_at_once(refused: Refused) -> None:
         ("sede: 1", "sede", "seed"),
         ("gates: {bogus: {}}", "gates.bogus", "not_constant"),
         ("gates: {not_constant: {bogus: 1}}", "gates.not_constant.bogus", "largest_share"),
-        ("workers: {lab: {bogus: 1}}", "workers.lab.bogus", "timeout_s"),
+        ("workers: {executor: {bogus: 1}}", "workers.executor.bogus", "timeout_s"),
         ("_env_file: .env", "_env_file", "seed"),
     ],
 )

@@ -15,11 +15,11 @@ from flows import stages
 from flows.settings import Settings, load
 from flows.stages import design_dataset, extract_dataset, try_plan
 from tests.building import MIRROR_CONFIG
-from transform.plan import Amendment, Plan
+from transform.plan import Plan, Repair
 from transform.task import Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.size import Size
 from validate.gates.wording import Wording
-from validate.lab import LabConfig, Laboratory
 from validate.trial import MAX_REPAIRS, Trial
 from validate.verdict import Finding
 
@@ -153,13 +153,13 @@ def test_a_design_without_end_is_owed_and_forgotten(
     assert all(isinstance(item, Plan) for item in again)
 
 
-# --- try: owed, remembered, repaired ------------------------------------------------------------
+# --- try: pending, remembered, repaired -----------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with Laboratory(LabConfig()) as lab:
-        yield lab
+def executor() -> Iterator[Executor]:
+    with Executor(ExecutorConfig()) as executor:
+        yield executor
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_a_gate_that_raises_is_owed_and_asked_again(
     item: tuple[Plan, RawDataset],
     store: Store,
     settings: Settings,
-    lab: Laboratory,
+    executor: Executor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def moody(*_: object) -> None:
@@ -191,12 +191,12 @@ def test_a_gate_that_raises_is_owed_and_asked_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Size, "check", moody)
-        drop = the_trial(try_plan(item, store, lab, settings)).result
+        drop = the_trial(try_plan(item, store, executor, settings)).result
     assert isinstance(drop, Drop)
     assert (drop.reason, drop.room, drop.transient) == ("size", "validate", True)
     assert "the disk is away" in drop.evidence
     assert not (store.root / "results" / "try").exists(), "what owes work is not remembered"
-    healed = try_plan(item, store, lab, settings)
+    healed = try_plan(item, store, executor, settings)
     assert isinstance(the_trial(healed).result, Task)
     assert try_plan(item, store, NOBODY, settings) == healed
 
@@ -206,13 +206,13 @@ def test_a_refusal_is_final_and_names_its_gate(
     item: tuple[Plan, RawDataset],
     store: Store,
     settings: Settings,
-    lab: Laboratory,
+    executor: Executor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = settings.gates.size.limits.model_copy(update={"min_val_rows": 10**6})
     size = settings.gates.size.model_copy(update={"limits": limits})
     strict = changed(settings, gates=settings.gates.model_copy(update={"size": size}))
-    first = try_plan(item, store, lab, strict)
+    first = try_plan(item, store, executor, strict)
     drop = the_trial(first).result
     assert isinstance(drop, Drop)
     assert drop.threshold == 10**6
@@ -225,24 +225,24 @@ def test_a_repair_is_granted_twice_and_every_attempt_is_kept(
     item: tuple[Plan, RawDataset],
     store: Store,
     settings: Settings,
-    lab: Laboratory,
+    executor: Executor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sound: Callable[..., Finding] = Wording.check
     column = item[0].proposal.features[0].name
 
-    def picky(gate: Wording, task: Task, lab: Laboratory) -> Finding:
+    def picky(gate: Wording, task: Task, executor: Executor) -> Finding:
         """Refuses while the first feature is shipped."""
         if column in {spec.name for spec in task.spec.instructions.columns}:
-            return gate.refused(1, 0, column, Amendment(without_columns=(column,)))
-        return sound(gate, task, lab)
+            return gate.refused(1, 0, column, Repair(without_columns=(column,)))
+        return sound(gate, task, executor)
 
     with monkeypatch.context() as patch:
         patch.setattr(Wording, "check", picky)
-        mended = the_trial(try_plan(item, store, lab, settings))
-        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Amendment(draw=1)))
-        lost = the_trial(try_plan(item, Store(store.root / "other"), lab, settings))
+        mended = the_trial(try_plan(item, store, executor, settings))
+        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Repair(draw=1)))
+        lost = the_trial(try_plan(item, Store(store.root / "other"), executor, settings))
     assert isinstance(mended.result, Task)
-    assert [attempt.amendment.without_columns for attempt in mended.attempts] == [(), (column,)]
+    assert [attempt.repair.without_columns for attempt in mended.attempts] == [(), (column,)]
     assert isinstance(lost.result, Drop)
-    assert [attempt.amendment.draw for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))
+    assert [attempt.repair.draw for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))

@@ -17,8 +17,8 @@ from extract.dataset import Column, DatasetRef, Lane, Licence, RawDataset, Table
 from extract.drop import Drop
 from publish.folder import PublishConfig, publish
 from publish.release import Release, Released
-from publish.split import SplitEvidence
-from transform.plan import Amendment
+from publish.selecting.split import SplitEvidence
+from transform.plan import Repair
 from transform.task import (
     ColumnSpec,
     DataFiles,
@@ -171,7 +171,7 @@ def trial(item: Released) -> Trial:
         task_id=spec.task_id,
         source=spec.source.key,
         variant=spec.instructions.variant,
-        attempts=(Attempt(amendment=Amendment(), verdict=item.verdict),),
+        attempts=(Attempt(repair=Repair(), verdict=item.verdict),),
         result=item.task,
     )
 

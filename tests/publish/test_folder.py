@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.drop import Drop
+from publish.data.manifest import read_manifest
 from publish.folder import PublishConfig
-from publish.lanes import LanesConfig
-from publish.manifest import read_manifest
+from publish.recipes.restored import restored_files
 from publish.release import PublishError, Recipe, Released
-from publish.restored import restored_files
-from publish.split import SplitEvidence
+from publish.selecting.license_tiers import LanesConfig
+from publish.selecting.split import SplitEvidence
 from tests.publish.conftest import publish_all
-from transform.plan import Amendment
+from transform.plan import Repair
 from validate.verdict import Check, Verdict
 
 REJECT = Drop(
@@ -230,7 +230,7 @@ def _recipe(item: Released) -> Recipe:
         proposals=(),
         chosen=0,
         variant=spec.instructions.variant,
-        amendment=Amendment(),
+        repair=Repair(),
         versions={},
     )
 
@@ -255,9 +255,9 @@ def test_a_task_that_shows_anothers_answer_is_withheld(
 
 
 def test_owed_work_and_refused_tasks_stop_the_release(build: Any, tmp_path: Path) -> None:
-    owed = REJECT.model_copy(update={"transient": True})
-    with pytest.raises(PublishError, match="1 items are owed, first ann/dead"):
-        _run(build, tmp_path / "r", rejects=[owed])
+    pending = REJECT.model_copy(update={"transient": True})
+    with pytest.raises(PublishError, match="1 items are pending, first ann/dead"):
+        _run(build, tmp_path / "r", rejects=[pending])
     first = build.released[0]
     check = Check(name="controls", verdict="error")
     verdict = Verdict(task_id=first.task.spec.task_id, checks=(check,))

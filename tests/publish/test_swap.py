@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from publish import swap
-from publish.manifest import MANIFEST, list_files, read_manifest, write_manifest
+from publish.data.manifest import MANIFEST, list_files, read_manifest, write_manifest
 from publish.release import PublishError
 
 
@@ -100,7 +100,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 import publish.swap as swap
-from publish.manifest import write_manifest
+from publish.data.manifest import write_manifest
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

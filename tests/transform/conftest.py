@@ -13,12 +13,12 @@ import pytest
 
 from extract.dataset import Column, ColumnType, DatasetRef, Licence, RawDataset, Table
 from extract.drop import Drop
-from transform.draft import identify
 from transform.families.instruction import InstructionConfig, draft_instruction
-from transform.plan import Amendment, Plan, SplitFile
+from transform.files.layout import identify
+from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
-from transform.size import SizeConfig
-from transform.split import Split, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, split_rows
 from transform.task import Draft, tabular_variant
 
 MakeRaw = Callable[..., RawDataset]
@@ -141,7 +141,7 @@ class Case:
     split: Split
     raw: RawDataset
 
-    def plan(self, amendment: Amendment | None = None) -> Plan:
+    def plan(self, repair: Repair | None = None) -> Plan:
         """Of the instruction variant; its split is held in memory."""
         variant = tabular_variant(self.proposal.problem, executed=True)
         return Plan(
@@ -155,18 +155,18 @@ class Case:
                 description=self.split.description,
                 key=self.split.key,
             ),
-            amendment=amendment or Amendment(),
+            repair=repair or Repair(),
         )
 
     def draft(
         self,
         folder: Path,
         size: SizeConfig | None = None,
-        amendment: Amendment | None = None,
+        repair: Repair | None = None,
         **knobs: Any,
     ) -> Draft | Drop:
         """What the instruction family makes of it; `knobs` of `InstructionConfig`."""
-        parts = (self.raw, self.frame, self.plan(amendment), self.split)
+        parts = (self.raw, self.frame, self.plan(repair), self.split)
         return draft_instruction(*parts, InstructionConfig(**knobs), size or SizeConfig(), folder)
 
 

@@ -15,13 +15,13 @@ from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
-from transform.baseline import season_length, seasonal_naive
 from transform.families.forecasting import ForecastingConfig, draft_forecast
+from transform.files.tables import read_tables
 from transform.plan import Plan
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
-from transform.render import read_tables
-from transform.size import SizeConfig
-from transform.split import Split, cells, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, cells, split_rows
+from transform.series.seasonal_naive import season_length, seasonal_naive
 from transform.task import Draft
 
 REF = DatasetRef(owner="o", slug="s")

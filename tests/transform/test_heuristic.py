@@ -10,9 +10,9 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from extract.limits import ReadConfig
 from extract.mirror import MirrorSource
-from extract.read import read_dataset
+from extract.reading.limits import ReadConfig
+from extract.reading.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from transform.profile import profile
@@ -20,8 +20,8 @@ from transform.proposal import Proposal
 from transform.propose.feasible import shortage
 from transform.propose.heuristic import HeuristicConfig, HeuristicProposer
 from transform.propose.proposer import Proposer
-from transform.size import SizeConfig
-from transform.split import Split, Splitting, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, Splitting, split_rows
 
 MakeRaw = Callable[..., RawDataset]
 CONFIG = HeuristicConfig()

@@ -16,22 +16,22 @@ import pytest
 from extract.drop import Drop
 from extract.workers import Workers
 from transform import wording
-from transform.execute import cleaned, execute, load_tables
+from transform.families.answer_quality import is_telling, sure_rows
 from transform.families.instruction import InstructionConfig
-from transform.holes import HolesConfig
-from transform.noise import NoiseConfig
-from transform.plan import Amendment
-from transform.program import write_program
-from transform.reference import is_telling, sure_rows
-from transform.render import shipped
-from transform.rows import divide, without_repeats
-from transform.size import SizeConfig
-from transform.split import Split
+from transform.families.missing_values import HolesConfig
+from transform.families.noise import NoiseConfig
+from transform.files.tables import shipped
+from transform.plan import Repair
+from transform.rows.divide import divide, without_repeats
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split
+from transform.run.execute import cleaned, execute, load_tables
+from transform.run.fork_server import PRELOAD, run_program
+from transform.run.program import write_program
 from transform.steps import registry
-from transform.steps.fit_predict import FitPredict
+from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.step import CleaningStep
 from transform.task import Draft, StepSpec, Task
-from transform.warm import PRELOAD, run_program
 from validate.controls import answer_of, run_controls
 from validate.score import score
 
@@ -239,7 +239,7 @@ def test_features_without_a_value_are_refused(make_case: Any, tmp_path: Path) ->
     assert refused(replace(case, frame=empty).draft(tmp_path)) == ("no_feature", "reg-if")
 
 
-# --- amendments --------------------------------------------------------------------------------
+# --- repairs --------------------------------------------------------------------------------
 
 
 def _steps(draft: Draft | Drop) -> tuple[StepSpec, ...]:
@@ -256,7 +256,7 @@ def test_a_forbidden_step_is_not_stated_and_most_others_stay(
     assert _steps(case.draft(tmp_path)) == first
     kept = []
     for step in first:
-        others = _steps(case.draft(tmp_path, amendment=Amendment(avoid_steps=(step,))))
+        others = _steps(case.draft(tmp_path, repair=Repair(avoid_steps=(step,))))
         assert step not in others
         kept.append(len(set(map(str, first)) & set(map(str, others))) / (len(first) - 1))
     # Whatever is stated later may have to follow, but nothing else.
@@ -268,13 +268,13 @@ def test_forbidden_kinds_and_estimators_are_not_drawn(make_case: Any, tmp_path: 
         case = make_case(shape)
         first = _steps(case.draft(tmp_path))
         for kind in {step.kind for step in first} - {"fit_predict"}:
-            amendment = Amendment(avoid_kinds=(kind,))
-            draft = case.draft(tmp_path, amendment=amendment, noise=NoiseConfig(min_kinds=2))
+            repair = Repair(avoid_kinds=(kind,))
+            draft = case.draft(tmp_path, repair=repair, noise=NoiseConfig(min_kinds=2))
             if isinstance(draft, Draft):
                 assert kind not in {step.kind for step in _steps(draft)}
         estimator = first[-1].parameters["estimator"]
-        amendment = Amendment(avoid_models=(str(estimator),))
-        others = _steps(case.draft(tmp_path, amendment=amendment))
+        repair = Repair(avoid_models=(str(estimator),))
+        others = _steps(case.draft(tmp_path, repair=repair))
         assert others[-1].parameters["estimator"] != estimator
 
 
@@ -284,7 +284,7 @@ def test_another_draw_gives_other_steps_and_dirt_on_the_same_rows(
     case = make_case("categories")
     clean = []
     for draw in range(2):
-        draft = case.draft(tmp_path / str(draw), amendment=Amendment(draw=draw))
+        draft = case.draft(tmp_path / str(draw), repair=Repair(draw=draw))
         clean.append((_steps(draft), pl.read_parquet(draft.clean_file)))
     (steps, table), (other_steps, other_table) = clean
     assert steps != other_steps
@@ -295,7 +295,7 @@ def test_another_draw_gives_other_steps_and_dirt_on_the_same_rows(
 
 
 def test_a_removed_column_is_nowhere(make_case: Any, tmp_path: Path) -> None:
-    draft = make_case("categories").draft(tmp_path, amendment=Amendment(without_columns=("n2",)))
+    draft = make_case("categories").draft(tmp_path, repair=Repair(without_columns=("n2",)))
     assert isinstance(draft, Draft)
     assert "n2" not in {column.name for column in draft.spec.instructions.columns}
     assert "`n2`" not in draft.spec.question
@@ -306,7 +306,7 @@ def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, see
     found = []
     for shape in SHAPES:
         case = make_case(shape, n=500, seed=seed)
-        draft = case.draft(tmp_path, amendment=Amendment(avoid_kinds=("join_tables",)))
+        draft = case.draft(tmp_path, repair=Repair(avoid_kinds=("join_tables",)))
         found.append(draft.spec.instructions.data.parts)
     assert set(found) == {1}
 
@@ -403,11 +403,11 @@ from pathlib import Path
 import polars as pl
 from extract.dataset import RawDataset
 from extract.workers import Workers
-from transform.execute import execute
+from transform.run.execute import execute
 from transform.families.instruction import InstructionConfig, draft_instruction
 from transform.plan import Plan
-from transform.size import SizeConfig
-from transform.split import split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import split_rows
 
 here = Path(sys.argv[1])
 found = {}

@@ -10,13 +10,13 @@ from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
-from transform.draft import identify
 from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.plan import Amendment, Plan, SplitFile
+from transform.files.layout import identify
+from transform.files.tables import read_tables
+from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
-from transform.render import read_tables
-from transform.size import SizeConfig
-from transform.split import Split, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, split_rows
 from transform.task import Draft, tabular_variant
 
 REF = DatasetRef(owner="o", slug="s")
@@ -92,7 +92,7 @@ def draft(
         variant=variant,
         proposal=proposal,
         split=file,
-        amendment=Amendment(without_columns=without_columns),
+        repair=Repair(without_columns=without_columns),
     )
     return draft_modelling(RAW, frame, plan, made, config or ModellingConfig(), SIZE, folder)
 

@@ -11,7 +11,6 @@ from transform.profile import (
     codes_of,
     determination,
     profile,
-    words,
 )
 
 MakeRaw = Callable[..., RawDataset]
@@ -142,18 +141,3 @@ def test_round_trip_and_determinism(make_raw: MakeRaw, monkeypatch: pytest.Monke
     assert Profile.model_validate_json(first.model_dump_json()) == first
     monkeypatch.setattr("transform.profile._THREADS", 1)
     assert profile(raw) == first
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("IsSpecialDay_2", ("is", "special", "day", "2")),
-        ("S.No", ("s", "no")),
-        ("user_id", ("user", "id")),
-        ("Gross P/W (EUR)", ("gross", "p", "w", "eur")),
-        ("HTTPServer", ("http", "server")),
-        ("", ()),
-    ],
-)
-def test_words(name: str, expected: tuple[str, ...]) -> None:
-    assert words(name) == expected

@@ -11,21 +11,21 @@ import pytest
 
 from extract.drop import Drop
 from transform import wording
-from transform.draft import identify
-from transform.execute import apply_steps, cleaned, execute, load, load_tables
 from transform.families.series_instruction import (
     SeriesInstructionConfig,
     draft_series_instruction,
 )
-from transform.plan import Amendment, Plan
-from transform.program import write_program
+from transform.files.layout import identify
+from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
-from transform.size import SizeConfig
-from transform.split import Split, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, split_rows
+from transform.run.execute import apply_steps, cleaned, execute, load, load_tables
+from transform.run.program import write_program
 from transform.steps import registry
-from transform.steps.derive_lag import DeriveLag
-from transform.steps.derive_rolling import DeriveRolling
-from transform.steps.fit_predict import FitPredict
+from transform.steps.fitting.fit_predict import FitPredict
+from transform.steps.series.derive_lag import DeriveLag
+from transform.steps.series.derive_rolling import DeriveRolling
 from transform.steps.step import CleaningStep
 from transform.task import Draft, Task
 from validate.controls import answer_of, run_controls
@@ -66,7 +66,7 @@ def sales(shape: str) -> pl.DataFrame:
     return frame.drop("shop") if shape == "single" else frame
 
 
-def planned(frame: pl.DataFrame, raw: Any, amendment: Amendment, finer: bool) -> tuple[Plan, Split]:
+def planned(frame: pl.DataFrame, raw: Any, repair: Repair, finer: bool) -> tuple[Plan, Split]:
     others = [name for name in frame.columns if name not in ("day", "shop", "sales")]
     proposal = Proposal(
         dataset=raw.ref,
@@ -88,7 +88,7 @@ def planned(frame: pl.DataFrame, raw: Any, amendment: Amendment, finer: bool) ->
         variant="ts-if",
         proposal=proposal,
         split=split.write(raw.tables[0].path.parent),
-        amendment=amendment,
+        repair=repair,
     )
     return plan, split
 
@@ -97,12 +97,12 @@ def drafted(
     frame: pl.DataFrame,
     make_raw: Any,
     folder: Path,
-    amendment: Amendment | None = None,
+    repair: Repair | None = None,
     finer: bool = False,
     **knobs: Any,
 ) -> tuple[Plan, Draft | Drop]:
     raw = make_raw(sales=frame)
-    plan, split = planned(frame, raw, amendment or Amendment(), finer)
+    plan, split = planned(frame, raw, repair or Repair(), finer)
     config = SeriesInstructionConfig(**knobs)
     parts = (raw, frame, plan, split, config, SizeConfig(), folder)
     return plan, draft_series_instruction(*parts)
@@ -285,7 +285,7 @@ def test_amendments_are_honoured(make_raw: Any, tmp_path: Path) -> None:
     steps = first.spec.instructions.steps
     fit = steps[-1].parameters["estimator"]
     lag = next(step for step in steps if step.kind == "derive_lag")
-    asked = Amendment(
+    asked = Repair(
         draw=1,
         avoid_kinds=("derive_date_parts",),
         avoid_models=(str(fit),),
@@ -314,7 +314,7 @@ def test_noise_is_refused(make_raw: Any, tmp_path: Path) -> None:
 def test_a_short_history_is_refused(make_raw: Any, tmp_path: Path) -> None:
     frame = sales("single")
     raw = make_raw(sales=frame)
-    plan, split = planned(frame, raw, Amendment(), finer=False)
+    plan, split = planned(frame, raw, Repair(), finer=False)
     short = frame.with_columns(pl.when(pl.int_range(pl.len()) > 300).then("sales").alias("sales"))
     size, config = SizeConfig(), SeriesInstructionConfig()
     refused = draft_series_instruction(raw, short, plan, split, config, size, tmp_path)

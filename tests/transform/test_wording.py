@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from transform import wording
 from transform.proposal import Frequency
-from transform.steps.derive_lag import DeriveLag
-from transform.steps.derive_ratio import DeriveRatio
-from transform.steps.derive_rolling import DeriveRolling
-from transform.steps.drop_duplicates import DropDuplicates
-from transform.steps.drop_incomplete import DropIncomplete
-from transform.steps.fill_series import FillSeries
-from transform.steps.filter_categories import FilterCategories
-from transform.steps.filter_range import FilterRange
-from transform.steps.fit_predict import FitPredict
-from transform.steps.models import MODELS
-from transform.steps.normalise_text import NormaliseText
-from transform.steps.read_missing import ReadMissing
-from transform.steps.resample import Resample
-from transform.steps.select_columns import SelectColumns
+from transform.steps.cleaning.drop_duplicates import DropDuplicates
+from transform.steps.cleaning.filter_categories import FilterCategories
+from transform.steps.cleaning.filter_range import FilterRange
+from transform.steps.cleaning.normalise_text import NormaliseText
+from transform.steps.cleaning.read_missing import ReadMissing
+from transform.steps.fitting.fit_predict import FitPredict
+from transform.steps.fitting.models import MODELS
+from transform.steps.preparing.derive_ratio import DeriveRatio
+from transform.steps.preparing.drop_incomplete import DropIncomplete
+from transform.steps.preparing.select_columns import SelectColumns
+from transform.steps.series.derive_lag import DeriveLag
+from transform.steps.series.derive_rolling import DeriveRolling
+from transform.steps.series.fill_series import FillSeries
+from transform.steps.series.resample import Resample
 from transform.steps.step import Step
 from transform.task import (
     MAX_PARTS,

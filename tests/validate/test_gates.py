@@ -10,10 +10,11 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from transform.execute import load_tables
-from transform.parquet import write_parquet
-from transform.render import shipped, write_tables
+from transform.files.parquet import write_parquet
+from transform.files.tables import shipped, write_tables
+from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gate import FileGate, Gate
 from validate.gates.clean_round_trip import CleanRoundTrip
 from validate.gates.controls import Controls
@@ -22,7 +23,6 @@ from validate.gates.literal_solver import LiteralSolver
 from validate.gates.not_constant import NotConstant
 from validate.gates.size import Size
 from validate.gates.wording import Wording
-from validate.lab import LabConfig, Laboratory
 from validate.verdict import Check
 
 ROWS = ["class-if", "reg-if"]
@@ -31,7 +31,7 @@ INSTRUCTED = [*ROWS, "ts-if"]
 OPEN = ["class-mm", "reg-mm"]
 SERIES = ["ts-xf", "ts-cf"]
 ALL = [*INSTRUCTED, *OPEN, *SERIES]
-IDLE = cast(Laboratory, None)
+IDLE = cast(Executor, None)
 """For gates that compute nothing elsewhere; asking it for anything raises."""
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
@@ -88,21 +88,21 @@ def bench(tasks: Mapping[str, Task], tmp_path: Path) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with Laboratory(LabConfig()) as lab:
-        yield lab
+def executor() -> Iterator[Executor]:
+    with Executor(ExecutorConfig()) as executor:
+        yield executor
 
 
-def found(gate: Gate, task: Task, lab: Laboratory = IDLE) -> Check:
+def found(gate: Gate, task: Task, executor: Executor = IDLE) -> Check:
     """What a gate finds; one that looks at files only does so in this process."""
-    finding = gate.look(task) if isinstance(gate, FileGate) else gate.check(task, lab)
+    finding = gate.look(task) if isinstance(gate, FileGate) else gate.check(task, executor)
     return finding.check
 
 
-def refusal(gate: Gate, task: Task, lab: Laboratory = IDLE) -> Check:
+def refusal(gate: Gate, task: Task, executor: Executor = IDLE) -> Check:
     """The check of a gate that must refuse the task, under its own name."""
     assert gate.applies_to(task)
-    check = found(gate, task, lab)
+    check = found(gate, task, executor)
     assert (check.name, check.verdict) == (gate.name, "invalid"), check
     return check
 
@@ -361,35 +361,39 @@ def test_held_out_truth_that_does_not_vary(bench: Bench, variant: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_sound_tasks_are_reached_again(
-    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+    tasks: Mapping[str, Task], executor: Executor, variant: str
 ) -> None:
-    check = found(LiteralSolver(), tasks[variant], lab)
+    check = found(LiteralSolver(), tasks[variant], executor)
     assert (check.name, check.verdict, check.value) == ("literal_solver", "valid", 1.0), check
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_truth_with_one_changed_cell(bench: Bench, lab: Laboratory, variant: str) -> None:
+def test_truth_with_one_changed_cell(bench: Bench, executor: Executor, variant: str) -> None:
     (target,) = bench.tasks[variant].spec.instructions.targets
     task = bench.with_truth(variant, change_cell(target, row=3))
-    assert refusal(LiteralSolver(), task, lab).value == 0
+    assert refusal(LiteralSolver(), task, executor).value == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_a_program_that_the_text_does_not_say(bench: Bench, lab: Laboratory, variant: str) -> None:
+def test_a_program_that_the_text_does_not_say(
+    bench: Bench, executor: Executor, variant: str
+) -> None:
     task = bench.tasks[variant]
     truth = _replaced(task.truth, program=f"{task.truth.program}\nprint()\n")
-    check = refusal(LiteralSolver(), _replaced(task, truth=truth), lab)
+    check = refusal(LiteralSolver(), _replaced(task, truth=truth), executor)
     assert "not the shipped one" in check.evidence
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_files_from_which_truth_is_not_reached(bench: Bench, lab: Laboratory, variant: str) -> None:
+def test_files_from_which_truth_is_not_reached(
+    bench: Bench, executor: Executor, variant: str
+) -> None:
     short = bench.with_tables(variant, val=lambda val: val.head(val.height - 1))
     shutil.copy(bench.tasks[variant].truth.path, short.truth.path)
-    assert "id" in refusal(LiteralSolver(), short, lab).evidence
+    assert "id" in refusal(LiteralSolver(), short, executor).evidence
     for name in short.spec.instructions.data.names:
         (short.public / name).unlink()
-    assert "Error: " in refusal(LiteralSolver(), short, lab).evidence
+    assert "Error: " in refusal(LiteralSolver(), short, executor).evidence

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import pytest
 
 from extract.workers import WorkerDied, WorkerTimeout
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.task import Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gate import Gate
 from validate.judge import judge
-from validate.lab import LabConfig, Laboratory
 from validate.verdict import Check, Finding, Proofs, Verdict
 
-IDLE = Laboratory(LabConfig())
+IDLE = Executor(ExecutorConfig())
 """Its workers never start."""
 
 
@@ -26,13 +26,13 @@ class Scripted(Gate):
     outcome: Any = "valid"
     variants: tuple[str, ...] = ()
     proofs: Proofs = Proofs()
-    repair: Amendment | None = None
+    repair: Repair | None = None
 
     def applies_to(self, task: Task) -> bool:
         return not self.variants or task.spec.instructions.variant in self.variants
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
-        assert lab is IDLE
+    def check(self, task: Task, executor: Executor) -> Finding:
+        assert executor is IDLE
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         check = Check(name=self.title, verdict=self.outcome)
@@ -107,7 +107,7 @@ def test_no_gate_no_objection(task: Task) -> None:
 
 
 def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: Task) -> None:
-    graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Amendment(draw=1)
+    graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(draw=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
     assert judge(task, [first, Scripted(title="last")], IDLE).repair is None
     refused = Scripted(title="last", outcome="invalid", proofs=Proofs(exposure=()), repair=repair)

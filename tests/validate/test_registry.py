@@ -21,7 +21,7 @@ NEW_GATE = '''
 from typing import ClassVar
 from transform.task import Task
 from validate.gate import Gate
-from validate.lab import Laboratory
+from validate.environments.executor import Executor
 from validate.verdict import Finding
 
 class Tomorrow(Gate):
@@ -31,7 +31,7 @@ class Tomorrow(Gate):
     order: ClassVar[int] = 0
     patience: int = 7
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """Pass."""
         return self.passed()
 '''

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
-from transform.steps.fit_predict import FitPredict
+from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.registry import resolve
-from transform.steps.step import Violation, Workspace, slip
+from transform.steps.step import Mutation, Workspace, slip
 from transform.task import Grading, Instructions, Task
 from validate.sensitivity import Reference, Visibility, measure
 
@@ -107,7 +107,7 @@ def test_a_mistake_without_an_answer_says_little(
         raise IndexError("index -1 is out of bounds")
 
     fit = resolve(tasks["reg-if"].spec.instructions.steps[-1])
-    ends, goes_on = slip("ends", nothing_left), Violation("goes_on", (fit,))
+    ends, goes_on = slip("ends", nothing_left), Mutation("goes_on", (fit,))
     for wrong, left in (((ends, goes_on), ["goes_on"]), ((ends,), ["ends"])):
         monkeypatch.setattr(FitPredict, "violations", lambda _, wrong=wrong: wrong)
         *_, last = measure(tasks["reg-if"], "own", Visibility())

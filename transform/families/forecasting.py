@@ -20,18 +20,18 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.aggregate import aggregated
-from transform.baseline import season_length, seasonal_naive
-from transform.comparable import RECENT, comparable
-from transform.covariates import gives_away
-from transform.draft import Layout, assign_ids, derive_seed, lay_out, too_small
-from transform.frequency import FREQUENCIES
+from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task, too_small
+from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Aggregation, Frequency, Proposal
-from transform.render import cell_types, pick_format
-from transform.shifts import foretells
-from transform.size import SizeConfig
-from transform.split import Split, cells, instants
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, cells, instants
+from transform.series.aggregate import aggregated
+from transform.series.comparable import RECENT, comparable
+from transform.series.covariates import leaks_target
+from transform.series.frequency import FREQUENCIES
+from transform.series.seasonal_naive import season_length, seasonal_naive
+from transform.series.shifts import foretells
 from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
 SERIES, _STEP, _SIDE, _PAST = " series", " step", " held out", " past"
@@ -84,14 +84,14 @@ def draft_forecast(
     A `Drop` when history, future or series are too few, or when no covariate is left for `ts-xf`.
     """
     proposal = plan.proposal
-    frame = frame.drop(plan.amendment.without_columns, strict=False)
+    frame = frame.drop(plan.repair.without_columns, strict=False)
     shipped = shipped_series(frame, proposal, split, config, size)
     if isinstance(shipped, tuple):
         return too_small(proposal, plan.task_id, plan.variant, *shipped)
     if plan.variant == "ts-xf" and not shipped.known_ahead:
         what = "covariates that are known in advance and tell more than the calendar"
         return too_small(proposal, plan.task_id, plan.variant, what, 0, 1)
-    return lay_out(raw, proposal, _layout(shipped, plan), folder)
+    return render_task(raw, proposal, _layout(shipped, plan), folder)
 
 
 Shortage = tuple[str, float, float]
@@ -285,7 +285,7 @@ def _known_ahead(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple
         for name in _covariates(train, proposal)
         if name in proposal.known_ahead
         and not any(
-            gives_away(_by_series(train, name), _by_series(train, target), horizon, season)
+            leaks_target(_by_series(train, name), _by_series(train, target), horizon, season)
             for target in proposal.targets
         )
     ]
@@ -320,7 +320,7 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
 # --- layout -----------------------------------------------------------------------------------
 
 
-def _layout(shipped: ShippedSeries, plan: Plan) -> Layout:
+def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
     known = shipped.known_ahead if variant == "ts-xf" else ()
@@ -345,7 +345,7 @@ def _layout(shipped: ShippedSeries, plan: Plan) -> Layout:
     )
     truth = solved.select(ID_COLUMN, *numbers)
     skill = json.dumps({"entities": list(_skill(shipped, solved))})
-    return Layout(task_id, told, train, val, truth=truth, skill=skill, notes=shipped.notes)
+    return RenderedTask(task_id, told, train, val, truth=truth, skill=skill, notes=shipped.notes)
 
 
 def _skill(shipped: ShippedSeries, solved: pl.DataFrame) -> Iterator[dict[str, object]]:

@@ -4,7 +4,7 @@ A plan of a classification or regression proposal and the table's split enter; a
 or `reg-if` without truth leaves, or a `Drop`. Steps choose themselves for the table, in the order
 of their stages, and work on clean tables as they go; then the dirt is put in that the cleaning
 steps undo. Which steps an answer really depends on is for validation to find out; a plan that was
-amended says what it found.
+repaired says what it found.
 """
 
 from dataclasses import dataclass, replace
@@ -16,16 +16,16 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from extract.noun import Noun
-from transform.draft import Layout, lay_out
-from transform.holes import HolesConfig, hide_cells
-from transform.noise import NoiseConfig, Soiled, soil
-from transform.parquet import write_parquet
-from transform.plan import Amendment, Plan
+from transform.families.answer_quality import ReferenceConfig, is_telling, sure_rows
+from transform.families.missing_values import HolesConfig, hide_cells
+from transform.families.noise import NoiseConfig, Soiled, soil
+from transform.families.sample_steps import Draw, choose_cleaning, choose_preparing, settle
+from transform.files.layout import RenderedTask, render_task
+from transform.files.parquet import write_parquet
+from transform.files.tables import cell_types, pick_format, shipped
+from transform.plan import Plan, Repair
 from transform.proposal import Proposal
-from transform.recipe import Draw, choose_cleaning, choose_preparing, settle
-from transform.reference import ReferenceConfig, is_telling, sure_rows
-from transform.render import cell_types, pick_format, shipped
-from transform.rows import (
+from transform.rows.divide import (
     Rows,
     capped,
     divide,
@@ -34,11 +34,11 @@ from transform.rows import (
     without_rare_classes,
     without_repeats,
 )
-from transform.size import SizeConfig
-from transform.split import Split
-from transform.steps.fit_predict import UNFIT, FitPredict, score_columns
-from transform.steps.join_tables import JoinTables
-from transform.steps.step import CleaningStep, Sketch, Step, Workspace
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split
+from transform.steps.cleaning.join_tables import JoinTables
+from transform.steps.fitting.fit_predict import UNFIT, FitPredict, score_columns
+from transform.steps.step import CleaningStep, Step, StepContext, Workspace
 from transform.task import ID_COLUMN, VARIANTS, DataFiles, Draft, Instructions
 
 _FORMATS_TRIED = 16
@@ -118,10 +118,10 @@ def draft_instruction(
 ) -> Draft | Drop:
     """Lay out the instruction variant of a classification or regression proposal.
 
-    The rows do not depend on the amendment's draw, steps and dirt do.
+    The rows do not depend on the repair's draw, steps and dirt do.
     """
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
-    frame = frame.drop(plan.amendment.without_columns, strict=False)
+    frame = frame.drop(plan.repair.without_columns, strict=False)
     rows = without_repeats(divide(frame, proposal, split))
     held_out = rows.val
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
@@ -141,7 +141,7 @@ def draft_instruction(
     refusal = shortage(left, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    draft = lay_out(raw, proposal, _layout(recipe, soiled, plan, rows.notes), folder)
+    draft = render_task(raw, proposal, _layout(recipe, soiled, plan, rows.notes), folder)
     truth = shipped(soiled.val.select(ID_COLUMN, *proposal.targets))
     write_parquet(truth, draft.held_out_file)
     return draft
@@ -165,14 +165,14 @@ def _drawn(
             recipe.train.drop(ID_COLUMN),
             recipe.val.drop(ID_COLUMN),
             recipe.cleaning,
-            Draw(plan.task_id, plan.amendment).rng("dirt"),
+            Draw(plan.task_id, plan.repair).rng("dirt"),
             config.noise,
             plan.proposal.targets,
             table.held_out,
         )
         if _stands(recipe, soiled, plan.proposal, config):
             return recipe, soiled
-        plan = plan.amended(Amendment(avoid_models=(recipe.fit.estimator,)))
+        plan = plan.repaired(Repair(avoid_models=(recipe.fit.estimator,)))
     return Reason.NO_FIT
 
 
@@ -199,7 +199,7 @@ def _best_recipe(
     found: _Recipe | None = None
     recipe: _Recipe | Reason = Reason.NO_STEPS
     for attempt in range(config.attempts):
-        draw = Draw(plan.task_id, plan.amendment, attempt)
+        draw = Draw(plan.task_id, plan.repair, attempt)
         recipe = _recipe(table, plan.proposal, config, size, draw)
         if isinstance(recipe, _Recipe) and (found is None or len(recipe.steps) > len(found.steps)):
             found = recipe
@@ -217,10 +217,10 @@ def _recipe(
     # An emptied cell can turn a training row into one that is held out in a sibling task.
     held_out = table.held_out
     train = train.join(held_out, on=held_out.columns, how="anti", nulls_equal=True)
-    cleaning, sketch = choose_cleaning(
+    cleaning, context = choose_cleaning(
         _sketch(train, val, proposal), draw, config.max_rules_of_kind
     )
-    settled = settle(cleaning, sketch)
+    settled = settle(cleaning, context)
     if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
         return Reason.NO_DIRT
     reason = Reason.NO_STEPS
@@ -262,8 +262,8 @@ def _tells(
     return is_telling(kept, val, proposal.targets, proposal.problem, config)
 
 
-def _sketch(train: pl.DataFrame, val: pl.DataFrame, proposal: Proposal) -> Sketch:
-    blank = Sketch(
+def _sketch(train: pl.DataFrame, val: pl.DataFrame, proposal: Proposal) -> StepContext:
+    blank = StepContext(
         train=train,
         val=val,
         problem=proposal.problem,
@@ -290,7 +290,7 @@ def _refuse(reason: Reason, plan: Plan) -> Drop:
 # --- laying out -------------------------------------------------------------------------------
 
 
-def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...]) -> Layout:
+def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...]) -> RenderedTask:
     proposal, targets = plan.proposal, plan.proposal.targets
     val = soiled.val.drop(targets)
     data, join = pick_files(plan, soiled.dirty, val)
@@ -304,7 +304,7 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...])
         metric=VARIANTS[plan.variant].metric,
         steps=tuple(step.spec() for step in (*join, *recipe.steps)),
     )
-    return Layout(
+    return RenderedTask(
         plan.task_id,
         told,
         soiled.dirty,
@@ -319,12 +319,12 @@ def pick_files(
     plan: Plan, train: pl.DataFrame, val: pl.DataFrame
 ) -> tuple[DataFiles, tuple[JoinTables, ...]]:
     """The format that the task's id draws, with the join that it needs; another if forbidden."""
-    amendment = plan.amendment
+    repair = plan.repair
     for salt in ("", *map(str, range(_FORMATS_TRIED))):
         data = pick_format(plan.task_id + salt, train.columns, val.columns)
         if data.parts == 1:
             return data, ()
         join = JoinTables.of(data.parts)
-        if join.kind not in amendment.avoid_kinds and join.spec() not in amendment.avoid_steps:
+        if join.kind not in repair.avoid_kinds and join.spec() not in repair.avoid_steps:
             return data, (join,)
     return DataFiles(format="csv"), ()

@@ -14,13 +14,20 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.draft import Layout, assign_ids, derive_seed, lay_out
+from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task
+from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Proposal
-from transform.render import cell_types, pick_format
-from transform.rows import Rows, capped, divide, shortage, without_rare_classes, without_repeats
-from transform.size import SizeConfig
-from transform.split import Split
+from transform.rows.divide import (
+    Rows,
+    capped,
+    divide,
+    shortage,
+    without_rare_classes,
+    without_repeats,
+)
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split
 from transform.task import ID_COLUMN, VARIANTS, Draft, Instructions, Variant
 
 
@@ -44,7 +51,7 @@ def draft_modelling(
 ) -> Draft | Drop:
     """Lay out the open variant of a classification or regression proposal."""
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
-    frame = frame.drop(plan.amendment.without_columns, strict=False)
+    frame = frame.drop(plan.repair.without_columns, strict=False)
     rows = without_repeats(divide(frame, proposal, split))
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":
@@ -52,10 +59,10 @@ def draft_modelling(
     refusal = shortage(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    return lay_out(raw, proposal, _layout(rows, proposal, task_id, variant), folder)
+    return render_task(raw, proposal, _layout(rows, proposal, task_id, variant), folder)
 
 
-def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> Layout:
+def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> RenderedTask:
     train, solved = assign_ids(rows.train, rows.val, derive_seed("row ids", task_id))
     val = solved.drop(proposal.targets)
     told = Instructions(
@@ -67,4 +74,4 @@ def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> L
         metric=VARIANTS[variant].metric,
     )
     truth = solved.select(ID_COLUMN, *proposal.targets)
-    return Layout(task_id, told, train, val, truth=truth, notes=rows.notes)
+    return RenderedTask(task_id, told, train, val, truth=truth, notes=rows.notes)

@@ -16,27 +16,27 @@ from pydantic import Field
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
-from transform.baseline import season_length
-from transform.draft import Layout, lay_out, too_small
 from transform.families import forecasting
+from transform.families.answer_quality import is_telling
 from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import StepsConfig, pick_files
-from transform.holes import hide_cells
-from transform.noise import Soiled, soil
-from transform.parquet import write_parquet
-from transform.plan import Amendment, Plan
+from transform.families.missing_values import hide_cells
+from transform.families.noise import Soiled, soil
+from transform.families.sample_steps import Draw, choose_cleaning, choose_preparing, settle
+from transform.files.layout import RenderedTask, render_task, too_small
+from transform.files.parquet import write_parquet
+from transform.files.tables import cell_types, shipped
+from transform.plan import Plan, Repair
 from transform.proposal import Aggregation, Proposal
-from transform.recipe import Draw, choose_cleaning, choose_preparing, settle
-from transform.reference import is_telling
-from transform.render import cell_types, shipped
-from transform.rows import typed
-from transform.size import SizeConfig
-from transform.split import Split, cells
-from transform.steps.drop_duplicates import DropDuplicates
-from transform.steps.fit_predict import UNFIT
-from transform.steps.models import MODELS
-from transform.steps.normalise_text import NormaliseText
-from transform.steps.step import CleaningStep, Series, Sketch, Step, Workspace
+from transform.rows.divide import typed
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, cells
+from transform.series.seasonal_naive import season_length
+from transform.steps.cleaning.drop_duplicates import DropDuplicates
+from transform.steps.cleaning.normalise_text import NormaliseText
+from transform.steps.fitting.fit_predict import UNFIT
+from transform.steps.fitting.models import MODELS
+from transform.steps.step import CleaningStep, Series, Step, StepContext, Workspace
 from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
 _CELL = " cell"
@@ -91,13 +91,13 @@ class _Recipe:
 
 
 @dataclass(frozen=True)
-class _CleaningSketch(Sketch):
+class _CleaningSketch(StepContext):
     """The history alone: here the target is cleaned like any number, and instants are not.
 
     A rule for missing targets does not keep other rules off the target.
     """
 
-    def after(self, work: Workspace, step: Step | None = None) -> Sketch:
+    def after(self, work: Workspace, step: Step | None = None) -> StepContext:
         found = super().after(work, None if step is None or step.stage == "target" else step)
         return replace(found, numbers=(*found.numbers, *self.targets), times=())
 
@@ -113,17 +113,17 @@ def draft_series_instruction(
 ) -> Draft | Drop:
     """Lay out the instruction variant of a forecasting proposal."""
     proposal, task_id = plan.proposal, plan.task_id
-    frame = frame.drop(plan.amendment.without_columns, strict=False)
+    frame = frame.drop(plan.repair.without_columns, strict=False)
     history = _history(frame, plan, split, config, size)
     if isinstance(history, tuple):
         return too_small(proposal, task_id, plan.variant, *history)
-    amendment = plan.amendment
+    repair = plan.repair
     if _repeated_share(history.train) > _MAX_REPEATED:
         # Events that look alike are not copies of one another.
-        amendment = amendment.plus(Amendment(avoid_kinds=(DropDuplicates.kind,)))
+        repair = repair.plus(Repair(avoid_kinds=(DropDuplicates.kind,)))
     recipe: _Recipe | Reason = Reason.NO_STEPS
     for attempt in range(config.attempts):
-        draw = Draw(plan.task_id, amendment, attempt)
+        draw = Draw(plan.task_id, repair, attempt)
         recipe = _recipe(history, proposal, config, draw)
         if isinstance(recipe, _Recipe):
             break
@@ -133,11 +133,11 @@ def draft_series_instruction(
         recipe.train.drop(ID_COLUMN),
         recipe.val.drop(ID_COLUMN),
         recipe.cleaning,
-        Draw(plan.task_id, amendment).rng("dirt"),
+        Draw(plan.task_id, repair).rng("dirt"),
         config.noise,
         proposal.targets,
     )
-    drafted = lay_out(raw, proposal, _layout(recipe, soiled, plan, history), folder)
+    drafted = render_task(raw, proposal, _layout(recipe, soiled, plan, history), folder)
     truth = shipped(soiled.val.select(ID_COLUMN, *proposal.targets))
     write_parquet(truth, drafted.held_out_file)
     return drafted
@@ -230,7 +230,7 @@ def _covariates(
         and column.n_unique() >= _MIN_DISTINCT
         and column.null_count() <= _MAX_MISSING * rows.height
     ]
-    rng = Draw(plan.task_id, plan.amendment).rng("columns")
+    rng = Draw(plan.task_id, plan.repair).rng("columns")
     return rng.sample(found, min(len(found), config.max_covariates))
 
 
@@ -256,9 +256,9 @@ def _recipe(
     targets, series = proposal.targets, history.series
     gaps = [name for name in history.train.columns if name not in history.val.columns]
     train, _ = hide_cells(history.train, history.train, gaps, config.holes, draw.rng)
-    sketch = _sketch(_CleaningSketch, train, train, targets, series)
-    cleaning, sketch = choose_cleaning(sketch, draw, config.max_rules_of_kind)
-    settled = settle(cleaning, sketch)
+    context = _sketch(_CleaningSketch, train, train, targets, series)
+    cleaning, context = choose_cleaning(context, draw, config.max_rules_of_kind)
+    settled = settle(cleaning, context)
     if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
         return Reason.NO_DIRT
     val = _tidy(history.val, cleaning)
@@ -266,7 +266,7 @@ def _recipe(
         return Reason.NO_DIRT
     # Steps that look back know a row of either table by its id.
     future = val.with_columns(pl.col(ID_COLUMN) + history.train.height)
-    ready = _sketch(Sketch, settled.train, future.drop(targets), targets, series)
+    ready = _sketch(StepContext, settled.train, future.drop(targets), targets, series)
     ready = replace(ready, taken=settled.taken)
     reason = Reason.NO_STEPS
     for model in _models(history, draw)[: config.models_tried]:
@@ -285,12 +285,12 @@ def _recipe(
 
 
 def _sketch(
-    kind: type[Sketch],
+    kind: type[StepContext],
     train: pl.DataFrame,
     val: pl.DataFrame,
     targets: tuple[str, ...],
     series: Series,
-) -> Sketch:
+) -> StepContext:
     """To an estimator a forecast is a regression."""
     blank = kind(train, val, "regression", targets, (), (), (), model="", series=series)
     return blank.after(Workspace(train, val, targets))
@@ -331,7 +331,7 @@ def _models(history: _History, draw: Draw) -> list[str]:
 # --- laying out -------------------------------------------------------------------------------
 
 
-def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> Layout:
+def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> RenderedTask:
     proposal, series = plan.proposal, history.series
     val = soiled.val.drop(proposal.targets)
     data, join = pick_files(plan, soiled.dirty, val)
@@ -351,7 +351,7 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> L
         ),
         steps=tuple(step.spec() for step in (*join, *recipe.steps)),
     )
-    return Layout(
+    return RenderedTask(
         plan.task_id,
         told,
         soiled.dirty,

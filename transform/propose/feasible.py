@@ -7,8 +7,8 @@ and series are counted on the raw table, so a proposal at the limit may still be
 import polars as pl
 
 from transform.proposal import Proposal
-from transform.size import SizeConfig
-from transform.split import Split, cells, instants
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, cells, instants
 
 _SIDE = " held out"
 """Scratch column; shipped names never begin with a space."""

@@ -19,9 +19,9 @@ from extract.drop import Drop, Reason
 from extract.noun import Noun
 from transform.profile import Profile, TableProfile
 from transform.proposal import Aggregation, Feature, FeatureType, Proposal
-from transform.propose.ahead import known_ahead
 from transform.propose.feasible import shortage
 from transform.propose.groups import GroupsConfig, find_group
+from transform.propose.known_covariates import known_ahead
 from transform.propose.matrix import Floats, encode
 from transform.propose.overlap import Chosen, OverlapConfig, distinct_tables
 from transform.propose.roles import Judged, Role, RoleConfig, judge
@@ -43,7 +43,7 @@ from transform.propose.time_axis import (
     time_columns,
     year_column,
 )
-from transform.split import Splitting, instants, split_rows
+from transform.rows.split import Splitting, instants, split_rows
 
 _TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "time": "time"}
 _LEFT_OUT = 12

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from extract.dataset import Table
 from extract.noun import Noun
-from extract.stored import read_stored
+from extract.stored_table import read_stored
 from transform.propose.identities import correlation
 from transform.propose.rescaled import Scale, scale_of
 

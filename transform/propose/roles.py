@@ -10,16 +10,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from extract.noun import Noun
-from transform.profile import ColumnProfile, Pattern, TableProfile, words
-from transform.propose.vocabulary import (
+from extract.evidence.vocabulary import (
     CONTACT,
     COUNTED,
     IDENTIFIER,
     NAME_PART,
     PERSON,
     PERSON_NAME,
+    words,
 )
+from extract.noun import Noun
+from transform.profile import ColumnProfile, Pattern, TableProfile
 
 Role = Literal["number", "category", "time", "identifier", "text", "constant", "sparse", "personal"]
 USABLE: tuple[Role, ...] = ("number", "category", "time")

@@ -13,21 +13,21 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from extract.evidence.vocabulary import AVERAGED, PLACE, SUMMED, is_code, mentions
 from extract.noun import Noun
-from transform.aggregate import aggregated
-from transform.baseline import season_length
-from transform.comparable import RECENT, comparable
-from transform.covariates import gives_away
-from transform.frequency import FREQUENCIES
 from transform.proposal import Aggregation
 from transform.propose.backtest import BacktestConfig, Outlook, Past, outlook
 from transform.propose.identities import correlation
 from transform.propose.matrix import Floats
 from transform.propose.roles import Judged
 from transform.propose.time_axis import SeriesAxis, is_calendar
-from transform.propose.vocabulary import AVERAGED, PLACE, SUMMED, is_code, mentions
-from transform.size import SizeConfig
-from transform.split import cells, instants
+from transform.rows.size import SizeConfig
+from transform.rows.split import cells, instants
+from transform.series.aggregate import aggregated
+from transform.series.comparable import RECENT, comparable
+from transform.series.covariates import leaks_target
+from transform.series.frequency import FREQUENCIES
+from transform.series.seasonal_naive import season_length
 
 _SERIES, _INSTANT = " series", " instant"
 """Scratch columns; shipped names never begin with a space."""
@@ -197,7 +197,7 @@ def _looked_at(
         past = Past(chosen, _calendar(shown), np.empty((*chosen.shape, 0)), season)
         alone = outlook(past, horizon, config.backtest)
         some = [_matrix(grid, n)[:, kept] for n in known]
-        some = [x for x in some if not gives_away([*x.T], [*chosen.T], horizon, season)]
+        some = [x for x in some if not leaks_target([*x.T], [*chosen.T], horizon, season)]
         told = alone
         if some:
             known_past = replace(past, known=np.nan_to_num(np.stack(some, axis=2)))

@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from extract.evidence.vocabulary import LIKELY, PLACE, TARGET, is_code, mentions, words
 from extract.noun import Noun
-from transform.profile import words
 from transform.propose.identities import IdentityConfig, copies, identities
 from transform.propose.matrix import Matrix
 from transform.propose.roles import Judged
 from transform.propose.signal import Signal, SignalConfig, alone, look
-from transform.propose.vocabulary import LIKELY, PLACE, TARGET, is_code, mentions
 
 Kind = Literal["classification", "regression"]
 

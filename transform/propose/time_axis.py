@@ -16,15 +16,15 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from extract.evidence.vocabulary import YEAR, mentions
 from extract.noun import Noun
-from transform.frequency import FREQUENCIES, FrequencyFacts
 from transform.profile import codes_of
 from transform.proposal import Frequency, TimeAxis
 from transform.propose.matrix import Ints
 from transform.propose.roles import Judged
-from transform.propose.vocabulary import YEAR, mentions
-from transform.size import SizeConfig
-from transform.split import cells, instants
+from transform.rows.size import SizeConfig
+from transform.rows.split import cells, instants
+from transform.series.frequency import FREQUENCIES, FrequencyFacts
 
 _KEY = " entity"
 _HOUR = 3_600

@@ -1,7 +1,7 @@
 """Finds the step classes, so that adding a step touches no list.
 
-Every module in this folder is imported; every concrete subclass of `Step` in it is known by its
-`kind`. Order is by stage, then kind, never by file system.
+Every module in this folder and its folders is imported; every concrete subclass of `Step` in it is
+known by its `kind`. Order is by stage, then kind, never by file system.
 """
 
 import importlib
@@ -21,8 +21,8 @@ _STAGES = get_args(Stage)
 def step_classes() -> tuple[type[Step], ...]:
     """All concrete steps, by stage and then kind."""
     found: dict[str, type[Step]] = {}
-    for info in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{info.name}")
+    for info in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
+        module = importlib.import_module(info.name)
         for value in vars(module).values():
             if _is_step(value) and value.__module__ == module.__name__:
                 assert value.kind not in found, f"two steps of kind {value.kind}"

@@ -20,8 +20,8 @@ from typing import ClassVar, Literal, Self
 import polars as pl
 
 from extract.noun import Noun
-from transform.perturbation import Perturbation
 from transform.proposal import Aggregation, Frequency, Problem
+from transform.run.perturbation import Perturbation
 from transform.steps.phrase import Phrase
 from transform.task import ID_COLUMN, StepSpec
 
@@ -126,7 +126,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class StepContext:
     """What a step may look at when it is asked to propose itself for a table."""
 
     train: pl.DataFrame
@@ -146,8 +146,8 @@ class Sketch:
     series: Series | None = None
     """None where rows have no order in time that matters."""
 
-    def after(self, work: Workspace, step: "Step | None" = None) -> "Sketch":
-        """The sketch of the tables in `work`, with the columns that `step` rules or makes taken.
+    def after(self, work: Workspace, step: "Step | None" = None) -> "StepContext":
+        """The context of the tables in `work`, with the columns that `step` rules or makes taken.
 
         Feature types are read off the frames: text is a category, an instant a time, all else a
         number.
@@ -182,7 +182,7 @@ class Slip:
 
 
 @dataclass(frozen=True)
-class Violation:
+class Mutation:
     """A natural way of getting one step wrong: what a careless solver does instead."""
 
     name: str
@@ -197,9 +197,9 @@ class Violation:
 
 def slip(
     name: str, change: Callable[[Workspace], Workspace], *, if_it_acts: bool = False
-) -> Violation:
+) -> Mutation:
     """A violation that no step says."""
-    return Violation(name, (Slip(change),), if_it_acts=if_it_acts)
+    return Mutation(name, (Slip(change),), if_it_acts=if_it_acts)
 
 
 class Step(Noun):
@@ -248,7 +248,7 @@ class Step(Noun):
 
     @classmethod
     @abstractmethod
-    def choose(cls, sketch: Sketch, rng: random.Random) -> "tuple[Self, ...]":
+    def choose(cls, context: StepContext, rng: random.Random) -> "tuple[Self, ...]":
         """Steps of this class that can act on the table, best first; empty when none can."""
 
     @abstractmethod
@@ -260,13 +260,13 @@ class Step(Noun):
         """Lines of the reference program that do the same with pandas and scikit-learn."""
 
     @abstractmethod
-    def violations(self) -> tuple[Violation, ...]:
-        """Natural mistakes by which a task is built, the most tempting first; at least one."""
+    def violations(self) -> tuple[Mutation, ...]:
+        """Natural mutations by which a task is built, the most tempting first; at least one."""
 
-    def held_back(self) -> tuple[Violation, ...]:
-        """Natural mistakes that building never looks at, none of those in `violations`.
+    def held_back(self) -> tuple[Mutation, ...]:
+        """Natural mutations that building never looks at, none of those in `violations`.
 
-        They measure how well a task sees mistakes that it was not built to see.
+        They measure how well a task sees mutations that it was not built to see.
         """
         return ()
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from transform.execute import cleaned
+from transform.run.execute import cleaned
 from transform.task import Task
 from validate.gate import FileGate
 from validate.verdict import Finding

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from transform.task import ID_COLUMN, Task
 from validate.gate import FileGate
-from validate.leakage.answered import answered
-from validate.leakage.twins import near_twins
+from validate.leakage.answered_rows import answered
+from validate.leakage.near_duplicates import near_twins
 from validate.verdict import Finding
 
 _ALL = 1_000_000

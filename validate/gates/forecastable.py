@@ -5,9 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
+from validate.baselines.fit import climbed
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
-from validate.ladder.climb import climbed
 from validate.verdict import Finding
 
 
@@ -24,9 +24,9 @@ class Forecastable(Gate):
         """Forecasts, as far as the error of seasonal naive is known."""
         return task.spec.instructions.problem == "forecasting" and task.truth.skill is not None
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The best skill on the ladder."""
-        rungs = climbed(task, lab).ladder.rungs
+        rungs = climbed(task, executor).ladder.rungs
         found = {rung.solver: rung.skill for rung in rungs if rung.skill is not None}
         if not found:
             return self.refused(0.0, self.skill, "seasonal naive makes no error anywhere")

@@ -5,9 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
+from validate.baselines.fit import climbed
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
-from validate.ladder.climb import climbed
 from validate.verdict import Finding
 
 
@@ -29,9 +29,9 @@ class Headroom(Gate):
         """Tasks with held-out truth."""
         return not task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """Ceiling less floor."""
-        ladder = climbed(task, lab).ladder
+        ladder = climbed(task, executor).ladder
         room = round(ladder.ceiling - ladder.floor, 6)
         result = self.passed if room >= self.room else self.refused
         return result(room, self.room, f"floor {ladder.floor:g}, ceiling {ladder.ceiling:g}")

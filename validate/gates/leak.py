@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.task import Task
 from validate.gate import FileGate
 from validate.leakage.forecast import ForecastLeaksConfig, find_future
-from validate.leakage.page import shown
+from validate.leakage.shown_answers import shown
 from validate.leakage.tabular import TabularLeaksConfig, find_leaks
 from validate.verdict import Finding
 
@@ -37,5 +37,5 @@ class Leak(FileGate):
             leaks = find_future(task, self.forecast)
         if not leaks.count:
             return self.passed(0, 0, "nothing tells a target")
-        mend = None if leaks.faults else Amendment(without_columns=tuple(leaks.columns))
+        mend = None if leaks.faults else Repair(without_columns=tuple(leaks.columns))
         return self.refused(leaks.count, 0, leaks.evidence, repair=mend)

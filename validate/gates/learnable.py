@@ -5,9 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
+from validate.baselines.fit import Lesson, climbed
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
-from validate.ladder.climb import Lesson, climbed
 from validate.verdict import Finding, Proofs
 
 
@@ -26,9 +26,9 @@ class Learnable(Gate):
     gap: float = Field(default=0.05, ge=0, le=1)
     """Least score above chance."""
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The least gap to chance of any target; the ladder is proved by the way."""
-        climb = climbed(task, lab)
+        climb = climbed(task, executor)
         proofs = Proofs(ladder=climb.ladder)
         by_luck = max(climb.lessons, key=lambda lesson: lesson.p_value)
         if by_luck.p_value >= self.p_value:

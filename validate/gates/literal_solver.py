@@ -9,12 +9,12 @@ solution.
 from typing import ClassVar
 
 from transform import wording
-from transform.program import write_program
+from transform.run.fork_server import ProgramDied, ProgramFailed
+from transform.run.program import write_program
 from transform.task import Task
-from transform.warm import ProgramDied, ProgramFailed
 from validate.controls import answer_of
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
 from validate.score import score
 from validate.verdict import Finding
 
@@ -29,13 +29,13 @@ class LiteralSolver(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """Score of the program's answer."""
         program = write_program(wording.read(task.spec.question))
         if program != task.truth.program:
             return self.refused(evidence="the program from the text is not the shipped one")
         try:
-            prediction = lab.run_program(task, program)
+            prediction = executor.run_program(task, program)
         except ProgramDied:
             raise
         except ProgramFailed as failure:

@@ -14,11 +14,11 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.task import Task
 from validate.controls import answer_of
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
 from validate.score import Answer, score
 from validate.verdict import Certificate, Finding, Member, Proofs
 
@@ -47,9 +47,9 @@ class Reproducible(Gate):
         """Instruction tasks; held-out truth is not computed."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The share of members that agree, with the certificate."""
-        found = lab.compute(_compare, task, lab.run_panel(task), self.share_of_tolerance)
+        found = executor.compute(_compare, task, executor.run_matrix(task), self.share_of_tolerance)
         certificate = Certificate(
             members=tuple(
                 Member(
@@ -58,7 +58,7 @@ class Reproducible(Gate):
                     versions=member.versions,
                     agrees=member.name not in found.apart,
                 )
-                for member in lab.members
+                for member in executor.members
             ),
             share_of_tolerance=self.share_of_tolerance,
             margin=found.margin,
@@ -73,12 +73,12 @@ class Reproducible(Gate):
                 1 - len(found.apart) / n_members,
                 1.0,
                 f"{len(found.apart)} of {n_members} members disagree: {', '.join(found.apart)}",
-                repair=Amendment(draw=1, avoid_models=_estimators(task)),
+                repair=Repair(draw=1, avoid_models=_estimators(task)),
                 proofs=proofs,
             )
         if found.margin is not None and found.margin < self.min_margin:
             said = "the best two scores of some row are too close"
-            repair = Amendment(draw=1)
+            repair = Repair(draw=1)
             return self.refused(found.margin, self.min_margin, said, repair=repair, proofs=proofs)
         said = f"{n_members} members agree"
         return self.passed(1.0, 1.0, said, proofs=proofs)

@@ -4,13 +4,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.task import Task
+from validate.baselines.fit import climbed
+from validate.baselines.heaviest_column import heaviest_column
+from validate.baselines.solver import BOOSTER, ONE_FEATURE
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
-from validate.ladder.climb import climbed
-from validate.ladder.heaviest import heaviest_column
-from validate.ladder.solver import BOOSTER, ONE_FEATURE
 from validate.verdict import Finding
 
 
@@ -32,9 +32,9 @@ class Saturated(Gate):
         """Tasks with held-out truth."""
         return not task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The score of the booster, or of the one column that is too good."""
-        climb = climbed(task, lab)
+        climb = climbed(task, executor)
         alone, booster = climb.score_of(ONE_FEATURE), climb.score_of(BOOSTER)
         assert booster is not None, "every ladder of held-out truth has the booster"
         if alone is not None and alone >= self.one_feature:
@@ -43,10 +43,10 @@ class Saturated(Gate):
         if booster >= self.booster:
             is_table = task.spec.instructions.grid is None
             # Of a forecast nothing but its covariates can be left out.
-            columns = (lab.compute(heaviest_column, task),) if is_table else climb.alone
+            columns = (executor.compute(heaviest_column, task),) if is_table else climb.alone
             return self.refused(booster, self.booster, "an untuned booster", _without(columns))
         return self.passed(booster, self.booster, "an untuned booster")
 
 
-def _without(columns: tuple[str, ...]) -> Amendment | None:
-    return Amendment(without_columns=columns) if columns else None
+def _without(columns: tuple[str, ...]) -> Repair | None:
+    return Repair(without_columns=columns) if columns else None

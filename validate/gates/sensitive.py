@@ -5,14 +5,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from transform.plan import Amendment
+from transform.plan import Repair
 from transform.steps import registry
 from transform.steps.step import CleaningStep
 from transform.task import Task
+from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.lab import Laboratory
 from validate.sensitivity import Visibility, measure
-from validate.verdict import Finding, Proofs, StepExposure
+from validate.verdict import Finding, Proofs, StepMutations
 
 
 class Sensitive(Gate):
@@ -40,21 +40,21 @@ class Sensitive(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, lab: Laboratory) -> Finding:
+    def check(self, task: Task, executor: Executor) -> Finding:
         """The share of exposed steps, with the others as evidence."""
         steps = task.spec.instructions.steps
         kinds = [type(registry.resolve(spec)) for spec in steps]
         n_rules = sum(issubclass(kind, CleaningStep) for kind in kinds)
-        again = Amendment(draw=1)
+        again = Repair(draw=1)
         if len(steps) < self.min_steps:
             return self.refused(len(steps), self.min_steps, "steps", again)
         if n_rules < self.min_cleaning_rules:
             return self.refused(n_rules, self.min_cleaning_rules, "cleaning rules", again)
         visibility = Visibility(self.labels_share, self.rows_share)
-        exposure = lab.compute(measure, task, "own", visibility)
+        exposure = executor.compute(measure, task, "own", visibility)
         return self._judged(task, exposure)
 
-    def _judged(self, task: Task, exposure: Sequence[StepExposure]) -> Finding:
+    def _judged(self, task: Task, exposure: Sequence[StepMutations]) -> Finding:
         proofs = Proofs(exposure=tuple(exposure))
         hidden = [step for step in exposure if not step.exposed or _may_be_skipped(step)]
         if hidden:
@@ -70,15 +70,15 @@ class Sensitive(Gate):
             return self.refused(share, self.violations_share, evidence, repair, proofs)
         return self.passed(1.0, 1.0, f"{sum(seen)} of {len(seen)} violations are seen", proofs)
 
-    def _without(self, task: Task, steps: Sequence[StepExposure]) -> Amendment:
+    def _without(self, task: Task, steps: Sequence[StepMutations]) -> Repair:
         specs = task.spec.instructions.steps
-        return Amendment(draw=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
+        return Repair(draw=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
 
 
-def _may_be_skipped(step: StepExposure) -> bool:
+def _may_be_skipped(step: StepMutations) -> bool:
     """Whether nobody notices that the step is left out, where that leaves an answer at all."""
     return any(v.name == "skip" and not v.seen for v in step.violations)
 
 
-def _named(steps: Sequence[StepExposure]) -> str:
+def _named(steps: Sequence[StepMutations]) -> str:
     return ", ".join(f"step {step.position} ({step.kind})" for step in steps)

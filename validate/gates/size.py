@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from transform.execute import load_tables
-from transform.size import SizeConfig
+from transform.rows.size import SizeConfig
+from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Grid, Task
 from validate.gate import FileGate
 from validate.verdict import Finding

@@ -15,12 +15,12 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
-from transform.baseline import season_length
-from transform.covariates import CovariateConfig, gives_away
-from transform.shifts import foretells
-from transform.split import cells
+from transform.rows.split import cells
+from transform.series.covariates import CovariateConfig, leaks_target
+from transform.series.seasonal_naive import season_length
+from transform.series.shifts import foretells
 from transform.task import ID_COLUMN, Grid, Instructions, Task
-from validate.leakage.answered import Answered, answered
+from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
 from validate.leakage.order import betrayal, ids_ascend
 
@@ -126,7 +126,7 @@ def _telling(
                 yield name, why
         for name in future:
             pair = _of(both, name), _of(both, target)
-            why = gives_away(*pair, horizon, season, config.covariates)
+            why = leaks_target(*pair, horizon, season, config.covariates)
             if why:
                 yield name, why
 

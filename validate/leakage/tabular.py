@@ -15,17 +15,16 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from extract.evidence.vocabulary import AFTERWARDS, mentions, words
 from extract.noun import Noun
-from transform.profile import words
 from transform.propose.identities import IdentityConfig, copies, identities
 from transform.propose.matrix import Matrix, encode
-from transform.propose.vocabulary import AFTERWARDS, mentions
 from transform.task import ID_COLUMN, Instructions, Task
-from validate.leakage.alone import Kind, alone, chance
-from validate.leakage.answered import Answered, answered
+from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
 from validate.leakage.names import names_rows
 from validate.leakage.order import betrayal, ids_ascend
+from validate.leakage.single_feature import Kind, alone, chance
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -9,7 +9,7 @@ from transform.profile import profile
 from transform.propose.roles import RoleConfig, judge
 from transform.propose.series import SeriesConfig, SeriesTarget, series_targets
 from transform.propose.time_axis import TimeAxisConfig, find_axes
-from transform.size import SizeConfig
+from transform.rows.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
 N = 420

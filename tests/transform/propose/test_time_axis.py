@@ -17,7 +17,7 @@ from transform.propose.time_axis import (
     time_columns,
     year_column,
 )
-from transform.size import SizeConfig
+from transform.rows.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
 RNG = np.random.default_rng(3)

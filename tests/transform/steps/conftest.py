@@ -13,7 +13,7 @@ import pytest
 
 from transform.proposal import Aggregation
 from transform.steps.registry import step_classes
-from transform.steps.step import Series, Sketch, Step, Workspace
+from transform.steps.step import Series, Step, StepContext, Workspace
 
 NUMBERS = ("a, b", "100% {x}", 'say "hi"', "count")
 TEXTS = ("kind's", "back\\slash 😀", "tönung", "part")
@@ -25,7 +25,7 @@ LABELS = (
 )
 TIME = "seen at"
 
-MakeSketch = Callable[..., Sketch]
+MakeSketch = Callable[..., StepContext]
 RunLines = Callable[[Sequence[Step], Workspace], dict[str, Any]]
 
 
@@ -77,8 +77,8 @@ def make_sketch() -> MakeSketch:
         n_targets: int = 1,
         n: int = 160,
         series: Literal["none", "grid", "finer"] = "none",
-    ) -> Sketch:
-        from transform.steps.models import MODELS
+    ) -> StepContext:
+        from transform.steps.fitting.models import MODELS
 
         if series != "none":
             return _series(seed, model, n_targets, series == "finer")
@@ -86,13 +86,13 @@ def make_sketch() -> MakeSketch:
         table = _table(np.random.default_rng(seed), n, problem == "classification", n_targets)
         targets = tuple(f"y{number}" for number in range(n_targets))
         train, val = table[: n * 2 // 3], table[n * 2 // 3 :].drop(targets)
-        blank = Sketch(train, val, problem, targets, (), (), (), model)
+        blank = StepContext(train, val, problem, targets, (), (), (), model)
         return blank.after(Workspace(train, val, targets))
 
     return make
 
 
-def _series(seed: int, model: str, n_targets: int, finer: bool) -> Sketch:
+def _series(seed: int, model: str, n_targets: int, finer: bool) -> StepContext:
     """Two series in random rows; not all numbers are known ahead."""
     rng = np.random.default_rng([seed, finer])
     table = _table(rng, 280, is_class=False, n_targets=n_targets)
@@ -121,7 +121,7 @@ def _series(seed: int, model: str, n_targets: int, finer: bool) -> Sketch:
         else (),
     )
     train = table.filter(~future)
-    blank = Sketch(train, val, "regression", targets, (), (), (), model, series=series)
+    blank = StepContext(train, val, "regression", targets, (), (), (), model, series=series)
     return blank.after(Workspace(train, val, targets))
 
 
@@ -188,17 +188,17 @@ def assert_same() -> Callable[..., None]:
 
 
 @pytest.fixture
-def walk() -> Callable[[Sketch, random.Random], tuple[list[Step], Workspace]]:
+def walk() -> Callable[[StepContext, random.Random], tuple[list[Step], Workspace]]:
     """Every step that can be chosen, one of each kind, applied in order to a clean table."""
 
-    def walk_through(sketch: Sketch, rng: random.Random) -> tuple[list[Step], Workspace]:
-        work, steps = Workspace(sketch.train, sketch.val, sketch.targets), []
+    def walk_through(context: StepContext, rng: random.Random) -> tuple[list[Step], Workspace]:
+        work, steps = Workspace(context.train, context.val, context.targets), []
         for cls in step_classes():
-            found = () if cls.stage == "join" else cls.choose(sketch, rng)
+            found = () if cls.stage == "join" else cls.choose(context, rng)
             if found:
                 steps.append(found[0])
                 work = found[0].apply(work)
-                sketch = sketch.after(work)
+                context = context.after(work)
         return steps, work
 
     return walk_through

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from transform.proposal import Aggregation
 from transform.steps import registry
-from transform.steps.fit_predict import FitPredict
-from transform.steps.join_tables import JoinTables
-from transform.steps.models import MODELS
+from transform.steps.cleaning.join_tables import JoinTables
+from transform.steps.fitting.fit_predict import FitPredict
+from transform.steps.fitting.models import MODELS
 from transform.steps.registry import step_classes
-from transform.steps.step import CleaningStep, Sketch, Step, Workspace
+from transform.steps.step import CleaningStep, Step, StepContext, Workspace
 
 SEEDS = range(3)
 CLASSES = pytest.mark.parametrize("cls", step_classes(), ids=lambda cls: cls.kind)
@@ -27,22 +27,22 @@ BEFORE_FIT = pytest.mark.parametrize(
 
 
 def chosen(
-    cls: type[Step], make_sketch: Callable[..., Sketch], seed: int
-) -> list[tuple[Sketch, Step]]:
+    cls: type[Step], make_sketch: Callable[..., StepContext], seed: int
+) -> list[tuple[StepContext, Step]]:
     """What a class proposes on its turn, with the table it saw."""
-    found: list[tuple[Sketch, Step]] = []
+    found: list[tuple[StepContext, Step]] = []
     tables = [(model, "none") for model in ("Ridge", "DecisionTreeClassifier", "MLPRegressor")]
     for model, series in (*tables, ("Ridge", "grid"), ("Ridge", "finer")):
-        sketch = make_sketch(seed, model, n_targets=1 + seed % 2, series=series)
+        context = make_sketch(seed, model, n_targets=1 + seed % 2, series=series)
         rng = random.Random(seed)
         for before in step_classes():
             if before is cls:
                 break
             if before.stage not in (cls.stage, "join"):
-                for step in before.choose(sketch, rng)[:1]:
-                    work = step.apply(Workspace(sketch.train, sketch.val, sketch.targets))
-                    sketch = sketch.after(work, None if issubclass(cls, CleaningStep) else step)
-        found += [(sketch, step) for step in cls.choose(sketch, rng)]
+                for step in before.choose(context, rng)[:1]:
+                    work = step.apply(Workspace(context.train, context.val, context.targets))
+                    context = context.after(work, None if issubclass(cls, CleaningStep) else step)
+        found += [(context, step) for step in cls.choose(context, rng)]
     return found
 
 
@@ -53,7 +53,9 @@ def stated_mistakes(step: Step) -> list[Step]:
 
 
 @CLASSES
-def test_mistakes_come_in_two_sets(cls: type[Step], make_sketch: Callable[..., Sketch]) -> None:
+def test_mistakes_come_in_two_sets(
+    cls: type[Step], make_sketch: Callable[..., StepContext]
+) -> None:
     """One builds a task, the other measures it; no mistake is in both or is the step itself."""
     for seed in SEEDS:
         for _, step in chosen(cls, make_sketch, seed):
@@ -67,7 +69,7 @@ def test_mistakes_come_in_two_sets(cls: type[Step], make_sketch: Callable[..., S
 
 
 @CLASSES
-def test_says_all_it_knows(cls: type[Step], make_sketch: Callable[..., Sketch]) -> None:
+def test_says_all_it_knows(cls: type[Step], make_sketch: Callable[..., StepContext]) -> None:
     proposed = [step for seed in SEEDS for _, step in chosen(cls, make_sketch, seed)]
     assert proposed, "no table in the tests makes this step propose itself"
     for step in proposed:
@@ -148,7 +150,7 @@ def test_reads_back_hostile_names_and_values(cls: type[Step], data: st.DataObjec
 @BEFORE_FIT
 def test_two_ways_agree(
     cls: type[Step],
-    make_sketch: Callable[..., Sketch],
+    make_sketch: Callable[..., StepContext],
     run_lines: Callable[..., dict[str, Any]],
     assert_same: Callable[..., None],
 ) -> None:
@@ -156,8 +158,8 @@ def test_two_ways_agree(
     rounding = 1e-12 if cls.kind in ROUNDING else 0.0
     for seed in SEEDS:
         found = chosen(cls, make_sketch, seed)
-        for sketch, step in found[:4] + found[4:][-3:]:
-            work = Workspace(sketch.train, sketch.val, sketch.targets)
+        for context, step in found[:4] + found[4:][-3:]:
+            work = Workspace(context.train, context.val, context.targets)
             variants = stated_mistakes(step) if cls.kind != "read_missing" else []
             for one in (step, *variants):
                 if step.text_columns:
@@ -168,22 +170,24 @@ def test_two_ways_agree(
 
 
 def test_join_puts_parts_together_by_id(
-    make_sketch: Callable[..., Sketch],
+    make_sketch: Callable[..., StepContext],
     run_lines: Callable[..., dict[str, Any]],
     assert_same: Callable[..., None],
 ) -> None:
-    sketch = make_sketch(1)
+    context = make_sketch(1)
     step = JoinTables.of(3)
     parts = []
     for start in (0, 3, 6):
-        columns = sketch.val.columns[1:][start : start + 3] + list(sketch.targets) * (start == 6)
-        train = sketch.train.select("row_id", *columns).sample(fraction=1, shuffle=True, seed=start)
-        val = sketch.val.select("row_id", *(c for c in columns if c not in sketch.targets))
+        columns = context.val.columns[1:][start : start + 3] + list(context.targets) * (start == 6)
+        train = context.train.select("row_id", *columns).sample(
+            fraction=1, shuffle=True, seed=start
+        )
+        val = context.val.select("row_id", *(c for c in columns if c not in context.targets))
         parts.append((train, val))
-    work = Workspace(parts[0][0], parts[0][1], sketch.targets, tuple(parts))
+    work = Workspace(parts[0][0], parts[0][1], context.targets, tuple(parts))
     done, names = step.apply(work), run_lines([step], work)
     assert done.parts == ()
-    assert done.train.equals(sketch.train.select(done.train.columns).sort("row_id"))
+    assert done.train.equals(context.train.select(done.train.columns).sort("row_id"))
     assert_same(done.train, names["train"])
     assert_same(done.val, names["val"])
     for wrong in (*step.violations(), *step.held_back()):
@@ -195,20 +199,20 @@ def test_join_puts_parts_together_by_id(
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_whole_tasks_agree(
     model: str,
-    make_sketch: Callable[..., Sketch],
+    make_sketch: Callable[..., StepContext],
     run_lines: Callable[..., dict[str, Any]],
     assert_same: Callable[..., None],
-    walk: Callable[[Sketch, random.Random], tuple[list[Step], Workspace]],
+    walk: Callable[[StepContext, random.Random], tuple[list[Step], Workspace]],
 ) -> None:
     """Every model, no warning on the way, one target and two."""
     for seed, n_targets in ((1, 1), (2, 2), (3, 3)):
-        sketch = make_sketch(seed, model, n_targets)
-        steps, work = walk(sketch, random.Random(seed))
+        context = make_sketch(seed, model, n_targets)
+        steps, work = walk(context, random.Random(seed))
         assert steps[-1].kind == "fit_predict"
         assert steps[-1].spec().parameters["estimator"] == model
         assert work.answer is not None
         assert work.answer.null_count().sum_horizontal().item() == 0
-        start = Workspace(sketch.train, sketch.val, sketch.targets)
+        start = Workspace(context.train, context.val, context.targets)
         steps = [step for step in steps if not step.text_columns]
         names = run_lines(steps, start)
         assert_same(work.answer, names["prediction"], 1e-9)
@@ -219,16 +223,16 @@ def test_whole_tasks_agree(
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_mistake_can_be_made(
     model: str,
-    make_sketch: Callable[..., Sketch],
-    walk: Callable[[Sketch, random.Random], tuple[list[Step], Workspace]],
+    make_sketch: Callable[..., StepContext],
+    walk: Callable[[StepContext, random.Random], tuple[list[Step], Workspace]],
 ) -> None:
     """A violated task still runs to an answer, and most answers differ."""
-    sketch = make_sketch(3, model)
-    steps, work = walk(sketch, random.Random(3))
+    context = make_sketch(3, model)
+    steps, work = walk(context, random.Random(3))
     seen = tried = 0
     for position, step in enumerate(steps):
         for wrong in step.violations():
-            done = Workspace(sketch.train, sketch.val, sketch.targets)
+            done = Workspace(context.train, context.val, context.targets)
             for other in (*steps[:position], *wrong.instead, *steps[position + 1 :]):
                 done = other.apply(done)
             assert done.answer is not None

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from tests.validate.leakage.planting import forecast, homes, shops, tabular
-from transform.execute import load_tables
-from transform.render import shipped, write_tables
+from transform.files.tables import shipped, write_tables
+from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task
 from validate.gates.duplicates import Duplicates
 from validate.gates.leak import Leak
@@ -35,7 +35,7 @@ def bands(values: pl.Series, labels: str) -> pl.Series:
 def mended(drawn: object, finding: Finding) -> Finding:
     """What the gate says once the repair is made."""
     assert finding.repair is not None
-    return Leak().look(drawn.task(drawn.plan.amended(finding.repair)))  # type: ignore[attr-defined]
+    return Leak().look(drawn.task(drawn.plan.repaired(finding.repair)))  # type: ignore[attr-defined]
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -7,19 +7,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.validate.ladder.made import executed_task, noise, table_task
+from tests.validate.baselines.made import executed_task, noise, table_task
 from transform.task import Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.learnable import Learnable
 from validate.judge import judge
-from validate.lab import LabConfig, Laboratory
 
 N = 600
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with Laboratory(LabConfig()) as lab:
-        yield lab
+def executor() -> Iterator[Executor]:
+    with Executor(ExecutorConfig()) as executor:
+        yield executor
 
 
 def labelled(folder: Path, labels: list[str]) -> Task:
@@ -31,20 +31,20 @@ def coins(share: float = 0.5) -> list[str]:
     return random.Random("coins").choices(["yes", "no"], (share, 1 - share), k=N)
 
 
-def test_noise_is_refused(tmp_path: Path, lab: Laboratory) -> None:
-    finding = Learnable().check(labelled(tmp_path, coins()), lab)
+def test_noise_is_refused(tmp_path: Path, executor: Executor) -> None:
+    finding = Learnable().check(labelled(tmp_path, coins()), executor)
     assert (finding.check.name, finding.check.verdict) == ("learnable", "invalid")
     assert finding.repair is None
     assert finding.proofs.ladder is not None
 
 
-def test_guessing_the_majority_is_no_signal(tmp_path: Path, lab: Laboratory) -> None:
-    assert Learnable().check(labelled(tmp_path, coins(0.9)), lab).check.verdict == "invalid"
+def test_guessing_the_majority_is_no_signal(tmp_path: Path, executor: Executor) -> None:
+    assert Learnable().check(labelled(tmp_path, coins(0.9)), executor).check.verdict == "invalid"
 
 
-def test_signal_passes_and_ships_its_ladder(tmp_path: Path, lab: Laboratory) -> None:
+def test_signal_passes_and_ships_its_ladder(tmp_path: Path, executor: Executor) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
-    finding = Learnable().check(labelled(tmp_path, labels), lab)
+    finding = Learnable().check(labelled(tmp_path, labels), executor)
     assert finding.check.verdict == "valid"
     assert finding.proofs.ladder is not None
     assert finding.proofs.ladder.p_value < 0.01
@@ -52,45 +52,45 @@ def test_signal_passes_and_ships_its_ladder(tmp_path: Path, lab: Laboratory) -> 
     assert finding.check.value > 0.4
 
 
-def test_a_small_but_certain_gap_is_not_enough(tmp_path: Path, lab: Laboratory) -> None:
+def test_a_small_but_certain_gap_is_not_enough(tmp_path: Path, executor: Executor) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     task = labelled(tmp_path, labels)
-    finding = Learnable(gap=0.9).check(task, lab)
+    finding = Learnable(gap=0.9).check(task, executor)
     assert finding.check.verdict == "invalid"
     assert finding.check.threshold == 0.9
 
 
 @pytest.mark.parametrize("order", [("y", "noise"), ("noise", "y")])
 def test_each_of_several_targets_must_be_learnable(
-    tmp_path: Path, lab: Laboratory, order: tuple[str, ...]
+    tmp_path: Path, executor: Executor, order: tuple[str, ...]
 ) -> None:
     y = [3 * a - 2 * b for a, b in zip(noise(N, "a"), noise(N, "b"), strict=True)]
     frame = pl.DataFrame({"a": noise(N, "a"), "b": noise(N, "b"), "y": y, "noise": noise(N, "n")})
-    check = Learnable().check(table_task(tmp_path, frame, order, "reg-mm"), lab).check
+    check = Learnable().check(table_task(tmp_path, frame, order, "reg-mm"), executor).check
     assert check.verdict == "invalid"
     assert "`noise`" in check.evidence
 
 
-def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, lab: Laboratory) -> None:
+def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, executor: Executor) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     task = labelled(tmp_path, labels)
     right = pl.read_parquet(task.truth.path)
     sound = executed_task(tmp_path / "sound", task, right)
-    assert Learnable().check(sound, lab).check.verdict == "valid"
+    assert Learnable().check(sound, executor).check.verdict == "valid"
     mixed = executed_task(tmp_path / "mixed", task, right.with_columns(pl.col("y").shuffle(seed=1)))
-    assert Learnable().check(mixed, lab).check.verdict == "invalid"
+    assert Learnable().check(mixed, executor).check.verdict == "invalid"
 
 
-def test_without_true_targets_it_says_error(tmp_path: Path, lab: Laboratory) -> None:
+def test_without_true_targets_it_says_error(tmp_path: Path, executor: Executor) -> None:
     task = labelled(tmp_path, coins())
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
     executed.held_out_file.unlink()
-    verdict = judge(executed, [Learnable()], lab)
+    verdict = judge(executed, [Learnable()], executor)
     assert verdict.refusal is not None
     assert verdict.refusal.verdict == "error"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["class-mm", "reg-mm", "ts-xf", "ts-cf"])
-def test_sound_tasks_pass(tasks: Mapping[str, Task], lab: Laboratory, variant: str) -> None:
-    assert Learnable().check(tasks[variant], lab).check.verdict == "valid"
+def test_sound_tasks_pass(tasks: Mapping[str, Task], executor: Executor, variant: str) -> None:
+    assert Learnable().check(tasks[variant], executor).check.verdict == "valid"

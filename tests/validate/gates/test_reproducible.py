@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from transform.execute import execute
-from transform.parquet import write_parquet
-from transform.plan import Amendment
+from transform.files.parquet import write_parquet
+from transform.plan import Repair
+from transform.run.execute import execute
 from transform.task import Draft, StepSpec, Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.reproducible import Reproducible
 from validate.judge import judge
-from validate.lab import LabConfig, Laboratory
 from validate.verdict import Finding
 
 pytestmark = pytest.mark.slow
@@ -23,9 +23,9 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with Laboratory(LabConfig()) as lab:
-        yield lab
+def executor() -> Iterator[Executor]:
+    with Executor(ExecutorConfig()) as executor:
+        yield executor
 
 
 def with_truth(task: Task, folder: Path, change: Change) -> Task:
@@ -64,13 +64,13 @@ def test_it_leaves_held_out_truth_alone(tasks: Mapping[str, Task]) -> None:
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_sound_tasks_pass_with_a_certificate(
-    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+    tasks: Mapping[str, Task], executor: Executor, variant: str
 ) -> None:
-    finding = Reproducible(min_margin=0).check(tasks[variant], lab)
+    finding = Reproducible(min_margin=0).check(tasks[variant], executor)
     assert (finding.check.verdict, finding.check.value, finding.repair) == ("valid", 1.0, None)
     certificate = finding.proofs.certificate
     assert certificate is not None
-    assert [member.name for member in certificate.members] == [m.name for m in lab.members]
+    assert [member.name for member in certificate.members] == [m.name for m in executor.members]
     assert all(member.agrees and "numpy" in member.versions for member in certificate.members)
     assert certificate.share_of_tolerance == 0.1
     assert (certificate.margin is not None) == bool(tasks[variant].truth.grading.scores)
@@ -78,7 +78,7 @@ def test_sound_tasks_pass_with_a_certificate(
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_truth_with_one_changed_cell(
-    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path, variant: str
+    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path, variant: str
 ) -> None:
     task = tasks[variant]
     target = task.spec.instructions.targets[0]
@@ -88,16 +88,16 @@ def test_truth_with_one_changed_cell(
         place = pl.int_range(pl.len()) == 3
         return truth.with_columns(pl.when(place).then(other).otherwise(target).alias(target))
 
-    finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), lab))
+    finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), executor))
     assert finding.check.value == 0
     assert "6 of 6 members disagree: reference, jitter" in finding.check.evidence
-    assert finding.repair == Amendment(draw=1, avoid_models=(estimator(task),))
+    assert finding.repair == Repair(draw=1, avoid_models=(estimator(task),))
     assert finding.proofs.certificate is not None
     assert not any(member.agrees for member in finding.proofs.certificate.members)
 
 
 def test_members_may_use_a_tenth_of_the_tolerance(
-    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
 ) -> None:
     (target,) = tasks["reg-if"].spec.instructions.targets
 
@@ -105,13 +105,16 @@ def test_members_may_use_a_tenth_of_the_tolerance(
         grow: Change = lambda truth: truth.with_columns(pl.col(target) * factor)  # noqa: E731
         return with_truth(tasks["reg-if"], tmp_path, grow)
 
-    refused(Reproducible().check(scaled(1 + 5e-6), lab))
-    assert Reproducible().check(scaled(1 + 5e-7), lab).check.verdict == "valid"
-    assert Reproducible(share_of_tolerance=1).check(scaled(1 + 5e-6), lab).check.verdict == "valid"
+    refused(Reproducible().check(scaled(1 + 5e-6), executor))
+    assert Reproducible().check(scaled(1 + 5e-7), executor).check.verdict == "valid"
+    assert (
+        Reproducible(share_of_tolerance=1).check(scaled(1 + 5e-6), executor).check.verdict
+        == "valid"
+    )
 
 
 def test_an_estimator_whose_seed_nobody_stated(
-    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
 ) -> None:
     """Every run is another; also the reference's own."""
     task = with_fit(
@@ -121,14 +124,14 @@ def test_an_estimator_whose_seed_nobody_stated(
         module="sklearn.tree",
         arguments={"max_depth": 6, "max_features": 0.5},
     )
-    finding = refused(Reproducible().check(task, lab))
+    finding = refused(Reproducible().check(task, executor))
     assert "reference" in finding.check.evidence
     assert "kernel" in finding.check.evidence
-    assert finding.repair == Amendment(draw=1, avoid_models=("DecisionTreeRegressor",))
+    assert finding.repair == Repair(draw=1, avoid_models=("DecisionTreeRegressor",))
 
 
 def test_a_label_that_hangs_by_a_hair(
-    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
 ) -> None:
     task = tasks["class-if"]
     first, second, *others = task.truth.grading.scores
@@ -144,14 +147,14 @@ def test_a_label_that_hangs_by_a_hair(
     tied = with_truth(task, tmp_path, tie)
     grading = tied.truth.grading.model_copy(update={"rtol": 1e3})
     tied = tied.model_copy(update={"truth": tied.truth.model_copy(update={"grading": grading})})
-    finding = refused(Reproducible().check(tied, lab))
+    finding = refused(Reproducible().check(tied, executor))
     assert finding.check.value == pytest.approx(2e-5)
     assert finding.check.threshold == 1e-4
-    assert finding.repair == Amendment(draw=1)
-    assert Reproducible(min_margin=1e-5).check(tied, lab).check.verdict == "valid"
+    assert finding.repair == Repair(draw=1)
+    assert Reproducible(min_margin=1e-5).check(tied, executor).check.verdict == "valid"
 
 
 def test_a_member_that_is_lost_is_owed(tasks: Mapping[str, Task]) -> None:
-    with Laboratory(LabConfig(timeout_s=0.001)) as lab:
-        verdict = judge(tasks["reg-if"], [Reproducible()], lab)
+    with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
+        verdict = judge(tasks["reg-if"], [Reproducible()], executor)
     assert [check.verdict for check in verdict.checks] == ["timeout"]

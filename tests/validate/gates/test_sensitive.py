@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from transform.execute import execute
-from transform.plan import Amendment
-from transform.steps.filter_range import FilterRange
+from transform.plan import Repair
+from transform.run.execute import execute
+from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.step import Step
 from transform.task import Draft, Task
+from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.sensitive import Sensitive
 from validate.judge import judge
-from validate.lab import LabConfig, Laboratory
 from validate.verdict import Finding
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with Laboratory(LabConfig()) as lab:
-        yield lab
+def executor() -> Iterator[Executor]:
+    with Executor(ExecutorConfig()) as executor:
+        yield executor
 
 
 def with_step(task: Task, folder: Path, position: int, step: Step) -> Task:
@@ -45,10 +45,10 @@ def idle(task: Task) -> tuple[int, FilterRange]:
 
 @pytest.mark.parametrize("variant", ["class-if", "reg-if"])
 def test_passes_with_what_it_measured(
-    tasks: Mapping[str, Task], lab: Laboratory, variant: str
+    tasks: Mapping[str, Task], executor: Executor, variant: str
 ) -> None:
     task = tasks[variant]
-    verdict = judge(task, [Sensitive(violations_share=0.8)], lab)
+    verdict = judge(task, [Sensitive(violations_share=0.8)], executor)
     assert verdict.passed, verdict.checks
     assert verdict.proofs.exposure is not None
     assert [step.position for step in verdict.proofs.exposure] == [
@@ -58,37 +58,37 @@ def test_passes_with_what_it_measured(
 
 
 def test_avoids_a_step_that_nothing_shows(
-    tasks: Mapping[str, Task], lab: Laboratory, tmp_path: Path
+    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
 ) -> None:
     position, rule = idle(tasks["reg-if"])
     task = with_step(tasks["reg-if"], tmp_path / "task", position, rule)
-    finding = Sensitive().check(task, lab)
+    finding = Sensitive().check(task, executor)
     assert finding.check.verdict == "invalid"
     assert finding.check.evidence == (
         f"nothing shows a mistake in step {position + 1} (filter_range)"
     )
-    assert finding.repair == Amendment(draw=1, avoid_steps=(rule.spec(),))
+    assert finding.repair == Repair(draw=1, avoid_steps=(rule.spec(),))
     assert finding.proofs.exposure is not None
 
 
-def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], lab: Laboratory) -> None:
+def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: Executor) -> None:
     gate = Sensitive(rows_share=1.0, labels_share=1.0, violations_share=1.0)
-    finding = gate.check(tasks["reg-if"], lab)
+    finding = gate.check(tasks["reg-if"], executor)
     assert finding.check.verdict == "invalid"
     assert finding.repair is not None
     assert finding.repair.avoid_steps
 
 
-def test_too_few_steps_or_rules(tasks: Mapping[str, Task], lab: Laboratory) -> None:
+def test_too_few_steps_or_rules(tasks: Mapping[str, Task], executor: Executor) -> None:
     n = len(tasks["reg-if"].spec.instructions.steps)
     for gate, reason in (
         (Sensitive(min_steps=n + 1), "steps"),
         (Sensitive(min_cleaning_rules=n + 1), "cleaning rules"),
     ):
-        finding: Finding = gate.check(tasks["reg-if"], lab)
+        finding: Finding = gate.check(tasks["reg-if"], executor)
         assert finding.check.verdict == "invalid"
         assert finding.check.evidence == reason
-        assert finding.repair == Amendment(draw=1)
+        assert finding.repair == Repair(draw=1)
 
 
 def test_applies_to_executed_tasks_alone(tasks: Mapping[str, Task]) -> None:

@@ -12,8 +12,8 @@ from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.families.modelling import ModellingConfig, draft_modelling
 from transform.plan import Plan
 from transform.proposal import Feature, Proposal, TimeAxis
-from transform.size import SizeConfig
-from transform.split import Split, split_rows
+from transform.rows.size import SizeConfig
+from transform.rows.split import Split, split_rows
 from transform.task import Draft, Task, Variant
 
 REF = DatasetRef(owner="o", slug="s")
@@ -100,7 +100,7 @@ class Drawn:
     folder: Path
 
     def task(self, plan: Plan | None = None) -> Task:
-        """The task of the plan, or of an amended one."""
+        """The task of the plan, or of an repaired one."""
         draft, size = draft_modelling, SizeConfig()
         how = (self.split, ModellingConfig(), size, self.folder)
         if self.plan.proposal.problem == "forecasting":

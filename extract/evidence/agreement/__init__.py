@@ -1,0 +1,1 @@
+"""Whether the words of a source are true of its tables."""

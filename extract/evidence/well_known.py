@@ -1,0 +1,88 @@
+"""The tables that everybody has seen: those that ship inside scikit-learn and statsmodels.
+
+Nothing enters but a folder; evidence about the tables leaves, to be compared with like any source,
+so that a textbook's table is found under other names, in other units and in part. All tables of the
+two packages count, whatever their terms: nothing of them is shipped. Famous tables that neither
+package holds are not known here.
+"""
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.dataset import Column, DatasetRef, Table
+from extract.evidence.evidence import SourceEvidence
+from extract.evidence.near_duplicates.sketch import sketch
+from extract.reading.types import type_column, type_native
+
+_LOADERS = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")
+"""Of scikit-learn; the other loaders download."""
+_NO_TABLE = ("template_data", "tests", "utils")
+"""Modules beside the tables of statsmodels. A table that fails to load is no reason to go on: its
+copies would be taken for news."""
+
+
+def textbook_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
+    """One item for each table; they are written into `folder`, which may hold them already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(_evidence(slug, frame, folder) for slug, frame in _tables())
+
+
+def _evidence(slug: str, frame: Any, folder: Path) -> SourceEvidence:
+    names = [str(name) for name in frame.columns]
+    columns, found = [], []
+    for place, name in enumerate(names):
+        series = pl.Series(name, frame.iloc[:, place].tolist(), strict=False)
+        typed = (
+            type_column(series, name) if series.dtype == pl.String else type_native(series, name)
+        )
+        if typed is not None:
+            columns.append(typed.values.alias(name))
+            missing = typed.values.null_count()
+            found.append(Column(name=name, source_name=name, type=typed.type, n_missing=missing))
+    table = pl.DataFrame(columns)
+    path = folder / f"{slug}.parquet"
+    temporary = path.with_name(f".unfinished-{path.name}")
+    table.write_parquet(temporary, statistics=False)
+    sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    temporary.replace(path)
+    stored = Table(
+        name=slug,
+        source_file=slug,
+        source_sha256=sha256,
+        path=path,
+        sha256=sha256,
+        n_rows=table.height,
+        columns=tuple(found),
+    )
+    return SourceEvidence(
+        ref=DatasetRef(owner="textbook", slug=slug),
+        newest=None,
+        updated=None,
+        tags=("textbook",),
+        quotes=(),
+        refused_tables=(),
+        personal=(),
+        tables=(sketch(stored),),
+    )
+
+
+def _tables() -> Iterator[tuple[str, Any]]:
+    """Names and pandas frames."""
+    import sklearn.datasets
+    import statsmodels.datasets
+
+    for name in _LOADERS:
+        frame = getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame
+        yield f"scikit-learn-{name}".replace("_", "-"), frame
+    for module in sorted(m.name for m in pkgutil.iter_modules(statsmodels.datasets.__path__)):
+        if module in _NO_TABLE:
+            continue
+        frame = importlib.import_module(f"statsmodels.datasets.{module}.data").load_pandas().data
+        if hasattr(frame, "columns") and len(frame.columns):
+            yield f"statsmodels-{module}".replace("_", "-"), frame.reset_index(drop=False)

@@ -1,0 +1,1 @@
+"""Bytes of foreign files to typed tables: containers, dialects, headers, numbers, instants."""

@@ -1,0 +1,1 @@
+"""The search for answers in what everybody may read."""

@@ -1,0 +1,1 @@
+"""Which tasks are released, in which config and on which side."""

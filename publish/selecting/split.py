@@ -1,0 +1,129 @@
+"""Which sources are for training and which for evaluation.
+
+Enter the sources of each config, how fresh they are and which are near twins; leaves a side for
+each. Tasks are never split by row: all tasks of a cluster of sources stand on one side, in every
+config. The freshest clusters are evaluation, because a model has seen them least; a cluster is as
+fresh as its oldest member, because one old copy is enough to have been seen. Tables that stand in
+textbooks and made-up ones train only. It does not find twins itself, nor check that a claimed date
+is true.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from extract.evidence.evidence import SourceEvidence
+from extract.evidence.freshness import freshness
+from extract.evidence.near_duplicates.clusters import Clusters
+from extract.noun import Noun
+
+Side = Literal["train", "eval"]
+
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+class SourceSplitConfig(Noun):
+    """How much is evaluation."""
+
+    eval_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the clusters of a config that is evaluation; at least one cluster."""
+    eval_refuses: tuple[Literal["textbook", "artificial"], ...] = ("textbook", "artificial")
+    """Tags of a source that keep its whole cluster out of evaluation."""
+    asset_price_share: float = Field(default=0.05, ge=0, lt=1)
+    """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
+
+
+class SplitEvidence(Noun):
+    """What is known about sources, by `owner/slug`."""
+
+    freshness: dict[str, str | None] = Field(default_factory=dict)
+    """ISO 8601 instant of the newest data; None or absent when unknown, which counts as oldest."""
+    clusters: dict[str, str] = Field(default_factory=dict)
+    """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
+    tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """What was found about a source, `textbook`, `artificial` and notes; absent is nothing."""
+
+
+def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
+    """What the evidence about all sources says about sides."""
+    by_key = {evidence.ref.key: evidence for evidence in evidences}
+    books = dict.fromkeys(clusters.textbook, ("textbook",))
+    tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
+    return SplitEvidence(freshness=freshness(by_key), clusters=clusters.names, tags=tags)
+
+
+@dataclass(frozen=True)
+class SourceSplit:
+    """The side of every source that ships, and the configs that cannot be split."""
+
+    sides: Mapping[str, Side]
+    unsplit: frozenset[str]
+    """Configs that cannot have both a train and an eval source; none of their tasks ships."""
+
+
+def split_sources(
+    configs: Mapping[str, Set[str]], evidence: SplitEvidence, config: SourceSplitConfig
+) -> SourceSplit:
+    """Sides by source; configs choose by name, so that `tasks` is the first."""
+    shipped = {ref for refs in configs.values() for ref in refs}
+    members = _members(shipped, evidence.clusters)
+    age = {
+        name: min(_instant(evidence.freshness.get(ref)) for ref in refs)
+        for name, refs in members.items()
+    }
+    ranked = sorted(members, key=lambda name: members[name][0])
+    ranked.sort(key=lambda name: age[name], reverse=True)
+    barred = {
+        name
+        for name, refs in members.items()
+        if any(set(config.eval_refuses) & set(evidence.tags.get(ref, ())) for ref in refs)
+    }
+    sides: dict[str, Side] = {}
+    unsplit: set[str] = set()
+    for title in sorted(configs):
+        names = [name for name in ranked if configs[title] & set(members[name])]
+        chosen = _split_config(names, sides, barred, config.eval_share)
+        sides |= chosen
+        if not chosen:
+            unsplit.add(title)
+    by_source = {
+        ref: sides[name]
+        for name, refs in members.items()
+        for ref in refs
+        if name in sides and ref in shipped
+    }
+    return SourceSplit(by_source, frozenset(unsplit))
+
+
+def _members(shipped: Set[str], clusters: Mapping[str, str]) -> dict[str, list[str]]:
+    """All members of each cluster that ships, sorted: a twin without a task tells an age too."""
+    names = {clusters.get(ref, ref) for ref in shipped}
+    members: dict[str, list[str]] = {}
+    for ref in sorted(shipped | {ref for ref, name in clusters.items() if name in names}):
+        members.setdefault(clusters.get(ref, ref), []).append(ref)
+    return members
+
+
+def _split_config(
+    ranked: Sequence[str], fixed: Mapping[str, Side], barred: Set[str], eval_share: float
+) -> dict[str, Side]:
+    """Sides of one config's clusters, freshest first; empty when it cannot have both sides."""
+    free = [name for name in ranked if name not in fixed]
+    sides = {name: fixed[name] for name in ranked if name in fixed}
+    n_eval = max(1, int(eval_share * len(ranked) + 0.5)) - list(sides.values()).count("eval")
+    if "train" not in sides.values():
+        n_eval = min(n_eval, len(free) - 1)
+    fresh = [name for name in free if name not in barred][: max(n_eval, 0)]
+    sides |= {name: "eval" if name in fresh else "train" for name in free}
+    return sides if {"train", "eval"} <= set(sides.values()) else {}
+
+
+def _instant(text: str | None) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text or "")
+    except ValueError:
+        return _OLDEST
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

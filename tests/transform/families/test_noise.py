@@ -1,0 +1,323 @@
+"""Dirt: every rule is needed, no place tells of it, and there is as much of it as was asked for."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from transform.families.noise import NoiseConfig, Soiled, soil
+from transform.steps import registry
+from transform.steps.cleaning.drop_duplicates import DropDuplicates
+from transform.steps.step import CellRule, CleaningStep, RowRule, Step, Workspace
+from transform.task import ID_COLUMN, Draft
+
+SHAPES = ("numbers", "text_labels", "dates", "several_targets", "wide", "hostile_names")
+MANY = range(40)
+
+
+@dataclass(frozen=True)
+class Bed:
+    """Clean tables without ids and the rules that leave them as they are."""
+
+    clean: pl.DataFrame
+    val: pl.DataFrame
+    rules: tuple[CleaningStep, ...]
+    targets: tuple[str, ...]
+
+    def soiled(self, seed: int = 0, **knobs: Any) -> Soiled:
+        return soil(self.clean, self.val, self.rules, random.Random(seed), NoiseConfig(**knobs))
+
+    def cleaned(self, soiled: Soiled, steps: Sequence[Step]) -> pl.DataFrame:
+        start = Workspace(soiled.dirty, soiled.val, self.targets)
+        return reduce(lambda work, step: step.apply(work), steps, start).train
+
+
+@pytest.fixture(scope="module")
+def make_bed(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bed]:
+    """What the instruction family makes of a table, before it is soiled."""
+    made: dict[str, Bed] = {}
+
+    def make(shape: str) -> Bed:
+        if shape not in made:
+            draft = make_case(shape).draft(tmp_path_factory.mktemp(shape))
+            assert isinstance(draft, Draft)
+            told = draft.spec.instructions
+            steps = [registry.resolve(spec) for spec in told.steps]
+            clean = pl.read_parquet(draft.clean_file).drop("row_id")
+            val = clean.head(100).drop(told.targets)
+            rules = tuple(step for step in steps if isinstance(step, CleaningStep))
+            made[shape] = Bed(clean, val, rules, told.targets)
+        return made[shape]
+
+    return make
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_stated_cleaning_restores_the_table(make_bed: Any, shape: str) -> None:
+    bed = make_bed(shape)
+    for seed in range(5):
+        soiled = bed.soiled(seed)
+        assert bed.cleaned(soiled, bed.rules).equals(soiled.clean)
+        assert soiled.clean.drop("row_id").sort(pl.all()).equals(bed.clean.sort(pl.all()))
+        assert soiled.dirty.height > soiled.clean.height
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_rule_is_needed(make_bed: Any, shape: str) -> None:
+    bed = make_bed(shape)
+    for seed in range(5):
+        soiled = bed.soiled(seed)
+        for i, rule in enumerate(bed.rules):
+            others = bed.rules[:i] + bed.rules[i + 1 :]
+            assert not bed.cleaned(soiled, others).equals(soiled.clean), rule.say()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_part_of_a_rule_is_needed(make_bed: Any, shape: str) -> None:
+    bed = make_bed(shape)
+    soiled, tried = bed.soiled(), 0
+    for i, rule in enumerate(bed.rules):
+        for wrong in rule.violations():
+            # Two rows with equal features and different targets need not occur in a table.
+            if wrong.name != "ignore_targets":
+                steps = (*bed.rules[:i], *wrong.instead, *bed.rules[i + 1 :])
+                found = bed.cleaned(soiled, steps)
+                assert not found.equals(soiled.clean), (rule.say(), wrong.name)
+                tried += 1
+    assert tried >= 2 * len({rule.kind for rule in bed.rules})
+
+
+def test_even_little_dirt_needs_every_rule(make_bed: Any) -> None:
+    bed = make_bed("text_labels")
+    soiled = bed.soiled(share=0.001, min_rows_per_rule=6)
+    for i, rule in enumerate(bed.rules):
+        others = bed.rules[:i] + bed.rules[i + 1 :]
+        assert not bed.cleaned(soiled, others).equals(soiled.clean), rule.say()
+
+
+def test_no_two_rules_share_a_column(make_bed: Any) -> None:
+    for shape in SHAPES:
+        ruled = [column for rule in make_bed(shape).rules for column in sorted(rule.ruled)]
+        assert len(ruled) == len(set(ruled)), shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_about_a_fifth_of_the_rows_is_dirty(make_bed: Any, shape: str) -> None:
+    bed = make_bed(shape)
+    soiled = bed.soiled()
+    share = len(_dirty_ids(bed, soiled)) / soiled.dirty.height
+    assert 0.12 <= share <= 0.25
+    more = bed.soiled(share=0.6)
+    assert len(_dirty_ids(bed, more)) / more.dirty.height > share + 0.1
+
+
+def _inserted(soiled: Soiled) -> set[int]:
+    return set(soiled.dirty["row_id"]) - set(soiled.clean["row_id"])
+
+
+def _changed(soiled: Soiled) -> set[int]:
+    """Clean rows that show other cells in the dirty table."""
+    joined = soiled.clean.join(soiled.dirty, on="row_id", suffix=" dirty", maintain_order="left")
+    changed: set[int] = set()
+    for name in soiled.clean.columns[1:]:
+        clean, dirty = joined[name], joined[f"{name} dirty"]
+        texts = dirty.dtype == pl.String and clean.dtype != pl.String
+        cells = (
+            pl.Series([None if cell is None else repr(cell) for cell in clean]) if texts else clean
+        )
+        changed |= set(joined["row_id"].filter(cells.ne_missing(dirty)))
+    return changed
+
+
+def _dirty_ids(bed: Bed, soiled: Soiled) -> set[int]:
+    return _inserted(soiled) | _changed(soiled)
+
+
+def _duplicates(bed: Bed, soiled: Soiled) -> pl.DataFrame:
+    """Rows that are equal once their cells are restored: id and whether it is an original."""
+    cells = [rule for rule in bed.rules if isinstance(rule, CellRule)]
+    restored = bed.cleaned(soiled, cells)
+    content = restored.columns[1:]
+    group = restored.select(pl.struct(content).rank("dense").alias("group"), "row_id")
+    repeated = group.filter(pl.len().over("group") > 1)
+    originals = set(soiled.clean["row_id"])
+    return repeated.with_columns(pl.col("row_id").is_in(originals).alias("original"))
+
+
+# --- ids ---------------------------------------------------------------------------------------
+
+
+def test_ids_are_one_permutation_over_all_rows(make_bed: Any) -> None:
+    bed = make_bed("dates")
+    for seed in range(5):
+        soiled = bed.soiled(seed)
+        ids = [*soiled.dirty["row_id"], *soiled.val["row_id"]]
+        assert sorted(ids) == list(range(len(ids)))
+        for frame in (soiled.dirty, soiled.clean, soiled.val):
+            assert frame["row_id"].is_sorted()
+            assert frame.schema["row_id"] == pl.Int64
+            assert frame.columns[0] == "row_id"
+
+
+def test_the_original_of_equal_rows_has_the_lowest_id(make_bed: Any) -> None:
+    for shape in SHAPES:
+        bed = make_bed(shape)
+        rows = _duplicates(bed, bed.soiled())
+        assert rows.height >= 12
+        lowest = rows.filter(pl.col("row_id") == pl.col("row_id").min().over("group"))
+        assert lowest["original"].all()
+        assert lowest.height == rows["original"].sum()
+
+
+def test_the_same_seed_gives_the_same_rows(make_bed: Any) -> None:
+    bed = make_bed("categories")
+    first, again, other = bed.soiled(3), bed.soiled(3), bed.soiled(4)
+    assert first.dirty.equals(again.dirty)
+    assert first.val.equals(again.val)
+    assert not first.dirty.equals(other.dirty)
+
+
+def _is_even(positions: Sequence[float], bins: int = 10) -> bool:
+    """Chi-square of shares of [0, 1) against evenness, at about one in ten thousand."""
+    from scipy.stats import chisquare
+
+    counts: npt.NDArray[np.int64] = np.histogram(positions, bins, (0, 1))[0]
+    return bool(chisquare(counts).pvalue > 1e-4)
+
+
+@pytest.fixture(scope="module")
+def piles(make_bed: Any) -> tuple[Bed, list[Soiled]]:
+    """One table soiled many times."""
+    bed = make_bed("text_labels")
+    return bed, [bed.soiled(seed) for seed in MANY]
+
+
+def test_the_test_of_evenness_sees_a_bias() -> None:
+    rng = np.random.default_rng(1)
+    even = rng.random(3000)
+    assert _is_even(even.tolist())
+    assert not _is_even((even**1.2).tolist())
+
+
+def test_position_does_not_betray_dirt(piles: tuple[Bed, list[Soiled]]) -> None:
+    bed, soileds = piles
+    inserted, changed, pairs = [], [], []
+    for soiled in soileds:
+        place = {i: p / soiled.dirty.height for p, i in enumerate(soiled.dirty["row_id"])}
+        twins = set(_duplicates(bed, soiled)["row_id"])
+        # That the first of two equal rows stays is stated; over all dirt, ids tell nothing.
+        inserted += [place[i] for i in sorted(_inserted(soiled))]
+        changed += [place[i] for i in sorted(_changed(soiled))]
+        pairs += [place[i] for i in sorted(twins)]
+    assert min(map(len, (inserted, changed, pairs))) > 1000
+    assert _is_even(inserted)
+    assert _is_even(changed)
+    assert _is_even(pairs)
+
+
+def test_ids_do_not_betray_dirt(piles: tuple[Bed, list[Soiled]]) -> None:
+    bed, soileds = piles
+    shares, digits = [], []
+    for soiled in soileds:
+        total = soiled.dirty.height + soiled.val.height
+        dirty = _dirty_ids(bed, soiled)
+        shares += [i / total for i in dirty]
+        digits += [(i % 10 + 0.5) / 10 for i in dirty]
+    assert _is_even(shares)
+    assert _is_even(digits)
+
+
+def test_dirty_rows_do_not_flock(piles: tuple[Bed, list[Soiled]]) -> None:
+    bed, soileds = piles
+    scores = []
+    for soiled in soileds:
+        dirty = soiled.dirty["row_id"].is_in(list(_dirty_ids(bed, soiled))).to_numpy().astype(float)
+        dirty -= dirty.mean()
+        together = (dirty[1:] * dirty[:-1]).mean() / dirty.var()
+        scores.append(together * np.sqrt(len(dirty)))
+    assert abs(np.mean(scores)) < 4 / np.sqrt(len(scores))
+
+
+def test_ids_tell_neither_order_nor_target_nor_side(piles: tuple[Bed, list[Soiled]]) -> None:
+    bed, soileds = piles
+    places = bed.clean.drop(bed.targets).with_row_index("source place")
+    side, order, labels = [], [], []
+    for soiled in soileds:
+        total = soiled.dirty.height + soiled.val.height
+        side += [i / total for i in soiled.val["row_id"]]
+        first = places.unique(bed.clean.drop(bed.targets).columns, keep="none")
+        known = soiled.clean.join(first, on=first.columns[1:], nulls_equal=True)
+        order.append(
+            np.corrcoef(known["row_id"], known["source place"])[0, 1] * np.sqrt(known.height)
+        )
+        label = soiled.clean[bed.targets[0]].rank("dense")
+        labels.append(np.corrcoef(soiled.clean["row_id"], label)[0, 1] * np.sqrt(len(label)))
+    assert _is_even(side)
+    limit = 4 / np.sqrt(len(soileds))
+    assert abs(np.mean(order)) < limit
+    assert abs(np.mean(labels)) < limit
+
+
+def _correlation(left: pl.Series, right: pl.Series) -> float:
+    """In standard deviations of unrelated columns."""
+    return float(np.corrcoef(left, right)[0, 1] * np.sqrt(len(left)))
+
+
+def test_ids_of_all_dirt_together_tell_nothing(make_bed: Any) -> None:
+    """The lowest id marks an original, so copies have high ids; other dirt makes up for it."""
+    bed = make_bed("numbers")
+    ranks: list[float] = []
+    for seed in range(40):
+        soiled = bed.soiled(seed)
+        clean = set(soiled.clean[ID_COLUMN].to_list())
+        ids = soiled.dirty[ID_COLUMN].to_list()
+        highest = max(ids)
+        ranks += [i / highest for i in ids if i not in clean]
+    # The mean of uniform ranks deviates from a half by less than 4 / sqrt(12 n).
+    assert abs(sum(ranks) / len(ranks) - 0.5) < 4 / (12 * len(ranks)) ** 0.5
+
+
+# --- what dirt does ----------------------------------------------------------------------------
+
+
+def test_the_dirt_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
+    for shape in ("numbers", "text_labels"):
+        bed = make_bed(shape)
+        rules = [rule for rule in bed.rules if isinstance(rule, RowRule) and not rule.sees_targets]
+        assert rules
+        (target,) = bed.targets
+        for rule in rules:
+            soiled = soil(
+                bed.clean, bed.val, [rule], random.Random(1), NoiseConfig(), targets=bed.targets
+            )
+            clean = set(soiled.clean["row_id"])
+            answers = soiled.dirty.filter(~pl.col("row_id").is_in(list(clean)))[target]
+            values = bed.clean[target].sort()
+            if values.dtype == pl.String:
+                assert answers.n_unique() == 1
+            else:
+                tenth = len(values) // 10
+                ends = (answers <= values[tenth]).all(), (answers >= values[-tenth - 1]).all()
+                assert any(ends)
+
+
+def test_no_dirty_row_is_a_held_out_row(make_bed: Any) -> None:
+    bed = make_bed("numbers")
+    rules = [DropDuplicates(compare="features")]
+    config = NoiseConfig(share=0.9)
+    first = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets)
+    inserted = first.dirty.filter(~pl.col("row_id").is_in(first.clean["row_id"].to_list()))
+    # Targets are drawn anew; the few that are drawn back give plain copies.
+    names = bed.clean.columns
+    held_out = inserted.drop("row_id").join(bed.clean, on=names, how="anti", nulls_equal=True)
+    again = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets, held_out)
+    both = again.dirty.join(held_out, on=held_out.columns, how="semi", nulls_equal=True)
+    assert held_out.height > 100
+    assert both.is_empty()
+    assert again.clean.drop("row_id").sort(names).equals(bed.clean.sort(names))

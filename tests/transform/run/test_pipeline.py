@@ -1,0 +1,110 @@
+"""A mistake is run from where it is made, and leads where running everything anew leads."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from transform.files.tables import cell_types, shipped, write_tables
+from transform.run.execute import apply_steps, compute_answer, load
+from transform.run.pipeline import MutationSet, Pipeline
+from transform.steps.cleaning.filter_range import FilterRange
+from transform.steps.fitting.fit_predict import FitPredict
+from transform.steps.preparing.derive_ratio import DeriveRatio
+from transform.steps.preparing.impute_constant import ImputeConstant
+from transform.steps.preparing.select_columns import SelectColumns
+from transform.steps.step import Mutation, Step, slip
+from transform.task import ID_COLUMN, DataFiles, Instructions
+
+N = 40
+TRAIN = pl.DataFrame(
+    {
+        "row_id": range(N),
+        "a": [None if i % 9 == 0 else 3.0 + i % 7 for i in range(N)],
+        "b": [1.0 + i % 5 for i in range(N)],
+        "c": [float(i % 4) for i in range(N)],
+        "y": [float(i % 7 + i % 5) for i in range(N)],
+    }
+)
+VAL = TRAIN.drop("y").with_columns(pl.col("row_id") + N).tail(15)
+FIT = FitPredict(estimator="LinearRegression", module="sklearn.linear_model", arguments={})
+STEPS: tuple[Step, ...] = (
+    FilterRange(column="c", low=-1.0, high=5.0),
+    FilterRange(column="b", low=0.0, high=4.5),
+    ImputeConstant(columns=("a",), value=1.0),
+    DeriveRatio(name="a per b", numerator="a", denominator="b"),
+    SelectColumns(columns=("a", "b", "a per b")),
+    FIT,
+)
+
+
+def told(folder: Path, steps: tuple[Step, ...] = STEPS) -> Instructions:
+    """Writes the tables and says what is to be done with them."""
+    data = DataFiles(format="csv")
+    write_tables(folder, data, shipped(TRAIN, VAL), shipped(VAL, TRAIN))
+    return Instructions(
+        variant="reg-if",
+        problem="regression",
+        data=data,
+        columns=cell_types(TRAIN, VAL),
+        targets=("y",),
+        metric="allclose",
+        steps=tuple(step.spec() for step in steps),
+    )
+
+
+@pytest.mark.parametrize("mutation_set", ["own", "held_back"])
+def test_same_answer_as_without_a_cache(tmp_path: Path, mutation_set: MutationSet) -> None:
+    instructions = told(tmp_path)
+    pipeline, start = Pipeline(instructions, tmp_path), load(instructions, tmp_path)
+    truth = compute_answer(instructions, tmp_path)
+    acting = 0
+    for position in range(len(STEPS)):
+        for wrong in pipeline.violations(position, mutation_set):
+            before = apply_steps(STEPS[:position], start)
+            for step in (*wrong.instead, *STEPS[position + wrong.places :]):
+                before = step.apply(before)
+            outcome = pipeline.violated(position, wrong)
+            assert before.answer is not None
+            assert outcome.acts == (outcome.answer is not None)
+            expected = before.answer.sort(ID_COLUMN)
+            assert expected.equals(outcome.answer if outcome.answer is not None else truth)
+            acting += outcome.acts
+    assert acting >= len(STEPS)
+
+
+def test_a_mistake_that_leads_to_the_same_matrix_needs_no_fit(tmp_path: Path) -> None:
+    pipeline = Pipeline(told(tmp_path), tmp_path)
+    skip_idle_rule = Mutation("skip", ())
+    assert not pipeline.violated(0, skip_idle_rule).acts
+    assert pipeline.violated(1, skip_idle_rule).acts
+
+
+def test_order_of_columns_matters_only_to_models_that_see_it(tmp_path: Path) -> None:
+    turned = Mutation("turned", (SelectColumns(columns=("a per b", "b", "a")),))
+    assert not Pipeline(told(tmp_path), tmp_path).violated(4, turned).acts
+    tree = FitPredict(
+        estimator="DecisionTreeRegressor",
+        module="sklearn.tree",
+        arguments={"max_features": 0.5, "random_state": 3},
+    )
+    sees_order = told(tmp_path, (*STEPS[:-1], tree))
+    assert Pipeline(sees_order, tmp_path).violated(4, turned).acts
+
+
+def test_neighbours_change_their_order_in_the_second_set_alone(tmp_path: Path) -> None:
+    pipeline = Pipeline(told(tmp_path), tmp_path)
+    late = [wrong for wrong in pipeline.violations(2, "held_back") if wrong.places == 2]
+    assert [wrong.instead for wrong in late] == [(STEPS[3], STEPS[2])]
+    # Missing numbers have no ratio, so the ratio keeps gaps that filling first would not leave.
+    assert pipeline.violated(2, late[0]).acts
+    assert not any(wrong.places == 2 for wrong in pipeline.violations(2, "own"))
+    last_two = (len(STEPS) - 2, len(STEPS) - 1)
+    assert not any(w.places == 2 for i in last_two for w in pipeline.violations(i, "held_back"))
+
+
+def test_later_steps_do_what_is_left_without_a_column(tmp_path: Path) -> None:
+    lost = slip("lose_b", lambda work: work.on_both(lambda frame: frame.drop("b")))
+    outcome = Pipeline(told(tmp_path), tmp_path).violated(0, lost)
+    assert outcome.answer is not None
+    assert outcome.answer.height == VAL.height

@@ -1,0 +1,1 @@
+"""The public files of a task, and what else lies in its folder."""

@@ -1,0 +1,143 @@
+"""Lays a task out on disk: public files and private answer apart, and the spec that names them.
+
+What enters are frames with their final ids and the instructions; what leaves is a `Draft` whose
+`public/` holds exactly the files of its spec and whose `private/` nothing a solver may see. Same
+frames, same bytes. Not guaranteed: that the task is any good, or that the frames agree with what
+the instructions promise.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from extract.dataset import RawDataset
+from extract.drop import Drop, Reason
+from transform import wording
+from transform.files.metadata import describe
+from transform.files.parquet import write_parquet, write_truth
+from transform.files.tables import shipped, task_file, write_tables
+from transform.proposal import Proposal
+from transform.rows.split import Split
+from transform.run.grading import grading_of
+from transform.task import ID_COLUMN, Draft, Instructions, TaskSpec, Truth, Variant
+
+
+@dataclass(frozen=True)
+class RenderedTask:
+    """What a family hands over: one task as frames. It does not leave the room."""
+
+    task_id: str
+    instructions: Instructions
+    train: pl.DataFrame
+    """`row_id` and the columns of the instructions."""
+    val: pl.DataFrame
+    """`row_id` and the columns of train that are known for the rows to predict."""
+    truth: pl.DataFrame | None = None
+    """`row_id` and the answer columns; None where truth is executed later."""
+    clean: pl.DataFrame | None = None
+    """The training table that the stated cleaning must restore, with ids."""
+    dirt: tuple[str, ...] = ()
+    skill: str | None = None
+    notes: tuple[str, ...] = ()
+    """Our own sentences for `metadata.md`."""
+
+
+def identify(proposal: Proposal, variant: Variant, split: Split) -> str:
+    """`<owner>__<slug>__v<version>__<variant>-<8 hex of target, entity, grain and split>`."""
+    ref = proposal.dataset
+    grain = proposal.time.model_dump_json() if proposal.time else ""
+    parts = (proposal.table, *proposal.targets, "", *proposal.entities, "", grain, split.key)
+    return f"{ref.owner}__{ref.slug}__v{ref.version}__{variant}-{_digest(parts)[:8]}"
+
+
+def derive_seed(*keys: str) -> int:
+    """A 64-bit seed that depends on the keys alone."""
+    return int(_digest(keys)[:16], 16)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def assign_ids(
+    train: pl.DataFrame, val: pl.DataFrame, seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both frames with `row_id` in front, ascending: one permutation over all their rows."""
+    ids = np.random.default_rng(seed).permutation(train.height + val.height)
+    return _with_ids(train, ids[: train.height]), _with_ids(val, ids[train.height :])
+
+
+def _with_ids(frame: pl.DataFrame, ids: Sequence[int] | np.ndarray) -> pl.DataFrame:
+    column = pl.Series(ID_COLUMN, ids, dtype=pl.Int64)
+    return frame.with_columns(column).select(ID_COLUMN, *frame.columns).sort(ID_COLUMN)
+
+
+def too_small(
+    proposal: Proposal, task_id: str, variant: Variant, what: str, found: float, needed: float
+) -> Drop:
+    """The refusal of a proposal that has too little of something for one variant."""
+    return Drop(
+        key=task_id,
+        source=proposal.dataset.key,
+        room="transform",
+        reason=Reason.TOO_SMALL,
+        detail=f"table {proposal.table!r}: expected at least {needed:g} {what}, found {found:g}",
+        variant=variant,
+        value=found,
+        threshold=needed,
+    )
+
+
+def render_task(raw: RawDataset, proposal: Proposal, layout: RenderedTask, folder: Path) -> Draft:
+    """Write `<folder>/<task_id>/` anew and describe it.
+
+    Frames may be typed or already shipped; they are written by ascending id.
+    """
+    told = layout.instructions
+    place = folder / layout.task_id
+    shutil.rmtree(place, ignore_errors=True)
+    train = shipped(layout.train, layout.val).sort(ID_COLUMN)
+    val = shipped(layout.val, layout.train).sort(ID_COLUMN)
+    assert train.columns == [ID_COLUMN, *(column.name for column in told.columns)]
+    assert not set(told.targets) & set(val.columns), "val never holds a target"
+    files = write_tables(place / "public", told.data, train, val)
+    page = place / "public" / "metadata.md"
+    text = describe(raw, told.columns, train, told.data, layout.notes)
+    page.write_text(text, encoding="utf-8", newline="\n")
+    spec = TaskSpec(
+        task_id=layout.task_id,
+        source=raw.ref,
+        source_sha256=raw.sha256,
+        table=proposal.table,
+        instructions=told,
+        question=wording.say(told),
+        files=(*files, task_file(page, "markdown", "metadata")),
+        dirt=layout.dirt,
+        n_rows=train.height + val.height,
+        n_cols=len(told.columns),
+        proposer=proposal.proposer,
+    )
+    draft = Draft(spec=spec, folder=place, truth=_truth(layout, train, place))
+    if layout.clean is not None:
+        write_parquet(layout.clean.sort(ID_COLUMN), draft.clean_file)
+    return draft
+
+
+def _truth(layout: RenderedTask, train: pl.DataFrame, place: Path) -> Truth | None:
+    if layout.truth is None:
+        return None
+    path = place / "private" / "truth.parquet"
+    names = (ID_COLUMN, *layout.instructions.answer_columns)
+    answer = shipped(layout.truth).select(names)
+    assert not any(answer.null_count().row(0)), "truth is complete"
+    return Truth(
+        path=path,
+        sha256=write_truth(answer, path),
+        grading=grading_of(layout.instructions, train, answer),
+        skill=layout.skill,
+    )

@@ -1,0 +1,1 @@
+"""The rows of a task: which of them, how many, and on which side."""

@@ -1,0 +1,1 @@
+"""Tasks are run: steps in workers, written programs in forks."""

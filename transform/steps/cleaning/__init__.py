@@ -1,0 +1,1 @@
+"""Steps that undo noise, and the join that comes before them."""

@@ -1,0 +1,1 @@
+"""The last step, and the estimators that it may fit."""

@@ -1,0 +1,1 @@
+"""Steps that turn clean columns into features."""

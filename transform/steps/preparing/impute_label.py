@@ -1,0 +1,68 @@
+"""Fill missing categories with a stated text, a category of its own."""
+
+import random
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field
+
+from transform.steps.cleaning.drop_missing_target import DropMissingTarget
+from transform.steps.phrase import Phrase
+from transform.steps.preparing.impute_category import ImputeCategory
+from transform.steps.preparing.impute_number import missing_columns
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+
+_MANY = 21
+"""More texts than are encoded by indicators, missing included."""
+_LABELS = ("missing", "unknown", "not given")
+
+
+class ImputeLabel(Step):
+    """The same text for all missing cells."""
+
+    kind: ClassVar[str] = "impute_label"
+    stage: ClassVar[Stage] = "impute"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, fill the missing texts of {columns:columns} with the text {value:text}."
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    value: str
+
+    @classmethod
+    def choose(cls, context: StepContext, rng: random.Random) -> "tuple[ImputeLabel, ...]":
+        """All text features with missing cells, with a label that none of them has yet.
+
+        Only where one has many texts: of few, an indicator for the label tells no more than that
+        all others are zero.
+        """
+        columns = missing_columns(context, context.categories)
+        if not any(context.train[name].n_unique() > _MANY for name in columns):
+            return ()
+        known = {text for column in columns for text in context.values(column).unique().to_list()}
+        labels = [label for label in rng.sample(_LABELS, len(_LABELS)) if label not in known]
+        return tuple(cls(columns=columns, value=label) for label in labels[:1] if columns)
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Fill both tables."""
+        filled = pl.col(work.present(self.columns)).fill_null(pl.lit(self.value))
+        return work.on_both(lambda frame: frame.with_columns(filled))
+
+    def write(self) -> tuple[str, ...]:
+        """One dictionary of fills."""
+        return (
+            f"fill = dict.fromkeys({list(self.columns)!r}, {self.value!r})",
+            "train, val = train.fillna(fill), val.fillna(fill)",
+        )
+
+    def violations(self) -> tuple[Mutation, ...]:
+        """Skip it, as encoders let one."""
+        return (Mutation("skip", ()),)
+
+    def held_back(self) -> tuple[Mutation, ...]:
+        """Take the most frequent text instead, or fewer rows."""
+        lost = DropMissingTarget(columns=self.columns)
+        return (
+            Mutation("most_frequent", (ImputeCategory(columns=self.columns),)),
+            Mutation("drop_rows", (lost, self), if_it_acts=True),
+        )

@@ -1,0 +1,162 @@
+"""Bring numeric columns to one scale, fitted on the training rows."""
+
+import random
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from transform.steps.fitting.models import MODELS
+from transform.steps.phrase import Phrase
+from transform.steps.step import (
+    SOURCES,
+    Mutation,
+    Source,
+    Stage,
+    Step,
+    StepContext,
+    Workspace,
+    slip,
+)
+
+Method = Literal["standard", "min_max", "robust"]
+_METHODS: tuple[Method, ...] = ("standard", "min_max", "robust")
+_SEE_A_HAIR = frozenset(
+    ("MLPClassifier", "MLPRegressor", "Lasso", "ElasticNet", "LogisticRegression")
+)
+"""Estimators that tell standard deviations with ddof 0 and 1 apart; measured."""
+
+
+class Scale(Step):
+    """Shift and divide columns that vary."""
+
+    kind: ClassVar[str] = "scale"
+    stage: ClassVar[Stage] = "scale"
+    phrase: ClassVar[Phrase] = Phrase(
+        "In both tables, scale {columns:columns}: {method:choice}, computed for each column over "
+        "{source:choice}.",
+        {
+            "method": {
+                "standard": "subtract the mean and divide by the standard deviation (of the "
+                "population: ddof 0)",
+                "min_max": "subtract the minimum and divide by the maximum less the minimum",
+                "robust": "subtract the median and divide by the 75th less the 25th percentile "
+                "(with linear interpolation)",
+            },
+            "source": SOURCES,
+        },
+    )
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    method: Method
+    source: Source = "train"
+
+    @classmethod
+    def choose(cls, context: StepContext, rng: random.Random) -> "tuple[Scale, ...]":
+        """Features with more than two values and a spread, one step a method, in random order.
+
+        None for models that do not see scale. Methods come last of which a detail would not show.
+        """
+        if not MODELS[context.model].scaling:
+            return ()
+        varied = [c for c in context.numbers if context.train[c].drop_nulls().n_unique() > 2]
+        steps = []
+        for method in rng.sample(_METHODS, len(_METHODS)):
+            columns = tuple(c for c in varied if _fit(_known(context.train[c]), method)[1] > 0)
+            if columns:
+                steps.append(cls(columns=columns, method=method))
+        return tuple(sorted(steps, key=lambda step: not step._is_plain_to(context)))
+
+    def _is_plain_to(self, context: StepContext) -> bool:
+        """Whether a look at the rows to predict, or another standard deviation, would show."""
+        return (self.method != "standard" or context.model in _SEE_A_HAIR) and any(
+            _fit(_known(context.train[c]), self.method)
+            != _fit(_known(context.values(c)), self.method)
+            for c in self.columns
+        )
+
+    def apply(self, work: Workspace) -> Workspace:
+        """Numpy on the columns."""
+        rows = work.fitting(self.source)
+        fits = {
+            column: _fit(_known(rows[column]), self.method) for column in work.numeric(self.columns)
+        }
+        return work.on_both(
+            lambda frame: frame.with_columns(_scaled(frame[c], *fit) for c, fit in fits.items())
+        )
+
+    def write(self) -> tuple[str, ...]:
+        """Pandas statistics on the columns."""
+        rows = "train[columns]" if self.source == "train" else "pd.concat([train, val])[columns]"
+        shift, spread = {
+            "standard": ("rows.mean()", "rows.std(ddof=0)"),
+            "min_max": ("rows.min()", "rows.max() - rows.min()"),
+            "robust": ("rows.median()", "rows.quantile(0.75) - rows.quantile(0.25)"),
+        }[self.method]
+        return (
+            f"columns = {list(self.columns)!r}",
+            f"rows = {rows}.astype(float)",
+            f"shift, spread = {shift}, {spread}",
+            "for frame in (train, val):",
+            "    frame[columns] = (frame[columns] - shift) / spread",
+        )
+
+    def violations(self) -> tuple[Mutation, ...]:
+        """Scale otherwise, or all columns but the last; skipping it makes some solvers crawl."""
+        method = self._others()[0]
+        wrong = [Mutation(method, (self.model_copy(update={"method": method}),))]
+        if len(self.columns) > 1:
+            fewer = self.model_copy(update={"columns": self.columns[:-1]})
+            wrong.append(Mutation("miss_last", (fewer,)))
+        return tuple(wrong)
+
+    def held_back(self) -> tuple[Mutation, ...]:
+        """Skip it, the third way, looking at the rows to predict, or the spread of a sample."""
+        method = self._others()[1]
+        both = self.model_copy(update={"source": "both"})
+        wrong = [
+            Mutation("skip", ()),
+            Mutation(method, (self.model_copy(update={"method": method}),)),
+            Mutation("fit_on_both", (both,)),
+            slip("each_alone", self._each_alone),
+        ]
+        if self.method == "standard":
+            wrong.append(slip("ddof_1", self._of_a_sample))
+        return tuple(wrong)
+
+    def _others(self) -> list[Method]:
+        return [method for method in _METHODS if method != self.method]
+
+    def _each_alone(self, work: Workspace) -> Workspace:
+        """The rows to predict are scaled by their own statistics."""
+        by_val = self.apply(replace(work, train=work.val))
+        return replace(self.apply(work), val=by_val.val)
+
+    def _of_a_sample(self, work: Workspace) -> Workspace:
+        """The divisor of the standard deviation is one less."""
+        share = np.sqrt(1 - 1 / work.train.height)
+        smaller = pl.col(work.numeric(self.columns)) * share
+        return self.apply(work).on_both(lambda frame: frame.with_columns(smaller))
+
+
+def _known(values: pl.Series) -> npt.NDArray[np.float64]:
+    return values.drop_nulls().cast(pl.Float64).to_numpy()
+
+
+def _scaled(values: pl.Series, shift: float, spread: float) -> pl.Series:
+    """By numpy: polars multiplies by the reciprocal of a scalar, which rounds otherwise."""
+    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return pl.Series(values.name, (numbers - shift) / (spread or 1.0), nan_to_null=True)
+
+
+def _fit(values: npt.NDArray[np.float64], method: Method) -> tuple[float, float]:
+    """What to subtract, and what to divide by."""
+    if method == "standard":
+        return float(np.mean(values)), float(np.std(values))
+    if method == "min_max":
+        return float(np.min(values)), float(np.max(values) - np.min(values))
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(middle), float(high - low)

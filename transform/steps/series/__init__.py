@@ -1,0 +1,1 @@
+"""Steps that look along a series."""

@@ -1,0 +1,124 @@
+"""A table as numbers that estimators take: one target of a tabular case.
+
+Numbers stay, missing is NaN; instants become their day and the fields of the calendar; texts become
+codes by frequency in train, so that the rare ones share a code. What is lost: the words in long
+texts, and columns beyond the limit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from transform.task import ID_COLUMN
+from validate.baselines.solver import Case, Floats, Ints
+
+MAX_COLUMNS = 200
+"""Columns of the table that solvers look at, the first in file order."""
+MAX_CODES = 250
+"""Texts of a column that keep a code of their own; boosters take 255."""
+LARGEST = 1e30
+"""Trees compute in 32 bits; beyond that a value is only very large."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Features of train and val side by side, `(n_rows, n_features)`."""
+
+    sources: tuple[str, ...]
+    """The column of the table that each feature comes from."""
+    is_code: npt.NDArray[np.bool_]
+    train: Floats
+    val: Floats
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One target: what there is to learn from, and the rows to be answered."""
+
+    matrix: Matrix
+    known: Ints
+    """Rows of train that have the target."""
+    labels: npt.NDArray[Any] | None
+    """The classes, ascending; None where the target is a number."""
+    y: Floats
+    """Values of the target at `known`; positions in `labels` where it is a class."""
+    seed: int
+
+    @property
+    def x(self) -> Floats:
+        """Features of the rows that have the target."""
+        return self.matrix.train[self.known]
+
+    @cached_property
+    def rng_order(self) -> Ints:
+        """A random order of the known rows; its beginnings are samples."""
+        return np.random.default_rng(self.seed).permutation(len(self.y))
+
+    def sample(self, most: int) -> Ints:
+        """At most so many of the known rows, at random, as positions in `y`."""
+        return np.sort(self.rng_order[:most])
+
+
+def examples_of(case: Case) -> Iterator[tuple[str, Examples]]:
+    """Each target with its examples; targets never serve as features."""
+    matrix = _matrix(case)
+    for target in case.told.targets:
+        values = case.train[target]
+        known = np.flatnonzero(values.is_not_null().to_numpy())
+        labels, y = None, values.drop_nulls().to_numpy()
+        if case.told.problem == "classification":
+            labels, y = np.unique(y, return_inverse=True)
+        yield target, Examples(matrix, known, labels, y.astype(np.float64), case.seed)
+
+
+def _matrix(case: Case) -> Matrix:
+    names = [name for name in case.val.columns if name != ID_COLUMN][:MAX_COLUMNS]
+    features = [feature for name in names for feature in encoded(case.train[name], case.val[name])]
+    blank = (np.empty((case.train.height, 0)), np.empty((case.val.height, 0)))
+    return Matrix(
+        sources=tuple(name for name, *_ in features),
+        is_code=np.array([is_code for _, is_code, *_ in features], dtype=np.bool_),
+        train=np.column_stack([train for *_, train, _ in features] or [blank[0]]),
+        val=np.column_stack([val for *_, val in features] or [blank[1]]),
+    )
+
+
+def encoded(train: pl.Series, val: pl.Series) -> Iterator[tuple[str, bool, Floats, Floats]]:
+    """The features that a column gives: its name, whether they are codes, train and val."""
+    if train.dtype == pl.String:
+        yield train.name, True, *_codes(train, val)
+    elif train.dtype.is_temporal():
+        for one, other in zip(calendar(train), calendar(val), strict=True):
+            yield train.name, False, one, other
+    else:
+        yield train.name, False, _numbers(train), _numbers(val)
+
+
+def _numbers(values: pl.Series) -> Floats:
+    numbers: Floats = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return np.clip(numbers, -LARGEST, LARGEST)
+
+
+def _codes(train: pl.Series, val: pl.Series) -> tuple[Floats, Floats]:
+    """Ranks by frequency in train; the rare and the unseen share the last code."""
+    counts = train.drop_nulls().value_counts(name=" n").sort([" n", train.name], descending=True)
+    kept = counts[train.name].head(MAX_CODES)
+    codes = {text: code for code, text in enumerate(kept)}
+    one, other = (
+        pl.Series([None if text is None else codes.get(text, len(codes)) for text in side])
+        for side in (train, val)
+    )
+    return _numbers(one), _numbers(other)
+
+
+def calendar(instants: pl.Series) -> list[Floats]:
+    """Days since 1970, then year, month, day, weekday, hour and minute."""
+    when = instants.cast(pl.Datetime("us"))
+    fields = (when.dt.year(), when.dt.month(), when.dt.day(), when.dt.weekday())
+    parts = (*fields, when.dt.hour(), when.dt.minute())
+    return [_numbers(part) for part in (when.to_physical() / 86_400e6, *parts)]

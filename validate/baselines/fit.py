@@ -1,0 +1,164 @@
+"""Sends all scripted solvers up a task and measures how far each gets.
+
+A task enters; a `Climb` leaves: the ladder, each target under the permutation null, and the columns
+that alone answer best. Every attempt is graded by `score.py`. Where truth is executed, the
+reference is the one solver, and its answer is held against the true targets of val, which only we
+have: whether the instructions lead to something that has to do with the world.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from extract.noun import Noun
+from transform.task import ID_COLUMN, Metric, Task
+from validate.baselines import forecasting, tabular
+from validate.baselines.null import Column, null_scores, scores
+from validate.baselines.solver import ONE_FEATURE, REFERENCE, Answered, case_of, seed_of
+from validate.controls import answer_of
+from validate.environments.executor import Executor
+from validate.score import Answer, score
+from validate.verdict import Ladder, Measured, Rung
+
+
+class Lesson(Noun):
+    """What there is to learn about one target."""
+
+    target: str
+    score: Measured
+    """Of the best attempt, in the task's metric."""
+    chance: Measured
+    """Mean score of the best attempt when truth is paired with rows at random."""
+    p_value: Measured
+    """Share of the pairings that score as well as the best attempt."""
+
+    @property
+    def gap(self) -> float:
+        """Score above chance."""
+        return round(self.score - self.chance, 6)
+
+
+class Climb(Noun):
+    """What the solvers reached."""
+
+    ladder: Ladder
+    lessons: tuple[Lesson, ...]
+    """One for each target."""
+    alone: tuple[str, ...] = ()
+    """Columns that `one_feature` chose."""
+
+    def score_of(self, solver: str) -> float | None:
+        """Score of a rung; None where the ladder has no such solver."""
+        rungs = self.ladder.rungs
+        return next((rung.score for rung in rungs if rung.solver == solver), None)
+
+
+def climbed(task: Task, executor: Executor) -> Climb:
+    """The climb of a task, computed once however many gates ask.
+
+    Known by the content of every file that enters, so that a task that was drafted again, or
+    touched, is never taken for the one before.
+    """
+    return executor.once(f"{task.model_dump_json()} {_digest(task)}", climb, task)
+
+
+def _digest(task: Task) -> str:
+    paths = [*sorted(task.public.iterdir()), task.truth.path, task.held_out_file]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()]
+    return " ".join(hashes)
+
+
+def climb(task: Task) -> Climb:
+    """Let every solver try; deterministic, one thread, some seconds."""
+    executed = task.spec.instructions.is_executed
+    answer = _held_out_answer(task) if executed else answer_of(task)
+    # More threads would cost more than they save, and round otherwise from machine to machine.
+    with threadpool_limits(1):
+        attempts = list(_around_reference(task) if executed else _scripted(task))
+    rungs = [_rung(task, answer, attempt) for attempt in attempts]
+    tried = list(zip(attempts, rungs, strict=True))
+    ceiling = max(rung.score for attempt, rung in tried if not attempt.is_trivial)
+    lessons = _lessons(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
+    ladder = Ladder(
+        rungs=tuple(rungs),
+        floor=max(rung.score for attempt, rung in tried if attempt.is_trivial),
+        ceiling=ceiling,
+        p_value=max(lesson.p_value for lesson in lessons),
+    )
+    alone = next((a.columns for a in attempts if a.solver == ONE_FEATURE), ())
+    return Climb(ladder=ladder, lessons=lessons, alone=alone)
+
+
+def _scripted(task: Task) -> Iterator[Answered]:
+    case = case_of(task)
+    return tabular.attempts(case) if case.told.grid is None else forecasting.attempts(case)
+
+
+def _around_reference(task: Task) -> Iterator[Answered]:
+    """The reference between chance and the mean or majority of the clean training table."""
+    case = replace(case_of(task), train=pl.read_parquet(task.clean_file))
+    yield from tabular.trivial_attempts(case)
+    answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.told.targets)
+    yield Answered(REFERENCE, False, (answer,))
+
+
+def _held_out_answer(task: Task) -> Answer:
+    """The true targets of val, graded as an open task; rows that lack one are left out."""
+    told = task.spec.instructions
+    metric: Metric = "macro_f1" if told.problem == "classification" else "clipped_r2"
+    grading = task.truth.grading.model_copy(update={"metric": metric, "scores": ()})
+    known = pl.read_parquet(task.held_out_file).select(ID_COLUMN, *told.targets).drop_nulls()
+    return Answer.parse(
+        task_id=task.spec.task_id,
+        variant=told.variant,
+        ground_truth=grading.model_dump_json(),
+        truth=known.to_arrow(),
+        skill=task.truth.skill,
+    )
+
+
+def _rung(task: Task, answer: Answer, attempt: Answered) -> Rung:
+    results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
+    skills = [result.skill for result in results if result.skill is not None]
+    assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)
+    is_forecast = task.spec.instructions.problem == "forecasting"
+    return Rung(
+        solver=attempt.solver,
+        score=float(np.mean([result.score for result in results])),
+        skill=float(np.mean(skills)) if is_forecast and skills else None,
+    )
+
+
+def _ordered(answer: Answer, prediction: pl.DataFrame) -> pa.Table:
+    """A prediction in the order of truth's rows."""
+    ids = pl.DataFrame({ID_COLUMN: answer.truth.column(ID_COLUMN).to_pylist()})
+    return ids.join(prediction, on=ID_COLUMN, how="left", maintain_order="left").to_arrow()
+
+
+def _lessons(answer: Answer, attempts: Sequence[Answered], seed: int) -> tuple[Lesson, ...]:
+    """Each target by itself; a prediction's cells are read as truth's are."""
+    tables = [_ordered(answer, table) for a in attempts for table in a.predictions]
+    truth, *found = [answer.right, *(replace(answer, truth=table).right for table in tables)]
+    return tuple(
+        _lesson(name, answer.rules.metric, truth[name], [right[name] for right in found], seed)
+        for name in answer.rules.targets
+    )
+
+
+def _lesson(
+    name: str, metric: Metric, truth: Column, attempts: Sequence[Column], seed: int
+) -> Lesson:
+    as_it_is = np.arange(len(truth))[None]
+    reached = max(float(scores(metric, truth, a, as_it_is)[0]) for a in attempts)
+    null = null_scores(metric, truth, attempts, seed)
+    return Lesson(
+        target=name,
+        score=reached,
+        chance=float(null.mean()),
+        p_value=(1 + int((null >= reached).sum())) / (1 + len(null)),
+    )

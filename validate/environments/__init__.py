@@ -1,0 +1,1 @@
+"""Environments that differ in what may not matter, and the processes that run tasks in them."""

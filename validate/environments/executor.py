@@ -1,0 +1,249 @@
+"""The executor: long-lived worker processes in which tasks are drafted, executed and tried.
+
+Truth comes from the reference member of the panel (`panel.py`); `run_matrix` gives the answers of
+all members. Reference programs run in forks of processes that have never loaded the code that
+computed truth. Everything heavy that a gate does goes through here, so that the flow's threads only
+wait. Scratch files live as long as the executor.
+
+A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
+What calls cost is kept by task and purpose; a call that was lost is not counted.
+"""
+
+import contextlib
+import tempfile
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import Field
+
+from extract.noun import Noun
+from extract.workers import PATIENCE, WorkerDied, Workers, run_patiently
+from transform.run.execute import execute, execute_perturbed
+from transform.run.fork_server import PRELOAD, ProgramDied, ProgramFailed, run_program
+from transform.task import Draft, Task, Truth
+from validate.environments.external_programs import ExternalPrograms
+from validate.environments.library_versions import interpreter_of
+from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, members
+
+T = TypeVar("T")
+RunProgram = Callable[[str, Path, Path, float, int], Path]
+"""Program, public files, folder, seconds, megabytes; the path of its prediction."""
+Answers = dict[str, Path | str]
+"""By member of the panel: a file with its answer, or what it says in place of one."""
+
+_THIS_INTERPRETER = MatrixConfig()
+_REMEMBERED = 64
+"""Results of `once` that are kept; more than tasks are judged side by side."""
+_account: ContextVar[tuple[str, str] | None] = ContextVar("charged", default=None)
+
+
+class ExecutorConfig(Noun):
+    """Limits of one run of a task."""
+
+    timeout_s: float = Field(default=60, gt=0)
+    """For one call; a call that exceeds it is tried again alone with four times as much."""
+    memory_mb: int = Field(default=2000, ge=500)
+    """For one worker, and for one program."""
+
+
+class Executor:
+    """Worker processes and a scratch folder, used as a context manager; usable from any thread."""
+
+    def __init__(
+        self,
+        config: ExecutorConfig,
+        processes: int = 1,
+        panel: MatrixConfig = _THIS_INTERPRETER,
+        environments: Path | None = None,
+    ) -> None:
+        """Prepare for `processes` tasks side by side; workers start with their first call.
+
+        Environments of older libraries are kept in `environments` (None: made for this executor
+        alone).
+        """
+        self.members = members(panel)
+        self._config = config
+        self._environments = environments
+        self._reference = self._workers(REFERENCE, processes)
+        self._elsewhere = {
+            member.name: self._workers(member)
+            for member in self.members
+            if member.generation is None and member.environment != REFERENCE.environment
+        }
+        self._programs = Workers(
+            1, environment=REFERENCE.environment, preload=PRELOAD, on_cpu=self._add_cost
+        )
+        self._older: dict[str, ExternalPrograms] = {}
+        self._open = contextlib.ExitStack()
+        self._costs: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._ledger = threading.Lock()
+        self._known: OrderedDict[tuple[str, Callable[..., Any]], Any] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        """Open the scratch folder, and make the environments that the panel is to have.
+
+        Raises `EnvironmentMissing` for one that cannot be made.
+        """
+        self._scratch = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
+        for workers in (self._reference, self._programs, *self._elsewhere.values()):
+            self._open.enter_context(workers)
+        try:
+            for member in self.members:
+                if member.generation is not None:
+                    self._older[member.name] = self._foreign(member)
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Kill the processes, then remove the folder."""
+        self._open.close()
+
+    # --- what it costs ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def account_to(self, task_id: str, purpose: str) -> Iterator[None]:
+        """Calls of this thread inside the block count as a cost of the task, for this purpose.
+
+        The innermost block counts.
+        """
+        token = _account.set((task_id, purpose))
+        try:
+            yield
+        finally:
+            _account.reset(token)
+
+    def costs(self, task_id: str) -> Mapping[str, float]:
+        """CPU seconds that workers spent on a task so far, by purpose.
+
+        Reference programs have purposes of their own: `program`, and `generation` for those that
+        older libraries run.
+        """
+        with self._ledger:
+            return dict(self._costs.get(task_id, {}))
+
+    def _add_cost(self, cpu_s: float) -> None:
+        charged = _account.get()
+        if charged is not None:
+            with self._ledger:
+                self._costs[charged[0]][charged[1]] += cpu_s
+
+    # --- what it does -------------------------------------------------------------------------
+
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)` in a worker with the environment of the reference.
+
+        Function, arguments and result must pickle. Raises what the function raises, `WorkerTimeout`
+        or `WorkerDied`.
+        """
+        return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
+
+    def once(self, key: str, function: Callable[..., T], *args: Any) -> T:
+        """What `compute` gave for this key and function; computed only if it is not known.
+
+        The results asked for last are kept. Two threads that ask at once both compute.
+        """
+        known = key, function
+        with self._ledger:
+            if known in self._known:
+                self._known.move_to_end(known)
+                found: T = self._known[known]
+                return found
+        found = self.compute(function, *args)
+        with self._ledger:
+            self._known[known] = found
+            self._known.move_to_end(known)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+    def execute(self, draft: Draft, answer: Path) -> Truth:
+        """Truth of a draft by the reference; the answer is written to `answer`."""
+        return self.compute(execute, draft, answer)
+
+    def run_matrix(self, task: Task) -> Answers:
+        """The answer of every member, computed anew from the public files, the reference's first.
+
+        A Parquet file, or CSV from programs. A member whose steps or program fail says why; for one
+        that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
+        """
+        here = [m for m in self.members if m.environment == REFERENCE.environment]
+        found = self._execute_in(self._reference, task, here)
+        for member in self.members:
+            if member.name in self._elsewhere:
+                found |= self._execute_in(self._elsewhere[member.name], task, [member])
+            elif member.generation is not None:
+                found[member.name] = self._run_older(member, task)
+        return {member.name: found[member.name] for member in self.members}
+
+    def run_program(self, task: Task, program: str) -> Path:
+        """`prediction.csv` that a program leaves in a folder with only the public files.
+
+        Raises `ProgramFailed` with the end of its output when it leaves none.
+        """
+        with self.account_to(task.spec.task_id, "program"):
+            folder = self._scratch / task.spec.task_id / "program"
+            return self._patiently(self._run_here, self._run_here_alone, program, task, folder)
+
+    def _workers(self, member: Environment, n: int = 1) -> Workers:
+        return Workers(
+            n,
+            memory_mb=self._config.memory_mb,
+            environment=member.environment,
+            on_cpu=self._add_cost,
+        )
+
+    def _foreign(self, member: Environment) -> ExternalPrograms:
+        assert member.generation is not None
+        folder = self._environments or self._scratch / "environments"
+        python = interpreter_of(member.generation, folder)
+        log = self._scratch / f"{member.name}.log"
+        programs = ExternalPrograms(python, member.environment, log, self._add_cost)
+        self._open.callback(programs.close)
+        return programs
+
+    def _execute_in(self, workers: Workers, task: Task, tried: list[Environment]) -> Answers:
+        """Answers of members that one environment serves, in one call."""
+        folder = self._scratch / task.spec.task_id / tried[0].name
+        by_perturbation = run_patiently(
+            workers,
+            execute_perturbed,
+            task,
+            tuple(member.perturbation for member in tried),
+            folder,
+            timeout_s=self._config.timeout_s,
+        )
+        return {member.name: by_perturbation[member.perturbation] for member in tried}
+
+    def _run_older(self, member: Environment, task: Task) -> Path | str:
+        run = self._older[member.name].run
+        folder = self._scratch / task.spec.task_id / member.name
+        with self.account_to(task.spec.task_id, "generation"):
+            try:
+                return self._patiently(run, run, task.truth.program or "", task, folder)
+            except ProgramDied:
+                raise
+            except ProgramFailed as failure:
+                return str(failure)
+
+    def _patiently(
+        self, run: RunProgram, run_alone: RunProgram, program: str, task: Task, folder: Path
+    ) -> Path:
+        folder.parent.mkdir(exist_ok=True)
+        timeout_s, memory_mb = self._config.timeout_s, self._config.memory_mb
+        try:
+            return run(program, task.public, folder, timeout_s, memory_mb)
+        except (TimeoutError, WorkerDied, ProgramDied):
+            return run_alone(program, task.public, folder, PATIENCE * timeout_s, memory_mb)
+
+    def _run_here(self, *run: Any) -> Path:
+        # The child has its own limit; the worker's is only for a worker that hangs itself.
+        return self._programs.run(run_program, *run, timeout_s=2 * run[3])
+
+    def _run_here_alone(self, *run: Any) -> Path:
+        return self._programs.run_alone(run_program, *run, timeout_s=2 * run[3])

@@ -1,0 +1,77 @@
+"""The rows of a task with their answers, as whoever cheats would like to have them.
+
+A task enters; its training rows and, where they are known, its held-out rows leave, both with the
+target as the source has it. Of instruction tasks the clean rows are taken, because dirt hides what
+leaks; their truth is computed, so the source's own answer is a private file, and without it a part
+of train stands in. Nothing here is ever shipped.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from transform.propose.matrix import seeded
+from transform.run.execute import load_tables
+from transform.task import ID_COLUMN, Task
+
+_TAKEN_FROM_TRAIN = 0.3
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Rows with all targets, ids included."""
+
+    train: pl.DataFrame
+    held_out: pl.DataFrame
+    """Its columns stand in train as well, which may have more."""
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Both sides, train first, in the columns that both have."""
+        train = self.train.select(self.held_out.columns)
+        return pl.concat([train, self.held_out], how="vertical_relaxed")
+
+
+def answered(task: Task, most: int) -> Answered:
+    """Rows of a task with the targets that its source gives, at most `most` on a side.
+
+    More are sampled; which ones depends on the task's id alone. Raises `OSError` for a forecast
+    whose true values are not there.
+    """
+    told = task.spec.instructions
+    train, val = load_tables(told, task.public)
+    if told.is_executed:
+        train = _cleaned(task, train)
+        truth = task.held_out_file
+    else:
+        truth = task.truth.path
+    train = train.drop_nulls(told.targets)
+    sampled = _sample(train, most, f"{task.spec.task_id} train")
+    if told.grid is None and not truth.exists():
+        return _divided(sampled, task.spec.task_id)
+    answers = pl.read_parquet(truth).select(ID_COLUMN, *told.targets)
+    held_out = val.drop(told.targets, strict=False).join(answers, on=ID_COLUMN)
+    shared = [name for name in train.columns if name in held_out.columns]
+    held_out = held_out.select(shared).drop_nulls(told.targets)
+    return Answered(sampled, _sample(held_out, most, f"{task.spec.task_id} val"))
+
+
+def _cleaned(task: Task, train: pl.DataFrame) -> pl.DataFrame:
+    """Training rows as they were before the dirt, with whatever else stands in the files."""
+    if not task.clean_file.exists():
+        return train
+    clean = pl.read_parquet(task.clean_file)
+    others = [name for name in train.columns if name not in clean.columns]
+    return clean.join(train.select(ID_COLUMN, *others), on=ID_COLUMN, maintain_order="left")
+
+
+def _sample(rows: pl.DataFrame, most: int, key: str) -> pl.DataFrame:
+    if rows.height <= most:
+        return rows
+    chosen = seeded(key).choice(rows.height, most, replace=False)
+    return rows[sorted(chosen.tolist())]
+
+
+def _divided(rows: pl.DataFrame, key: str) -> Answered:
+    aside = pl.Series(seeded(key).random(rows.height) < _TAKEN_FROM_TRAIN)
+    return Answered(rows.filter(~aside), rows.filter(aside))
