@@ -5,7 +5,7 @@ package says about origin and terms, word for word; statsmodels states terms for
 table whose statement is no licence ("all rights retained", "???") is left out by that rule.
 scikit-learn states none for single tables: they come under the licence of the package.
 
-Not guaranteed: that the tables are fresh or unknown to anybody. They are textbook tables.
+Not guaranteed: that the tables are fresh or unknown to anybody. They are well-known tables.
 """
 
 import importlib

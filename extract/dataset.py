@@ -11,7 +11,7 @@ from pydantic import Field
 
 from extract.noun import Noun
 
-Lane = Literal["open", "share-alike", "non-commercial", "recipe-only"]
+LicenceTier = Literal["open", "share-alike", "non-commercial", "recipe-only"]
 """What a licence lets a release do with the data; see `extract/licenses.py`."""
 
 ColumnType = Literal["integer", "number", "boolean", "text", "date", "datetime"]
@@ -40,7 +40,7 @@ class Licence(Noun):
 
     spdx: str
     """SPDX identifier, or `LicenseRef-public-domain` where that is what the source says."""
-    lane: Lane
+    tier: LicenceTier
     evidence: tuple[str, ...]
     """Verbatim statements with the file and field they stand in."""
 

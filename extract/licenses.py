@@ -1,4 +1,4 @@
-"""Licence statements to SPDX identifiers and lanes.
+"""Licence statements to SPDX identifiers and tiers.
 
 A source states its licence in display text (list record) and in short ids (metadata); both are kept
 word for word as evidence. Where statements disagree the stricter one counts; a statement that
@@ -12,13 +12,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from extract.dataset import DatasetRef, Lane, Licence
+from extract.dataset import DatasetRef, Licence, LicenceTier
 from extract.drop import Drop, Reason, dataset_drop
 from extract.noun import Noun
 
 _EVIDENCE_CHARS = 300
 _STRANGE = re.compile(r"[^\w\s.,:;()/&©'\"‑–—-]")
-_LANES: tuple[Lane, ...] = ("open", "share-alike", "non-commercial", "recipe-only")
+_TIERS: tuple[LicenceTier, ...] = ("open", "share-alike", "non-commercial", "recipe-only")
 PUBLIC_DOMAIN = "LicenseRef-public-domain"
 
 
@@ -32,10 +32,10 @@ class Statement(Noun):
 
 
 class LicenceConfig(Noun):
-    """Which lanes a build may use."""
+    """Which tiers a build may use."""
 
-    allowed: tuple[Lane, ...] = ("open", "share-alike")
-    """Datasets of other lanes are refused with `licence_refused`."""
+    allowed: tuple[LicenceTier, ...] = ("open", "share-alike")
+    """Datasets of other tiers are refused with `licence_refused`."""
 
 
 def admit(
@@ -50,15 +50,15 @@ def admit(
             "; ".join(evidence) or "no statement"
         )
         return _refusal(ref, Reason.LICENCE_UNKNOWN, detail, evidence)
-    spdx, lane = max(known, key=_strictness)
-    if lane not in config.allowed:
-        detail = f"licence {spdx} is in the lane {lane}, allowed are: {', '.join(config.allowed)}"
+    spdx, tier = max(known, key=_strictness)
+    if tier not in config.allowed:
+        detail = f"licence {spdx} is in the tier {tier}, allowed are: {', '.join(config.allowed)}"
         return _refusal(ref, Reason.LICENCE_REFUSED, detail, evidence)
-    return Licence(spdx=spdx, lane=lane, evidence=evidence)
+    return Licence(spdx=spdx, tier=tier, evidence=evidence)
 
 
-def read_licence(text: str) -> tuple[str, Lane] | None:
-    """SPDX identifier and lane of one statement; None when it is unknown or names no licence."""
+def read_licence(text: str) -> tuple[str, LicenceTier] | None:
+    """SPDX identifier and tier of one statement; None when it is unknown or names no licence."""
     text = unicodedata.normalize("NFKC", text)
     if _STRANGE.search(text):
         # A sign may say what letters do not, or take back what they do.
@@ -71,10 +71,10 @@ def _refusal(ref: DatasetRef, reason: Reason, detail: str, evidence: tuple[str, 
     return dataset_drop(ref.key, reason, detail, evidence="; ".join(evidence))
 
 
-def _strictness(reading: tuple[str, Lane]) -> tuple[int, bool]:
-    """Lane first; within a lane, what asks for attribution is stricter than public domain."""
-    spdx, lane = reading
-    return _LANES.index(lane), spdx not in {"CC0-1.0", "PDDL-1.0", "Unlicense", PUBLIC_DOMAIN}
+def _strictness(reading: tuple[str, LicenceTier]) -> tuple[int, bool]:
+    """The tier first; in a tier, what asks for attribution is stricter than public domain."""
+    spdx, tier = reading
+    return _TIERS.index(tier), spdx not in {"CC0-1.0", "PDDL-1.0", "Unlicense", PUBLIC_DOMAIN}
 
 
 def _canonical(text: str) -> str:
@@ -85,7 +85,7 @@ def _canonical(text: str) -> str:
     return " ".join(word.strip(".") for word in text.split() if word not in filler)
 
 
-def _creative_commons(words: str) -> tuple[str, Lane] | None:
+def _creative_commons(words: str) -> tuple[str, LicenceTier] | None:
     """`CC BY-NC-SA 4.0` in any spelling, with the long name, the short one or both."""
     spelled = words
     for long, short in _CC_WORDS:
@@ -100,13 +100,13 @@ def _creative_commons(words: str) -> tuple[str, Lane] | None:
         return None
     parts = ["CC", "BY", *(flag.upper() for flag in ("nc", "nd", "sa") if flag in flags)]
     if not versions:
-        return "LicenseRef-" + "-".join(parts), _cc_lane(flags)
+        return "LicenseRef-" + "-".join(parts), _cc_tier(flags)
     version = versions.pop()
     parts.append(version if "." in version else f"{version}.0")
-    return "-".join(parts + ["IGO"] * ("igo" in flags)), _cc_lane(flags)
+    return "-".join(parts + ["IGO"] * ("igo" in flags)), _cc_tier(flags)
 
 
-def _cc_lane(flags: set[str]) -> Lane:
+def _cc_tier(flags: set[str]) -> LicenceTier:
     if "nd" in flags:
         return "recipe-only"
     if "nc" in flags:
@@ -124,7 +124,7 @@ _CC_WORDS = (
 
 # SPDX identifier -> the ways in which sources write it. Kaggle's own list is complete here, in its
 # display text and in its short ids.
-_SPELLINGS: dict[Lane, dict[str, tuple[str, ...]]] = {
+_SPELLINGS: dict[LicenceTier, dict[str, tuple[str, ...]]] = {
     "open": {
         "CC0-1.0": (
             "CC0: Public Domain",
@@ -239,9 +239,9 @@ _SPELLINGS: dict[Lane, dict[str, tuple[str, ...]]] = {
     },
 }
 
-_KNOWN: dict[str, tuple[str, Lane]] = {
-    _canonical(spelling): (spdx, lane)
-    for lane, licences in _SPELLINGS.items()
+_KNOWN: dict[str, tuple[str, LicenceTier]] = {
+    _canonical(spelling): (spdx, tier)
+    for tier, licences in _SPELLINGS.items()
     for spdx, spellings in licences.items()
     for spelling in spellings
 }

@@ -126,7 +126,7 @@ def _executor(settings: Settings) -> Executor:
     """The executor of a build; its workers start when they are first asked."""
     workers = settings.workers
     environments = workers.environments or settings.state / "environments"
-    return Executor(workers.executor, workers.processes, settings.panel, environments)
+    return Executor(workers.executor, workers.processes, settings.environments, environments)
 
 
 def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:

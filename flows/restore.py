@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from extract.dataset import DatasetRef, Lane, RawDataset
+from extract.dataset import DatasetRef, LicenceTier, RawDataset
 from extract.drop import Drop, Reason
 from extract.file_lock import file_lock
 from extract.reading.read import read_dataset
@@ -61,9 +61,9 @@ class Failure:
 def restore_release(release: Path, settings: Settings, environment: Mapping[str, str]) -> int:
     """Restore from the source that the settings name; returns the exit code of the command.
 
-    Every lane may be read: what comes stays with this user. `environment` is that of the user.
+    Every tier may be read: what comes stays with this user. `environment` is that of the user.
     """
-    licence = settings.read.licence.model_copy(update={"allowed": get_args(Lane)})
+    licence = settings.read.licence.model_copy(update={"allowed": get_args(LicenceTier)})
     read = settings.read.model_copy(update={"licence": licence})
     mine = settings.model_copy(update={"read": read})
     with (

@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     evidence: EvidenceConfig = EvidenceConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
-    panel: MatrixConfig = MatrixConfig()
+    environments: MatrixConfig = MatrixConfig()
     publish: PublishConfig = PublishConfig()
     workers: WorkersConfig = WorkersConfig()
 

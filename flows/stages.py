@@ -22,7 +22,7 @@ from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
 from extract.evidence.evidence import SourceEvidence, look_at
 from extract.evidence.near_duplicates.clusters import cluster
-from extract.evidence.well_known import textbook_evidence
+from extract.evidence.well_known import well_known_evidence
 from extract.reading.read import read_dataset
 from extract.source import Listing, Source
 from extract.store import Store, code_fingerprint
@@ -79,7 +79,7 @@ def compare_sources(
     key = _key(("extract", "transform", "validate", "publish"), *evidence)
 
     def compute() -> tuple[SplitEvidence | Drop, ...]:
-        arguments = (evidence, store.root / "textbook")
+        arguments = (evidence, store.root / "well_known")
         limit_s = settings.workers.design_timeout_s
         return (run_patiently(workers, _compared, *arguments, timeout_s=limit_s),)
 
@@ -88,7 +88,7 @@ def compare_sources(
 
 
 def _compared(evidence: Sequence[SourceEvidence], folder: Path) -> SplitEvidence:
-    return gather(evidence, cluster(evidence, textbook_evidence(folder)))
+    return gather(evidence, cluster(evidence, well_known_evidence(folder)))
 
 
 def design_dataset(
@@ -114,7 +114,7 @@ def try_plan(
     """What came of one plan; a `Drop` when this program or a worker failed at it."""
     plan, raw = item
     gates = settings.gate_models()
-    parts = (raw, plan, settings.design, settings.gates, settings.panel)
+    parts = (raw, plan, settings.design, settings.gates, settings.environments)
     key = _key(("extract", "transform", "validate"), *parts)
 
     def compute() -> tuple[Trial | Drop, ...]:

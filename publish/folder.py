@@ -35,7 +35,7 @@ from publish.recipes.restored import all_restored
 from publish.release import PublishError, Recipe, Release, Released, SplitCount
 from publish.search.answers import ShownAnswer, find_answers
 from publish.search.least_refusals import least_refusals
-from publish.selecting.license_tiers import DEFAULT, LanesConfig
+from publish.selecting.license_tiers import DEFAULT, LicenceTiersConfig
 from publish.selecting.previous import first_releases, read_previous
 from publish.selecting.selection import Selection, refuse_unproven, select
 from publish.selecting.split import Side, SourceSplitConfig, SplitEvidence
@@ -54,7 +54,7 @@ class PublishConfig(Noun):
     """Its tag, `vYYYY.MM[.n]`, or `dev`."""
     previous: Path | None = None
     """Folder of the release before; None for a first one."""
-    lanes: LanesConfig = LanesConfig()
+    tiers: LicenceTiersConfig = LicenceTiersConfig()
     split: SourceSplitConfig = SourceSplitConfig()
     row: RowConfig = RowConfig()
 
@@ -72,18 +72,18 @@ def publish(
 
     `resolved` is the configuration as it may be published; `rejects` are the refusals of all rooms
     before this one, those of the trials included.
-    Raises `PublishError` when work is pending, the open lane cannot have train and eval, an answer
+    Raises `PublishError` when work is pending, the open tier cannot have train and eval, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
-    recipes = recipes_of(trials, sources, resolved) if config.lanes.recipe_only else {}
+    recipes = recipes_of(trials, sources, resolved) if config.tiers.recipe_only else {}
     released = _released(trials, recipes)
     refuse_unproven(released, rejects)
     edition = _Edition(trials, sources, rejects, config, resolved, evidence)
     with staging(out) as staged:
-        selection = select(released, sources, evidence, config.split, config.lanes, {})
+        selection = select(released, sources, evidence, config.split, config.tiers, {})
         counts, found = edition.write(staged, selection), _search(staged, selection)
         if showing := least_refusals(found):
-            selection = select(released, sources, evidence, config.split, config.lanes, showing)
+            selection = select(released, sources, evidence, config.split, config.tiers, showing)
             counts, found = edition.write(staged, selection), _search(staged, selection)
         if found:
             lines = "".join(f"\n- {f.task_id}: {f.place}: {f.detail}" for f in found[:20])
@@ -155,7 +155,7 @@ class _Edition:
 def _write_tasks(
     data: Path, placed: Sequence[Placed], first: Mapping[str, str], config: PublishConfig
 ) -> list[SplitCount]:
-    """The configs of all lanes, the default first, then `lite`."""
+    """The configs of all tiers, the default first, then `lite`."""
     counts = []
     ordered = sorted(placed, key=lambda e: (e.config, e.side != "train", _id(e)))
     for (name, side), group in groupby(ordered, lambda entry: (entry.config, entry.side)):

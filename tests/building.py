@@ -75,7 +75,7 @@ def kaggle_arguments(verb: str, place: Path, *more: str) -> list[str]:
     kaggle = {"searches": [{}], "crawl": {"page_size": 5}, "service": service}
     body = {
         "source": {"kind": "kaggle", "kaggle": kaggle},
-        "panel": {"generations": ["1.4", "1.6"]},
+        "environments": {"library_versions": ["1.4", "1.6"]},
     }
     config = place / "kaggle.yaml"
     config.write_text(yaml.safe_dump(body))

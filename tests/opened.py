@@ -81,7 +81,7 @@ class OpenedRelease:
 
     @cached_property
     def tasks(self) -> Sequence[OpenedTask]:
-        """The tasks of all lanes, by id."""
+        """The tasks of all tiers, by id."""
         contents = {row["sha256"]: row["content"] for row in self.rows("files")}
         answers = {row["task_id"]: row for row in self.rows("answers")}
         rows = self.rows("tasks") + self.rows("tasks_*")

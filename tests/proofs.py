@@ -180,8 +180,8 @@ def _imported(program: str) -> Iterator[str]:
 # --- what the gates proved --------------------------------------------------------------------
 
 
-def prove_panel(release: OpenedRelease, generations: int = 0) -> None:
-    """Every executed truth has a certificate on which all members of the panel agree."""
+def prove_environments(release: OpenedRelease, generations: int = 0) -> None:
+    """Every executed truth has a certificate on which all environments agree."""
     executed = [task for task in release.tasks if task.executed]
     assert executed
     for task in release.tasks:
@@ -200,17 +200,17 @@ def prove_panel(release: OpenedRelease, generations: int = 0) -> None:
 
 
 def prove_room(release: OpenedRelease) -> None:
-    """Every open task has a ladder with room above the trivial and below perfection."""
+    """Every open task has a baseline_scores with room above the trivial and below perfection."""
     for task in release.tasks:
         row, checks = task.row, {check["name"]: check for check in task.row["checks"]}
         assert checks["learnable"]["verdict"] == "valid", task.task_id
         if task.executed:
             continue
         assert row["ceiling"] - row["floor"] >= 0.0999, task.task_id
-        ladder = json.loads(row["ladder"])
-        assert ladder["booster"]["score"] < 0.98, task.task_id
+        baselines = json.loads(row["baselines"])
+        assert baselines["booster"]["score"] < 0.98, task.task_id
         if row["variant"].startswith("ts-"):
-            assert max(rung["skill"] for rung in ladder.values()) >= 0.05, task.task_id
+            assert max(baseline["skill"] for baseline in baselines.values()) >= 0.05, task.task_id
         elif task.answer["skill"]:
             yardstick = json.loads(task.answer["skill"])
             assert yardstick == {"floor": row["floor"], "ceiling": row["ceiling"]}, task.task_id
@@ -226,7 +226,7 @@ def prove_steps(release: OpenedRelease) -> None:
     steps = [json.loads(task.row["spec_json"])["steps"] for task in release.tasks if task.executed]
     assert stated >= sum(map(len, steps)), "tasks that publishing refused are counted as well"
     assert all(len(found) >= 8 for found in steps)
-    assert all(len(task.row["dirt"]) >= 3 for task in release.tasks if task.executed)
+    assert all(len(task.row["noise"]) >= 3 for task in release.tasks if task.executed)
 
 
 # --- answers ----------------------------------------------------------------------------------

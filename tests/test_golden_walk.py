@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 VARIANTS = ("class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if")
 GOOD = ("garden/apple-trees", "harbour/ferry-rides", "school/maths-marks")
 BAD = {
-    "bad/alone-in-its-lane": "lane_too_small",
+    "bad/alone-in-its-tier": "tier_too_small",
     "bad/another-dataset": "bad_metadata",
     "bad/broken-metadata": "bad_metadata",
     "bad/constant": "no_proposal",
@@ -131,7 +131,7 @@ def _write_bad(root: Path) -> None:
     _write(root, "bad/no-licence", trees, licence="")
     _write(root, "bad/non-commercial", trees, licence="CC-BY-NC-SA-4.0")
     _write(
-        root, "bad/alone-in-its-lane", _csv(_trees()[:1] + _trees()[:0:-1]), licence="CC-BY-SA-4.0"
+        root, "bad/alone-in-its-tier", _csv(_trees()[:1] + _trees()[:0:-1]), licence="CC-BY-SA-4.0"
     )
     _write(root, "bad/empty-table", _csv([["a", "b", "c"]]))
     _write(root, "bad/no-table", b"Nothing but words.\n", name="readme.txt")
@@ -214,12 +214,12 @@ def _tasks_table(release: OpenedRelease) -> str:
             "+".join(sorted(task.contents)),
             task.row["n_rows"],
             task.row["n_cols"],
-            ", ".join(task.row["dirt"] or ()),
+            ", ".join(task.row["noise"] or ()),
             ", ".join(step["kind"] for step in _steps(task)),
         ]
         for task in release.tasks
     ]
-    head = ["task", "split", "targets", "files", "rows", "columns", "dirt", "steps"]
+    head = ["task", "split", "targets", "files", "rows", "columns", "noise", "steps"]
     return "# Tasks\n\n" + _markdown(head, rows)
 
 
@@ -263,7 +263,7 @@ def test_solution(release: OpenedRelease, golden: Golden) -> None:
     golden("walk/solution.py.txt", _marks_task(release).answer["solution"])
 
 
-def test_dirty_rows(release: OpenedRelease, golden: Golden) -> None:
+def test_noisy_rows(release: OpenedRelease, golden: Golden) -> None:
     tables = _marks_task(release).tables
     parts = (f"# {side}\n{table.head(24).to_csv(index=False)}" for side, table in tables.items())
     golden("walk/rows.txt", "\n".join(parts))

@@ -63,8 +63,8 @@ def test_truth_wins_with_the_shipped_grader(release: OpenedRelease, tmp_path: Pa
     proofs.prove_truth_wins(release, tmp_path)
 
 
-def test_the_panel_agrees(release: OpenedRelease) -> None:
-    proofs.prove_panel(release, generations=2)
+def test_the_environments_agree(release: OpenedRelease) -> None:
+    proofs.prove_environments(release, generations=2)
 
 
 def test_there_is_room(release: OpenedRelease) -> None:
@@ -114,10 +114,10 @@ def test_some_programs_reach_truth_in_a_fresh_interpreter(
 # --- the small release ------------------------------------------------------------------------
 
 
-def test_the_small_release_has_every_variant_and_lane(small: OpenedRelease) -> None:
+def test_the_small_release_has_every_variant_and_tier(small: OpenedRelease) -> None:
     variants = {task.row["variant"] for task in small.tasks}
     assert variants == {"class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if"}
-    assert {task.row["lane"] for task in small.tasks} == {"open", "share-alike"}
+    assert {task.row["license_tier"] for task in small.tasks} == {"open", "share-alike"}
     assert {path.name for path in small.folder.glob("data/tasks*")} == {
         "tasks",
         "tasks_share-alike",

@@ -21,7 +21,7 @@ class Repair(Noun):
     """What a gate asks the next draft of a task to do otherwise; repairs add up."""
 
     draw: int = Field(default=0, ge=0)
-    """Salt of all random choices of the draft: another number, other steps and other dirt."""
+    """Salt of all random choices of the draft: another number, other steps and other noise."""
     without_columns: tuple[str, ...] = ()
     """Columns that are not shipped."""
     avoid_steps: tuple[StepSpec, ...] = ()

@@ -76,7 +76,9 @@ def _plan_table(
 
 def _variants(proposal: Proposal) -> tuple[Variant, ...]:
     if proposal.problem == "forecasting":
-        held_out: tuple[Variant, ...] = ("ts-xf", "ts-cf") if proposal.known_ahead else ("ts-cf",)
+        held_out: tuple[Variant, ...] = (
+            ("ts-xf", "ts-cf") if proposal.known_covariates else ("ts-cf",)
+        )
         return (*held_out, "ts-if")
     return tuple(tabular_variant(proposal.problem, executed=e) for e in (False, True))
 

@@ -51,7 +51,7 @@ class Proposal(Noun):
     """Tabular: rows with the same value never straddle the split."""
     entities: tuple[str, ...] = ()
     """Forecasts: columns that tell one series from another; empty for a single series."""
-    known_ahead: tuple[str, ...] = ()
+    known_covariates: tuple[str, ...] = ()
     """Forecasts: covariates of the source whose future values are known when forecasting."""
     aggregations: tuple[tuple[str, Aggregation], ...] = ()
     """Forecasts with `time.resample`: how each target and covariate is aggregated."""

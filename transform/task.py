@@ -107,7 +107,7 @@ class Grid(Noun):
     column: str
     frequency: Frequency
     entities: tuple[str, ...]
-    known_ahead: tuple[str, ...]
+    known_covariates: tuple[str, ...]
     """Covariates that the future rows carry; empty for `ts-cf`."""
 
 
@@ -164,7 +164,7 @@ class TaskSpec(Noun):
     question: str
     """The prose; complete and unambiguous."""
     files: tuple[TaskFile, ...]
-    dirt: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
     n_rows: int
     """Rows of train and val together."""
     n_cols: int

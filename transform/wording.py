@@ -142,8 +142,8 @@ def _say_grid(grid: Grid, is_executed: bool) -> Iterator[str]:
         "entities": grid.entities,
     }
     yield (several if grid.entities else one).say(parameters)
-    if grid.known_ahead:
-        yield _KNOWN.say({"known": grid.known_ahead})
+    if grid.known_covariates:
+        yield _KNOWN.say({"known": grid.known_covariates})
 
 
 def read(text: str) -> Instructions:
@@ -239,5 +239,5 @@ def _read_grid(found: dict[str, Any]) -> Grid | None:
         column=found["grid"]["column"],
         frequency=steps[found["grid"]["step"]],
         entities=tuple(found["grid"].get("entities", ())),
-        known_ahead=tuple(found.get("known", {"known": ()})["known"]),
+        known_covariates=tuple(found.get("known", {"known": ()})["known"]),
     )

@@ -783,7 +783,7 @@ def load_answers(
 ) -> Iterator[Answer]:
     """The answers of a release, one by one, in the order in which it stores them.
 
-    All tasks of all lanes by default, else those named, or those of a split (`train` or `eval`).
+    All tasks of all tiers by default, else those named, or those of a split (`train` or `eval`).
     Tasks that ship as recipes count from when they are restored; before, they are left out unless
     they are named. Raises `GraderError` at once when there is no release or no such task, and at
     its end when a task has no answer, or is named and must be restored first.

@@ -1,13 +1,13 @@
 """Whether the grade sees that a stated step was done wrong.
 
-Enters an executed task; leaves, for each of its steps, what each violation does to the answer. A
-violation is seen when labels of at least `labels_share` of the rows change (one row at least), or
+Enters an executed task; leaves, for each of its steps, what each mutation does to the answer. A
+mutation is seen when labels of at least `labels_share` of the rows change (one row at least), or
 when scores or numbers of at least `rows_share` of the rows leave the tolerance that ships. An
 answer of other rows or columns is wrong in all of them.
 
-A violation that ends in an error says little about the grade: whoever makes it is told so. It is
-left out, unless all violations of the step end so; then nobody reaches any answer without the step.
-That a seen violation loses all its score is for the grader: it is stricter than what is seen here.
+A mutation that ends in an error says little about the grade: whoever makes it is told so. It is
+left out, unless all mutations of the step end so; then nobody reaches any answer without the step.
+That a seen mutation loses all its score is for the grader: it is stricter than what is seen here.
 """
 
 from dataclasses import dataclass
@@ -49,13 +49,13 @@ class Reference:
     visibility: Visibility
 
     def exposures(self, public: Path, mutation_set: MutationSet) -> tuple[StepMutations, ...]:
-        """What every violation of every step does."""
+        """What every mutation of every step does."""
         pipeline = Pipeline(self.told, public)
         return tuple(
             StepMutations(
                 position=position + 1,
                 kind=step.kind,
-                violations=self._tried(pipeline, position, mutation_set),
+                mutations=self._tried(pipeline, position, mutation_set),
             )
             for position, step in enumerate(pipeline.steps)
         )
@@ -64,20 +64,20 @@ class Reference:
         self, pipeline: Pipeline, position: int, mutation_set: MutationSet
     ) -> tuple[MutationResult, ...]:
         answered, failed = [], []
-        for violation in pipeline.violations(position, mutation_set):
+        for mutation in pipeline.mutations(position, mutation_set):
             try:
-                consequence = pipeline.violated(position, violation)
+                consequence = pipeline.mutated(position, mutation)
             except (AssertionError, MemoryError):
                 raise
             except Exception:
                 # The task itself has run; on tables that a mistake left unfit, anything may fail.
-                failed.append(MutationResult(name=violation.name, seen=True, moved=1.0))
+                failed.append(MutationResult(name=mutation.name, seen=True, moved=1.0))
                 continue
             if consequence.answer is not None:
                 seen, moved = self.sees(consequence.answer)
-                answered.append(MutationResult(name=violation.name, seen=seen, moved=moved))
-            elif not violation.if_it_acts:
-                answered.append(MutationResult(name=violation.name, seen=False, moved=0.0))
+                answered.append(MutationResult(name=mutation.name, seen=seen, moved=moved))
+            elif not mutation.if_it_acts:
+                answered.append(MutationResult(name=mutation.name, seen=False, moved=0.0))
         return tuple(answered or failed)
 
     def sees(self, answer: pl.DataFrame) -> tuple[bool, float]:

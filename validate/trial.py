@@ -121,11 +121,15 @@ def _executed(drafted: Draft, executor: Executor) -> Task | Drop:
 
 
 def _with_yardstick(task: Task, verdict: Verdict) -> Task:
-    """Open tasks take floor and ceiling from the ladder; forecasts bring their own skill."""
-    ladder = verdict.proofs.ladder
-    if ladder is None or task.truth.skill is not None or task.spec.instructions.is_executed:
+    """Open tasks take floor and ceiling from the baselines; forecasts bring their skill."""
+    baseline_scores = verdict.proofs.baseline_scores
+    if (
+        baseline_scores is None
+        or task.truth.skill is not None
+        or task.spec.instructions.is_executed
+    ):
         return task
-    skill = json.dumps({"floor": ladder.floor, "ceiling": ladder.ceiling})
+    skill = json.dumps({"floor": baseline_scores.floor, "ceiling": baseline_scores.ceiling})
     return task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
 
 

@@ -37,7 +37,7 @@ class Check(Noun):
 
 
 class Member(Noun):
-    """One environment of the panel and whether it reached the reference's answer."""
+    """One environment of the matrix and whether it reached the reference's answer."""
 
     name: str
     differs: str
@@ -48,7 +48,7 @@ class Member(Noun):
 
 
 class Certificate(Noun):
-    """Agreement of the panel on an executed truth."""
+    """Agreement of the environment matrix on an executed truth."""
 
     members: tuple[Member, ...]
     """The reference first."""
@@ -73,15 +73,15 @@ class StepMutations(Noun):
     position: int = Field(ge=1)
     """Number of the step in the prose."""
     kind: str
-    violations: tuple[MutationResult, ...]
+    mutations: tuple[MutationResult, ...]
 
     @property
     def exposed(self) -> bool:
-        """Whether some violation is seen."""
-        return any(violation.seen for violation in self.violations)
+        """Whether some mutation is seen."""
+        return any(mutation.seen for mutation in self.mutations)
 
 
-class Rung(Noun):
+class Baseline(Noun):
     """One scripted solver and what it reached."""
 
     solver: str
@@ -91,10 +91,10 @@ class Rung(Noun):
     """Forecasts: mean over series of 1 − error / error of seasonal naive, at most 1."""
 
 
-class Ladder(Noun):
+class BaselineScores(Noun):
     """The spread between trivial and tuned solvers of one task."""
 
-    rungs: tuple[Rung, ...]
+    baselines: tuple[Baseline, ...]
     floor: Measured
     """Score of the best trivial solver."""
     ceiling: Measured
@@ -109,7 +109,7 @@ class Proofs(Noun):
     certificate: Certificate | None = None
     controls: dict[str, tuple[Measured, str]] | None = None
     """Score and reason by control submission."""
-    ladder: Ladder | None = None
+    baseline_scores: BaselineScores | None = None
     exposure: tuple[StepMutations, ...] | None = None
 
     def plus(self, more: "Proofs") -> "Proofs":

@@ -1,8 +1,8 @@
 """The tables that everybody has seen: those that ship inside scikit-learn and statsmodels.
 
 Nothing enters but a folder; evidence about the tables leaves, to be compared with like any source,
-so that a textbook's table is found under other names, in other units and in part. All tables of the
-two packages count, whatever their terms: nothing of them is shipped. Famous tables that neither
+so that a well-known table is found under other names, in other units and in part. All tables of
+the two packages count, whatever their terms: nothing of them is shipped. Famous tables that neither
 package holds are not known here.
 """
 
@@ -27,7 +27,7 @@ _NO_TABLE = ("template_data", "tests", "utils")
 copies would be taken for news."""
 
 
-def textbook_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
+def well_known_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
     """One item for each table; they are written into `folder`, which may hold them already."""
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(_evidence(slug, frame, folder) for slug, frame in _tables())
@@ -61,10 +61,10 @@ def _evidence(slug: str, frame: Any, folder: Path) -> SourceEvidence:
         columns=tuple(found),
     )
     return SourceEvidence(
-        ref=DatasetRef(owner="textbook", slug=slug),
+        ref=DatasetRef(owner="well_known", slug=slug),
         newest=None,
         updated=None,
-        tags=("textbook",),
+        tags=("well_known",),
         quotes=(),
         refused_tables=(),
         personal=(),

@@ -12,7 +12,7 @@ from pathlib import Path
 from extract.kaggle.client import MEMORY_MB
 from flows.doctor.finding import Finding, Setup, ok, warning
 from flows.settings import Settings
-from validate.environments.matrix import REFERENCE, members
+from validate.environments.matrix import REFERENCE, environments_of
 
 _MB = 2**20
 _ROOT = Path("/sys/fs/cgroup")
@@ -23,11 +23,14 @@ def memory(setup: Setup) -> Finding:
     """All workers at their limits, against all memory."""
     total_mb, settings = _total_mb(), setup.settings
     connections = _connections(settings)
-    # Those that ask Kaggle stay to the end of a build; readers and the panel take turns.
+    # Those that ask Kaggle stay to the end of a build; readers and the environment matrix take
+    # turns.
     needed_mb = connections * MEMORY_MB + max(_extract_mb(settings), _lab_mb(settings))
     asking = f", {connections} connections to Kaggle" if connections else ""
     n = settings.workers.processes
-    found = f"{total_mb} MB; {n} processes{asking} and the panel may take {needed_mb} MB"
+    found = (
+        f"{total_mb} MB; {n} processes{asking} and the environment matrix may take {needed_mb} MB"
+    )
     if needed_mb <= total_mb:
         return ok(found)
     return warning(found, _smaller(settings, total_mb))
@@ -57,8 +60,10 @@ def _lab_mb(settings: Settings) -> int:
 
 def _singles(settings: Settings) -> int:
     """Processes of the executor that are there once: other members, and the programs."""
-    others = [m for m in members(settings.panel) if m.environment != REFERENCE.environment]
-    older = [m for m in members(settings.panel) if m.generation is not None]
+    others = [
+        m for m in environments_of(settings.environments) if m.environment != REFERENCE.environment
+    ]
+    older = [m for m in environments_of(settings.environments) if m.generation is not None]
     return len({member.name for member in (*others, *older)}) + 1
 
 

@@ -29,7 +29,7 @@ _NAMED = 5
 _UNCOMPILED = 0.1
 """Share of modules without byte-code from which starts are slow."""
 _COSTS = "imports take two to three times as long"
-_WITHOUT = "or leave it out: --set panel.generations=[]"
+_WITHOUT = "or leave it out: --set environments.library_versions=[]"
 
 
 def python(setup: Setup) -> Finding:
@@ -82,10 +82,10 @@ def byte_code(setup: Setup) -> Finding:
 
 
 def older_libraries(setup: Setup) -> Finding:
-    """Generations of the panel, which are there or can be made."""
-    wanted = setup.settings.panel.generations
+    """Generations of the environment matrix, which are there or can be made."""
+    wanted = setup.settings.environments.library_versions
     if not wanted:
-        return skipped("panel.generations is empty")
+        return skipped("environments.library_versions is empty")
     for name in wanted:
         try:
             pins_of(name)

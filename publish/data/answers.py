@@ -33,11 +33,11 @@ ANSWERS = pa.schema(
 
 
 def write_answers(folder: Path, placed: Sequence[Placed]) -> None:
-    """Write `<lane>-*.parquet`, rows by task id."""
-    for lane in sorted({entry.lane for entry in placed}):
-        rows = [entry for entry in placed if entry.lane == lane]
+    """Write `<tier>-*.parquet`, rows by task id."""
+    for tier in sorted({entry.tier for entry in placed}):
+        rows = [entry for entry in placed if entry.tier == tier]
         sizes = [entry.task.truth.path.stat().st_size for entry in rows]
-        write_shards(folder, lane, ANSWERS, rows, sizes, answer_row)
+        write_shards(folder, tier, ANSWERS, rows, sizes, answer_row)
 
 
 def answer_row(entry: Placed) -> Row:

@@ -14,27 +14,27 @@ import pyarrow as pa
 from publish.data.parquet import Row, write_shards
 from publish.data.tasks import Placed
 from publish.release import PublishError
-from publish.selecting.license_tiers import lane_order
+from publish.selecting.license_tiers import tier_order
 from transform.task import TaskFile
 
 FILES = pa.schema({"sha256": pa.string(), "name": pa.string(), "content": pa.binary()})
 
 
 def write_files(folder: Path, placed: Sequence[Placed]) -> int:
-    """Write `<lane>-*.parquet`, one set of shards for each lane; gives the number of files.
+    """Write `<tier>-*.parquet`, one set of shards for each tier; gives the number of files.
 
-    Files of recipes are not written. A file of two lanes lies in the first, open before others, and
+    Files of recipes are not written. A file of two tiers lies in the first, open before others, and
     is called as its first task does.
     """
     first: dict[str, tuple[str, Path, TaskFile]] = {}
     owned = [entry for entry in placed if not entry.is_recipe]
-    for entry in sorted(owned, key=lambda entry: (lane_order(entry.lane), entry.task.spec.task_id)):
+    for entry in sorted(owned, key=lambda entry: (tier_order(entry.tier), entry.task.spec.task_id)):
         for file in entry.task.spec.files:
-            first.setdefault(file.sha256, (entry.lane, entry.task.public / file.name, file))
-    for lane in sorted({lane for lane, _, _ in first.values()}):
-        kept = [(path, file) for owner, path, file in first.values() if owner == lane]
+            first.setdefault(file.sha256, (entry.tier, entry.task.public / file.name, file))
+    for tier in sorted({tier for tier, _, _ in first.values()}):
+        kept = [(path, file) for owner, path, file in first.values() if owner == tier]
         sizes = [file.bytes for _, file in kept]
-        write_shards(folder, lane, FILES, kept, sizes, file_row)
+        write_shards(folder, tier, FILES, kept, sizes, file_row)
     return len(first)
 
 

@@ -19,7 +19,7 @@ from validate.verdict import StepMutations
 GATES = ("gate", "variant", "tried", "refused_at_first", "mended", "lost")
 STEPS = (
     *("kind", "estimator", "stated_at_first", "exposed_at_first", "stated", "exposed"),
-    *("violations", "violations_seen"),
+    *("mutations", "mutations_killed"),
 )
 
 
@@ -72,8 +72,8 @@ def step_rows(trials: Sequence[Trial]) -> list[tuple[str | int, ...]]:
             _count(counts, attempt, "")
             for step in _exposure(attempt):
                 tally = counts[step.kind, attempt.estimator or ""]
-                tally["violations"] += len(step.violations)
-                tally["violations_seen"] += sum(violation.seen for violation in step.violations)
+                tally["mutations"] += len(step.mutations)
+                tally["mutations_killed"] += sum(mutation.seen for mutation in step.mutations)
     return [(*key, *(counts[key][name] for name in STEPS[2:])) for key in sorted(counts)]
 
 

@@ -1,6 +1,6 @@
 """The small evaluation set: one sitting instead of a day.
 
-Enter the evaluation tasks of the open lane; leave at most 50 of them with at most 50 MB of files,
+Enter the evaluation tasks of the open tier; leave at most 50 of them with at most 50 MB of files,
 as even over the variants as they allow. The choice depends on task ids alone, not on results.
 """
 

@@ -21,7 +21,7 @@ SOURCES = pa.schema(
         "sha256": pa.string(),
         "license": pa.string(),
         "evidence": pa.list_(pa.string()),
-        "lane": pa.string(),
+        "license_tier": pa.string(),
         "creator": pa.string(),
         "title": pa.string(),
         "url": pa.string(),
@@ -45,14 +45,14 @@ def write_sources(folder: Path, sources: Sequence[RawDataset], evidence: SplitEv
             "sha256": source.sha256,
             "license": source.licence.spdx,
             "evidence": list(source.licence.evidence),
-            "lane": source.licence.lane,
+            "license_tier": source.licence.tier,
             "creator": source.creator,
             "title": source.title,
             "url": source.url,
             "cluster": evidence.clusters.get(source.ref.key),
             "freshness": evidence.freshness.get(source.ref.key),
             "tags": list(evidence.tags.get(source.ref.key, ())),
-            "note": NOTHING_HERE if source.licence.lane == "recipe-only" else None,
+            "note": NOTHING_HERE if source.licence.tier == "recipe-only" else None,
         }
         for source in sorted(sources, key=lambda source: (source.ref.key, source.ref.version))
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import Field
 
-from extract.dataset import Lane, RawDataset
+from extract.dataset import LicenceTier, RawDataset
 from extract.evidence.domain import domain
 from extract.evidence.language import language
 from extract.noun import Noun
@@ -23,7 +23,7 @@ from publish.release import Released
 from publish.selecting.license_tiers import DEFAULT, RECIPES
 from publish.selecting.split import Side
 from transform.task import Task
-from validate.verdict import Ladder
+from validate.verdict import BaselineScores
 
 CANARY = "opendare:canary:5f1f7c0e-2b8a-4d39-9b65-0c7a4e91d2f8"
 """Fixed for ever: who finds it in a corpus has found rows of a release."""
@@ -50,25 +50,25 @@ TASKS = pa.schema(
         "max_turns": _I,
         "floor": _F,
         "ceiling": _F,
-        "ladder": _S,
+        "baselines": _S,
         "difficulty": _F,
         "domain": _S,
         "language": _S,
         "n_rows": _I,
         "n_cols": _I,
         "n_tables": _I,
-        "dirt": pa.list_(_S),
+        "noise": pa.list_(_S),
         "checks": pa.list_(pa.struct({"name": _S, "verdict": _S, "value": _F, "threshold": _F})),
         "source_ref": _S,
         "source_version": _I,
         "license": _S,
-        "lane": _S,
+        "license_tier": _S,
         "release": _S,
         "proposer": pa.struct({"model": _S, "prompt_hash": _S}),
         "canary": _S,
     }
 )
-"""Whatever differs by row (`ladder`, `spec_json`, `ground_truth`) is a JSON string."""
+"""Whatever differs by row (`baselines`, `spec_json`, `ground_truth`) is a JSON string."""
 
 
 class RowConfig(Noun):
@@ -101,9 +101,9 @@ class Placed:
         return self.item.task
 
     @property
-    def lane(self) -> Lane:
-        """The lane of its source's licence."""
-        return self.source.licence.lane
+    def tier(self) -> LicenceTier:
+        """The tier of its source's licence."""
+        return self.source.licence.tier
 
 
 def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row:
@@ -126,38 +126,44 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "files": [file.model_dump() for file in spec.files],
         "timeout_s": config.timeout_s,
         "max_turns": config.max_turns,
-        **_room(placed.item.verdict.proofs.ladder, graded_by_equality=told.is_executed),
+        **_room(placed.item.verdict.proofs.baseline_scores, graded_by_equality=told.is_executed),
         "domain": domain(source),
         "language": language(source),
         "n_rows": spec.n_rows,
         "n_cols": spec.n_cols,
         "n_tables": told.data.parts,
-        "dirt": list(spec.dirt),
+        "noise": list(spec.noise),
         "checks": [_check(check.model_dump()) for check in placed.item.verdict.checks],
         "source_ref": source.ref.key,
         "source_version": source.ref.version,
         "license": source.licence.spdx,
-        "lane": placed.lane,
+        "license_tier": placed.tier,
         "release": release,
         "proposer": {"model": spec.proposer, "prompt_hash": None},
         "canary": CANARY,
     }
 
 
-def _room(ladder: Ladder | None, *, graded_by_equality: bool) -> Row:
+def _room(baseline_scores: BaselineScores | None, *, graded_by_equality: bool) -> Row:
     """Difficulty is what the best scripted solver leaves.
 
-    Of tasks that are graded by equality only the ladder ships: it says what the reference reaches
-    on the true targets, which is no yardstick for a solver that has to equal it.
+    Of tasks that are graded by equality only the baselines ship: they say what the reference
+    reaches on the true targets, which does not normalise the score of a solver that has to equal
+    it.
     """
-    row: dict[str, object] = dict.fromkeys(("floor", "ceiling", "ladder", "difficulty"))
-    if ladder is None:
+    row: dict[str, object] = dict.fromkeys(("floor", "ceiling", "baselines", "difficulty"))
+    if baseline_scores is None:
         return row
-    rungs = {rung.solver: {"score": rung.score, "skill": rung.skill} for rung in ladder.rungs}
-    row["ladder"] = json.dumps(rungs)
+    baselines = {
+        baseline.solver: {"score": baseline.score, "skill": baseline.skill}
+        for baseline in baseline_scores.baselines
+    }
+    row["baselines"] = json.dumps(baselines)
     if not graded_by_equality:
-        difficulty = float(f"{1 - ladder.ceiling:.3g}")
-        row.update(floor=ladder.floor, ceiling=ladder.ceiling, difficulty=difficulty)
+        difficulty = float(f"{1 - baseline_scores.ceiling:.3g}")
+        row.update(
+            floor=baseline_scores.floor, ceiling=baseline_scores.ceiling, difficulty=difficulty
+        )
     return row
 
 

@@ -107,7 +107,7 @@ def recipes_of(
     found: dict[str, Recipe] = {}
     for source in sources:
         mine = {key for key, trial in proven.items() if trial.source == source.ref.key}
-        if source.licence.lane == "recipe-only" and mine:
+        if source.licence.tier == "recipe-only" and mine:
             plans = _plans(source, Knobs.of(resolved))
             found |= {
                 plan.task_id: _recipe(source, plan, plans, proven[plan.task_id])
@@ -267,7 +267,7 @@ def make_again(raw: RawDataset, recipe: Recipe, knobs: Knobs, folder: Path) -> T
 
 
 def _allowed(raw: RawDataset, recipe: Recipe) -> RawDataset:
-    """The dataset with the one table, its columns, and the lane under which the task was made."""
+    """The dataset with the one table, its columns, and the tier under which the task was made."""
     name = recipe.proposals[recipe.chosen].table
     table = next((table for table in raw.tables if table.name == name), None)
     by_name = {column.name: column for column in table.columns} if table else {}
@@ -276,7 +276,7 @@ def _allowed(raw: RawDataset, recipe: Recipe) -> RawDataset:
         what = f"column {missing[0]!r} of table {name!r}" if table else f"table {name!r}"
         raise NotMadeError(f"the files were read without {what}")
     kept = table.model_copy(update={"columns": tuple(by_name[name] for name in recipe.columns)})
-    licence = raw.licence.model_copy(update={"lane": "recipe-only"})
+    licence = raw.licence.model_copy(update={"tier": "recipe-only"})
     return raw.model_copy(update={"tables": (kept,), "licence": licence})
 
 

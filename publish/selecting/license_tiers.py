@@ -1,8 +1,8 @@
-"""Which licence lane goes to which config of a release.
+"""Which licence tier goes to which config of a release.
 
-Enters the configuration of a release; leaves the config in which a lane's tasks stand, or none. The
+Enters the configuration of a release; leaves the config in which a tier's tasks stand, or none. The
 default config `tasks` holds open licences only, so that who loads a release without looking may
-use all of it, and recipes have a config of their own, by whose name readers know them. What a lane
+use all of it, and recipes have a config of their own, by whose name readers know them. What a tier
 allows is said by `extract/licenses.py`.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from extract.dataset import Lane
+from extract.dataset import LicenceTier
 from extract.noun import Noun
 
 DEFAULT: Literal["tasks"] = "tasks"
@@ -20,10 +20,10 @@ RECIPES: Literal["tasks_recipe"] = "tasks_recipe"
 def _restricted(name: str) -> str:
     if name == DEFAULT:
         raise ValueError(
-            f"not {DEFAULT!r}: the default config takes the open lane and nothing else"
+            f"not {DEFAULT!r}: the default config takes the open tier and nothing else"
         )
     if name == RECIPES:
-        raise ValueError(f"not {RECIPES!r}: it takes the lane recipe-only and nothing else")
+        raise ValueError(f"not {RECIPES!r}: it takes the tier recipe-only and nothing else")
     return name
 
 
@@ -32,8 +32,8 @@ RestrictedConfig = Annotated[
 ]
 
 
-class LanesConfig(Noun):
-    """The config of each lane; null for a lane that is not released."""
+class LicenceTiersConfig(Noun):
+    """The config of each tier; null for a tier that is not released."""
 
     model_config = ConfigDict(
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
@@ -42,25 +42,25 @@ class LanesConfig(Noun):
     open: Literal["tasks"] = DEFAULT
     """The default config; it takes nothing else."""
     share_alike: RestrictedConfig | None = Field(default="tasks_share-alike", alias="share-alike")
-    """`tasks_<name>`; lanes may share a config."""
+    """`tasks_<name>`; tiers may share a config."""
     non_commercial: RestrictedConfig | None = Field(
         default="tasks_non-commercial", alias="non-commercial"
     )
-    """`tasks_<name>`; lanes may share a config."""
+    """`tasks_<name>`; tiers may share a config."""
     recipe_only: Literal["tasks_recipe"] | None = Field(default=RECIPES, alias="recipe-only")
     """The config of recipes, whose data and truth a user makes again with `opendare restore`."""
 
-    def config_of(self, lane: Lane) -> str | None:
-        """The config in which a lane's tasks stand; None when they are not released."""
-        configs: dict[Lane, str | None] = {
+    def config_of(self, tier: LicenceTier) -> str | None:
+        """The config in which a tier's tasks stand; None when they are not released."""
+        configs: dict[LicenceTier, str | None] = {
             "open": self.open,
             "share-alike": self.share_alike,
             "non-commercial": self.non_commercial,
             "recipe-only": self.recipe_only,
         }
-        return configs[lane]
+        return configs[tier]
 
 
-def lane_order(lane: Lane) -> tuple[bool, str]:
-    """Sort key of lanes: open first, the others by name."""
-    return lane != "open", lane
+def tier_order(tier: LicenceTier) -> tuple[bool, str]:
+    """Sort key of tiers: open first, the others by name."""
+    return tier != "open", tier

@@ -1,7 +1,7 @@
 """Which proven tasks ship, and on which side.
 
 Enter what validation passed with its sources; leaves a place for every task that ships and a
-refusal for every other. Refused are tasks of a lane that the configuration withholds or whose
+refusal for every other. Refused are tasks of a tier that the configuration withholds or whose
 config cannot have both train and eval, tasks that may ship as a recipe only and have none, tasks
 whose row is too large for viewers, those that the search for answers found to be in another's way,
 and, last of all, forecasts of asset prices beyond their share of a split. It trusts the gates for
@@ -18,7 +18,7 @@ from publish.data.tasks import Placed, ground_truth
 from publish.release import PublishError, Released
 from publish.search.answers import ShownAnswer
 from publish.selecting.asset_prices import is_asset_price
-from publish.selecting.license_tiers import DEFAULT, RECIPES, LanesConfig
+from publish.selecting.license_tiers import DEFAULT, RECIPES, LicenceTiersConfig
 from publish.selecting.split import Side, SourceSplitConfig, SplitEvidence, split_sources
 
 _MAX_ROW_BYTES = 1_900_000
@@ -61,14 +61,14 @@ def select(
     sources: Sequence[RawDataset],
     evidence: SplitEvidence,
     config: SourceSplitConfig,
-    lanes: LanesConfig,
+    tiers: LicenceTiersConfig,
     showing: Mapping[str, ShownAnswer],
 ) -> Selection:
     """Place every task that can ship; `showing` are tasks to withhold, by id.
 
-    Raises `PublishError` when a source is missing or the open lane cannot have both sides.
+    Raises `PublishError` when a source is missing or the open tier cannot have both sides.
     """
-    fit, refused = _fit(released, sources, lanes, showing)
+    fit, refused = _fit(released, sources, tiers, showing)
     placed, homeless = _sided(fit, evidence, config)
     crowd = _crowding_prices(placed, config.asset_price_share)
     crowding = [
@@ -84,7 +84,7 @@ def select(
 def _fit(
     released: Sequence[Released],
     sources: Sequence[RawDataset],
-    lanes: LanesConfig,
+    tiers: LicenceTiersConfig,
     showing: Mapping[str, ShownAnswer],
 ) -> tuple[list[_Fit], list[Drop]]:
     """Tasks that may ship, by id, and the refusals of the others."""
@@ -96,12 +96,12 @@ def _fit(
     refused: list[Drop] = []
     for item in sorted(released, key=lambda item: item.task.spec.task_id):
         source = catalogue[item.task.spec.source]
-        config = lanes.config_of(source.licence.lane)
+        config = tiers.config_of(source.licence.tier)
         if config is None:
             detail = (
-                f"the lane {source.licence.lane} is not released: publish.lanes names no config"
+                f"the tier {source.licence.tier} is not released: publish.tiers names no config"
             )
-            refused.append(_drop(item, Reason.LANE_WITHHELD, detail))
+            refused.append(_drop(item, Reason.TIER_WITHHELD, detail))
         elif drop := _unfit(item, config, showing.get(item.task.spec.task_id)):
             refused.append(drop)
         else:
@@ -120,8 +120,8 @@ def _sided(
     if DEFAULT in split.unsplit:
         raise PublishError(
             "the default config `tasks` needs tasks under open licences from at least 2 unrelated "
-            "sources, one for train and one for eval that is neither textbook nor artificial where "
-            f"the settings refuse those; found {len(sources[DEFAULT])}: "
+            "sources, one for train and one for eval that is neither well-known nor artificial "
+            f"where the settings refuse those; found {len(sources[DEFAULT])}: "
             f"{', '.join(sorted(sources[DEFAULT])) or 'none'}. Add sources and build again."
         )
     placed: list[Placed] = []
@@ -131,9 +131,9 @@ def _sided(
             n_sources = len(sources[name])
             detail = (
                 f"config {name} has {n_sources} sources, train and eval need 2 unrelated ones: add "
-                "some, or let publish.lanes send their lane to a config with others"
+                "some, or let publish.tiers send their tier to a config with others"
             )
-            refused.append(_drop(item, Reason.LANE_TOO_SMALL, detail, n_sources, 2))
+            refused.append(_drop(item, Reason.TIER_TOO_SMALL, detail, n_sources, 2))
         else:
             placed.append(Placed(item, source, split.sides[source.ref.key], name))
     return placed, refused

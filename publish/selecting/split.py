@@ -3,9 +3,9 @@
 Enter the sources of each config, how fresh they are and which are near twins; leaves a side for
 each. Tasks are never split by row: all tasks of a cluster of sources stand on one side, in every
 config. The freshest clusters are evaluation, because a model has seen them least; a cluster is as
-fresh as its oldest member, because one old copy is enough to have been seen. Tables that stand in
-textbooks and made-up ones train only. It does not find twins itself, nor check that a claimed date
-is true.
+fresh as its oldest member, because one old copy is enough to have been seen. Well-known
+tables and made-up ones train only. It does not find twins itself, nor check that a
+claimed date is true.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -30,7 +30,7 @@ class SourceSplitConfig(Noun):
 
     eval_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the clusters of a config that is evaluation; at least one cluster."""
-    eval_refuses: tuple[Literal["textbook", "artificial"], ...] = ("textbook", "artificial")
+    eval_refuses: tuple[Literal["well_known", "artificial"], ...] = ("well_known", "artificial")
     """Tags of a source that keep its whole cluster out of evaluation."""
     asset_price_share: float = Field(default=0.05, ge=0, lt=1)
     """Greatest share of a split that forecasts prices of assets; one such task may always ship."""
@@ -44,13 +44,13 @@ class SplitEvidence(Noun):
     clusters: dict[str, str] = Field(default_factory=dict)
     """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """What was found about a source, `textbook`, `artificial` and notes; absent is nothing."""
+    """What was found about a source, `well_known`, `artificial` and notes; absent is nothing."""
 
 
 def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
     """What the evidence about all sources says about sides."""
     by_key = {evidence.ref.key: evidence for evidence in evidences}
-    books = dict.fromkeys(clusters.textbook, ("textbook",))
+    books = dict.fromkeys(clusters.well_known, ("well_known",))
     tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
     return SplitEvidence(freshness=freshness(by_key), clusters=clusters.names, tags=tags)
 

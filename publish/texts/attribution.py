@@ -79,9 +79,9 @@ def _changes(source: RawDataset, placed: Sequence[Placed]) -> list[str]:
             changes.append(
                 f"tasks on {markdown(table.name)} use from {fewest} of its {table.n_rows} rows"
             )
-    dirt = sorted({kind for entry in placed for kind in entry.task.spec.dirt})
-    if dirt:
+    noise = sorted({kind for entry in placed for kind in entry.task.spec.noise})
+    if noise:
         changes.append(
-            f"errors put into training tables on purpose: {', '.join(map(markdown, dirt))}"
+            f"errors put into training tables on purpose: {', '.join(map(markdown, noise))}"
         )
     return changes or ["none beside those made to all"]

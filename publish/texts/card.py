@@ -140,9 +140,9 @@ _LIMITS = """\
 - The data is as true as its sources; descriptions in `metadata.md` are untrusted text.
 - Sources are public, so a model may have seen the held-out values; the freshest sources are `eval`.
 - Near-duplicate sources are recognised only where `sources.cluster` says so.
-- `ladder` holds the scores of scripted solvers, `floor` the best trivial one, `ceiling` the best of
-  all, `difficulty` 1 - `ceiling`. They are null for `-if`, whose ladder says what the reference
-  reaches on the true targets. What language models find hard is not measured.
+- `baselines` holds the scores of scripted solvers, `floor` the best trivial one, `ceiling`
+the best of all, `difficulty` 1 - `ceiling`. They are null for `-if`, whose baseline_scores says
+what the reference reaches on the true targets. What language models find hard is not measured.
 - Domain and language are labels by keyword.
 - Every row bears the canary `{canary}`. Please leave files that contain it out of pre-training.
 - `answer_hash` in `reward_model.ground_truth` is `sha256(salt + ":" + sha256 of the truth file)`,
@@ -263,11 +263,11 @@ def _recipes(placed: Sequence[Placed]) -> list[str]:
 def _licences(placed: Sequence[Placed]) -> str:
     sources = {entry.source.ref.key: (entry.source.licence, entry.config) for entry in placed}
     tasks = Counter(entry.source.licence.spdx for entry in placed)
-    groups = Counter((lic.lane, config, lic.spdx) for lic, config in sources.values())
+    groups = Counter((lic.tier, config, lic.spdx) for lic, config in sources.values())
     rows = [
-        (lane, f"`{config}`", licence_link(spdx), n, tasks[spdx])
-        for (lane, config, spdx), n in sorted(groups.items())
+        (tier, f"`{config}`", licence_link(spdx), n, tasks[spdx])
+        for (tier, config, spdx), n in sorted(groups.items())
     ]
-    table = _table(("lane", "config", "licence", "sources", "tasks"), rows)
+    table = _table(("tier", "config", "licence", "sources", "tasks"), rows)
     text = "Every row names its licence; creators, addresses and changes are in `LICENSES.md`."
-    return f"{table}\n{text} The default config holds the open lane only.\n"
+    return f"{table}\n{text} The default config holds the open tier only.\n"

@@ -42,7 +42,7 @@ def test_every_table_says_what_it_is(bundled: Path) -> None:
         assert isinstance(listing, Listing)
         licence = admit(ref, listing.statements, LicenceConfig())
         assert isinstance(licence, Licence)
-        assert licence.lane == "open"
+        assert licence.tier == "open"
         assert listing.title
         assert len(listing.description) > 100
         assert listing.files == (f"{ref.slug}.csv",)

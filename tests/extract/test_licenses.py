@@ -69,9 +69,9 @@ READINGS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "spdx", "lane"), READINGS)
-def test_known(text: str, spdx: str, lane: str) -> None:
-    assert read_licence(text) == (spdx, lane)
+@pytest.mark.parametrize(("text", "spdx", "tier"), READINGS)
+def test_known(text: str, spdx: str, tier: str) -> None:
+    assert read_licence(text) == (spdx, tier)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_refused(texts: tuple[str, ...], reason: str) -> None:
     assert all(text in drop.evidence for text in texts)
 
 
-def test_lanes_are_configuration() -> None:
+def test_tier_are_configuration() -> None:
     nc = admit(REF, said("CC-BY-NC-4.0"), LicenceConfig(allowed=("non-commercial",)))
     assert isinstance(nc, Licence)
-    assert nc.lane == "non-commercial"
+    assert nc.tier == "non-commercial"
     drop = admit(REF, said("MIT"), LicenceConfig(allowed=("share-alike",)))
     assert isinstance(drop, Drop)
 

@@ -84,7 +84,7 @@ class Told:
     name: str
     planted: str
     expected: tuple[str, ...]
-    """Drop reasons, tags, `refused_table`, `textbook`; `no_update` and `old`: it is not fresh."""
+    """Drop reasons, tags, `refused_table`, `well_known`; `no_update` and `old`: it is not fresh."""
     bad: Source
     good: Source
     place: Place = "source"

@@ -57,7 +57,7 @@ def with_tables(task: Task, train: pl.DataFrame, val: pl.DataFrame, **told: Any)
     """Other public tables, and other fields of the instructions; the text says what they are."""
     before = task.spec.instructions
     columns = before.columns
-    # The cells of a dirty table are read by its steps; their types are what the steps make them.
+    # The cells of a noisy table are read by its steps; their types are what the steps make them.
     if not before.is_executed:
         columns = cell_types(train.drop(ID_COLUMN), val.drop(ID_COLUMN))
     instructions = replaced(before, columns=columns, **told)
@@ -137,8 +137,8 @@ def with_whole(task: Task, rows: pl.DataFrame, ahead: tuple[str, ...] = ()) -> T
     train, val = (rows.filter(pl.col(HELD_OUT) == side).drop(HELD_OUT) for side in (False, True))
     grid: Grid | None = told.grid
     if grid is not None:
-        grid = replaced(grid, known_ahead=(*grid.known_ahead, *ahead))
-        val_columns = [ID_COLUMN, grid.column, *grid.entities, *grid.known_ahead]
+        grid = replaced(grid, known_covariates=(*grid.known_covariates, *ahead))
+        val_columns = [ID_COLUMN, grid.column, *grid.entities, *grid.known_covariates]
     else:
         val_columns = [name for name in val.columns if name not in told.targets]
     truth = shipped(val.select(ID_COLUMN, *told.targets)).sort(ID_COLUMN)

@@ -281,7 +281,7 @@ def _forgetful(task: Task) -> Task:
     return with_steps(task, _listing(task, without_first=True))
 
 
-def _without_dirt(kinds: tuple[str, ...]) -> Plant:
+def _without_noise(kinds: tuple[str, ...]) -> Plant:
     """The rows that only one rule removes are not there."""
 
     def plant(task: Task) -> Task:
@@ -313,7 +313,7 @@ def steps() -> Iterator[Tampered]:
         written_anew,
     )
     yield Tampered(
-        "filter without dirt",
+        "filter without noise",
         "a range is stated that every row keeps",
         ("sensitive",),
         REG_IF,
@@ -325,7 +325,7 @@ def steps() -> Iterator[Tampered]:
         "the rows that only one stated range removes are missing",
         ("sensitive",),
         REG_IF,
-        _without_dirt(("filter_range",)),
+        _without_noise(("filter_range",)),
         written_anew,
     )
     yield Tampered(
@@ -401,7 +401,7 @@ def steps() -> Iterator[Tampered]:
     )
 
 
-# --- rows and dirt ----------------------------------------------------------------------------
+# --- rows and noise ----------------------------------------------------------------------------
 
 
 def _rows(train: Change, val: Change = lambda rows: rows) -> Plant:
@@ -413,7 +413,7 @@ def _rows(train: Change, val: Change = lambda rows: rows) -> Plant:
 
 
 def _stray_cell(rows: pl.DataFrame) -> pl.DataFrame:
-    """A cell of the dirtiest kind: within every range, and wrong."""
+    """A cell of the noisiest kind: within every range, and wrong."""
     name = next(c for c in ("noise_db", "fee_monthly", "floor", "distance_km") if c in rows.columns)
     cells = rows[name].to_list()
     middle = sorted(cell for cell in cells if cell is not None)[len(cells) // 3]
@@ -465,9 +465,9 @@ def _shuffled_target(task: Task) -> Task:
 
 
 def rows() -> Iterator[Tampered]:
-    """Rows that stand on the wrong side, and dirt that stays."""
+    """Rows that stand on the wrong side, and noise that stays."""
     yield Tampered(
-        "dirt that stays",
+        "noise that stays",
         "cells of clean rows were changed within every stated range",
         ("clean_round_trip",),
         REG_IF,

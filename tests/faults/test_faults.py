@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence
 from extract.evidence.near_duplicates.clusters import cluster
-from extract.evidence.well_known import textbook_evidence
+from extract.evidence.well_known import well_known_evidence
 from extract.workers import Workers
 from publish.selecting.split import SourceSplitConfig, gather, split_sources
 from tests.faults.copies import strangers
@@ -150,8 +150,8 @@ def tampered(
 
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...]:
-    """The tables of the textbooks."""
-    return textbook_evidence(tmp_path_factory.mktemp("books"))
+    """The tables of the well-known tables."""
+    return well_known_evidence(tmp_path_factory.mktemp("books"))
 
 
 @pytest.mark.parametrize("name", [_missed(name) for name in TOLD])
@@ -178,7 +178,7 @@ def findings(evidence: SourceEvidence | Drop, books: tuple[SourceEvidence, ...])
         "no_update": evidence.updated is None,
         # A table without any instant counts as oldest anyway.
         "old": evidence.newest is not None and evidence.newest < "2000",
-        "textbook": bool(cluster([evidence], books).textbook),
+        "well_known": bool(cluster([evidence], books).well_known),
     }
     doubts = (tag for tag in evidence.tags if not tag.startswith("note_"))
     return (*doubts, *(name for name, found in checks.items() if found))

@@ -120,12 +120,12 @@ def _named(plan: Plan) -> set[str]:
     """Columns of which the plan makes use."""
     proposal = plan.proposal
     features = (feature.name for feature in proposal.features)
-    return {*features, *proposal.targets, *proposal.entities, *proposal.known_ahead}
+    return {*features, *proposal.targets, *proposal.entities, *proposal.known_covariates}
 
 
 def _is_left_out(column: str, seen: Seen) -> bool:
     """Whether the plan makes use of a column that the task does not ship as planned."""
-    if column in seen.plan.proposal.known_ahead:
+    if column in seen.plan.proposal.known_covariates:
         return column not in seen.val.columns
     return column in _named(seen.plan) and column not in seen.columns
 

@@ -146,16 +146,16 @@ def _flowers() -> pl.DataFrame:
     return pl.DataFrame({**cells, "kind": [f"K{k}" for k in kind]})
 
 
-def textbooks() -> Iterator[Told]:
+def well_known() -> Iterator[Told]:
     """Tables that everybody has seen."""
-    twin = _source("textbook twin", _flowers())
+    twin = _source("well_known twin", _flowers())
     for name, planted, table in (
-        ("textbook table", "the irises in millimetres under other names, shuffled", _iris()),
-        ("half a textbook table", "half of the diabetes table, rounded", _diabetes()),
+        ("well-known table", "the irises in millimetres under other names, shuffled", _iris()),
+        ("half a well-known table", "half of the diabetes table, rounded", _diabetes()),
     ):
-        yield Told(name, planted, ("textbook",), _source(name, table), twin)
+        yield Told(name, planted, ("well_known",), _source(name, table), twin)
 
 
 def told() -> tuple[Told, ...]:
     """All of them."""
-    return (*headers(), *descriptions(), *records(), *textbooks())
+    return (*headers(), *descriptions(), *records(), *well_known())

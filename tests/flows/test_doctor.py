@@ -596,7 +596,7 @@ def test_modules_that_are_compiled_at_every_start(
 
 
 def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = ('panel.generations=["1.4"]', f"workers.environments={tmp_path}")
+    asked = ('environments.library_versions=["1.4"]', f"workers.environments={tmp_path}")
     assert versions.older_libraries(setup()).verdict == "skipped"
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "ensurepip", None)

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.slow
 OPEN = ("ann/churn", "ann/rents")
 WITHHELD = ("bob/shops", "cyd/alike-one", "cyd/alike-two")
 PAGE = "Collected by hand on forty Sundays"
-LANES = "[open, share-alike, recipe-only]"
+TIERS = "[open, share-alike, recipe-only]"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
 def built(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A release with recipes; nobody writes into it."""
     place = tmp_path_factory.mktemp("built")
-    more = ("--set", f"read.licence.allowed={LANES}", "--set", "panel.generations=[]")
+    more = ("--set", f"read.licence.allowed={TIERS}", "--set", "environments.library_versions=[]")
     return build(mirror, place, *more)
 
 
@@ -119,10 +119,10 @@ def _rows(release: Path, config: str) -> list[dict[str, Any]]:
 def test_recipes_have_both_sides_and_every_family(release: Path) -> None:
     rows = _rows(release, "tasks_recipe")
     assert {row["extra_info"]["split"] for row in rows} == {"train", "eval"}
-    assert {row["lane"] for row in rows} == {"recipe-only"}
+    assert {row["license_tier"] for row in rows} == {"recipe-only"}
     assert {row["source_ref"] for row in rows} == {*WITHHELD}
     assert {"reg-if", "reg-mm", "ts-if", "ts-cf"} <= {row["variant"] for row in rows}
-    assert {row["lane"] for row in _rows(release, "tasks")} == {"open"}
+    assert {row["license_tier"] for row in _rows(release, "tasks")} == {"open"}
 
 
 def test_answers_of_recipes_are_hashes_and_the_recipe(release: Path) -> None:

@@ -191,7 +191,7 @@ def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
     told = refused("source: {kind: kaggle, kaggle: {searches: [{tag: [x]}]}}")
     assert "source.kaggle.searches.0.tag: found an unknown name" in told
     assert "allowed: text, tags, licence" in told
-    told = refused("source: {kind: bundled}\npublish: {lanes: {nc: tasks_x}}")
+    told = refused("source: {kind: bundled}\npublish: {tiers: {nc: tasks_x}}")
     assert "allowed: open, share-alike, non-commercial" in told
     told = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
     assert "'gpl'" in told
@@ -220,7 +220,7 @@ def test_what_a_release_says_is_json_without_this_machine(tmp_path: Path) -> Non
     (tmp_path / "mirror").mkdir()
     flags = ["workers.count=7", "read.timeout_s=9", "publish.previous=/there"]
     # What differs on purpose: these shape a release.
-    flags += ["panel.generations=[]", "publish.split.eval_refuses=[]"]
+    flags += ["environments.library_versions=[]", "publish.split.eval_refuses=[]"]
     here = resolved(load(CONFIGS / "mirror.yaml", flags, named))
     text = json.dumps(here)
     assert str(tmp_path) not in text

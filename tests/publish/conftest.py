@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from extract.dataset import Column, DatasetRef, Lane, Licence, RawDataset, Table
+from extract.dataset import Column, DatasetRef, Licence, LicenceTier, RawDataset, Table
 from extract.drop import Drop
 from publish.folder import PublishConfig, publish
 from publish.release import Release, Released
@@ -54,7 +54,7 @@ class Workshop:
     folder: Path
 
     def source(
-        self, slug: str, updated_at: str | None = None, lane: Lane = "open", **fields: Any
+        self, slug: str, updated_at: str | None = None, tier: LicenceTier = "open", **fields: Any
     ) -> RawDataset:
         names = [*COLUMNS, TARGET]
         columns = tuple(
@@ -78,7 +78,7 @@ class Workshop:
             "creator": "Ann",
             "url": f"https://example.org/ann/{slug}",
             "updated_at": updated_at,
-            "licence": Licence(spdx=_SPDX[lane], lane=lane, evidence=("license: x (meta.json)",)),
+            "licence": Licence(spdx=_SPDX[tier], tier=tier, evidence=("license: x (meta.json)",)),
             "tables": (table,),
             "skipped": (),
             "sha256": hashlib.sha256(slug.encode()).hexdigest(),
@@ -142,7 +142,7 @@ class Workshop:
             ),
             question=question,
             files=files,
-            dirt=("duplicates",) if executed else (),
+            noise=("duplicates",) if executed else (),
             n_rows=N_ROWS,
             n_cols=len(COLUMNS) + 1,
             proposer="heuristic-1",
@@ -271,7 +271,7 @@ def make_build() -> Any:
 def full_build(workshop: Workshop) -> Build:
     """Six open and two share-alike sources; four variants and all formats."""
     opens = [workshop.source(f"open{i}", f"202{i}-05-01T00:00:00.123Z") for i in range(6)]
-    alike = [workshop.source(f"alike{i}", f"202{i}-06-01", lane="share-alike") for i in range(2)]
+    alike = [workshop.source(f"alike{i}", f"202{i}-06-01", tier="share-alike") for i in range(2)]
     sources = [*opens, *alike]
     released = [workshop.released(source, "reg-mm", "csv") for source in sources]
     released += [workshop.released(source, "reg-if", "parquet") for source in opens]

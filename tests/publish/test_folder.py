@@ -13,7 +13,7 @@ from publish.data.manifest import read_manifest
 from publish.folder import PublishConfig
 from publish.recipes.restored import restored_files
 from publish.release import PublishError, Recipe, Released
-from publish.selecting.license_tiers import LanesConfig
+from publish.selecting.license_tiers import LicenceTiersConfig
 from publish.selecting.split import SplitEvidence
 from tests.publish.conftest import publish_all
 from transform.plan import Repair
@@ -150,46 +150,46 @@ def test_twins_stand_on_one_side(build: Any, tmp_path: Path) -> None:
     assert clusters["ann/open1"] is None
 
 
-def test_a_lane_with_one_source_is_refused_and_says_so(build: Any, tmp_path: Path) -> None:
+def test_a_tier_with_one_source_is_refused_and_says_so(build: Any, tmp_path: Path) -> None:
     kept = [item for item in build.released if "alike1" not in item.task.spec.task_id]
     release = _run(build, tmp_path / "r", released=kept)
-    assert [drop.reason for drop in release.refused] == ["lane_too_small"]
+    assert [drop.reason for drop in release.refused] == ["tier_too_small"]
     assert not (tmp_path / "r" / "data" / "tasks_share-alike").exists()
     rejects = _rows(tmp_path / "r", "data/rejects/*.parquet")
     assert [(row["reason"], row["room"]) for row in rejects if row["variant"] == "reg-mm"] == [
-        ("lane_too_small", "publish")
+        ("tier_too_small", "publish")
     ]
 
 
 def test_recipes_and_rows_that_are_too_large_are_refused(
     workshop: Any, build: Any, tmp_path: Path
 ) -> None:
-    recipe = workshop.source("recipe", lane="recipe-only")
+    recipe = workshop.source("recipe", tier="recipe-only")
     large = workshop.source("large")
     items = [workshop.released(recipe), workshop.released(large, question="x" * 1_000_000)]
     sources = [*build.sources, recipe, large]
     given = {"released": [*build.released, *items], "sources": sources}
-    config = PublishConfig(lanes=LanesConfig(recipe_only=None))
+    config = PublishConfig(tiers=LicenceTiersConfig(recipe_only=None))
     release = _run(build, tmp_path / "r", **given, config=config)
-    assert [drop.reason for drop in release.refused] == ["row_too_large", "lane_withheld"]
+    assert [drop.reason for drop in release.refused] == ["row_too_large", "tier_withheld"]
     assert "recipe-only is not released" in release.refused[1].detail
 
 
-def test_lanes_may_share_a_config(workshop: Any, build: Any, tmp_path: Path) -> None:
-    """Alone neither lane could have both sides; together they have."""
-    bought = workshop.source("bought", "2011-01-01", lane="non-commercial")
+def test_tier_may_share_a_config(workshop: Any, build: Any, tmp_path: Path) -> None:
+    """Alone neither tier could have both sides; together they have."""
+    bought = workshop.source("bought", "2011-01-01", tier="non-commercial")
     items = [i for i in build.released if "alike1" not in i.task.spec.task_id]
     released, sources = [*items, workshop.released(bought)], [*build.sources, bought]
-    lanes = LanesConfig(share_alike="tasks_restricted", non_commercial="tasks_restricted")
-    config = PublishConfig(lanes=lanes)
+    tiers = LicenceTiersConfig(share_alike="tasks_restricted", non_commercial="tasks_restricted")
+    config = PublishConfig(tiers=tiers)
     release = _run(build, tmp_path / "r", released=released, sources=sources, config=config)
     assert release.refused == ()
     rows = _rows(tmp_path / "r", "data/tasks_restricted/*.parquet")
-    assert {row["lane"] for row in rows} == {"share-alike", "non-commercial"}
+    assert {row["license_tier"] for row in rows} == {"share-alike", "non-commercial"}
     assert {row["extra_info"]["split"] for row in rows} == {"train", "eval"}
     shards = {path.name for path in (tmp_path / "r" / "data" / "files").iterdir()}
     assert shards == {
-        f"{lane}-00000-of-00001.parquet" for lane in ("open", "share-alike", "non-commercial")
+        f"{tier}-00000-of-00001.parquet" for tier in ("open", "share-alike", "non-commercial")
     }
     assert "| non-commercial | `tasks_restricted` |" in (tmp_path / "r" / "README.md").read_text()
 
@@ -197,7 +197,7 @@ def test_lanes_may_share_a_config(workshop: Any, build: Any, tmp_path: Path) -> 
 def test_a_recipe_is_searched_as_it_will_be_restored(
     workshop: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withheld = [workshop.source(f"kept{i}", f"201{i}-01-01", lane="recipe-only") for i in range(2)]
+    withheld = [workshop.source(f"kept{i}", f"201{i}-01-01", tier="recipe-only") for i in range(2)]
     items = [workshop.released(source) for source in withheld]
     showing = workshop.released(withheld[0], "reg-if", train=workshop.rows(withheld[0]))
     recipes = {item.task.spec.task_id: _recipe(item) for item in [*items, showing]}

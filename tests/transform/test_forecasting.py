@@ -34,7 +34,7 @@ RAW = RawDataset(
     creator="c",
     url="https://example.org",
     updated_at=None,
-    licence=Licence(spdx="CC0-1.0", lane="open", evidence=()),
+    licence=Licence(spdx="CC0-1.0", tier="open", evidence=()),
     tables=(),
     skipped=(),
     sha256="0" * 64,
@@ -111,7 +111,7 @@ def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     truth = pl.read_parquet(draft.truth.path)
     time = told.grid.column
     assert train[time].max() < val[time].min()  # type: ignore[operator]
-    assert val.columns == ["row_id", time, *told.grid.entities, *told.grid.known_ahead]
+    assert val.columns == ["row_id", time, *told.grid.entities, *told.grid.known_covariates]
     assert not set(told.targets) & set(val.columns)
     assert truth["row_id"].to_list() == val["row_id"].sort().to_list()
     assert sorted([*train["row_id"], *val["row_id"]]) == list(range(train.height + val.height))
@@ -135,7 +135,7 @@ def test_all_series_are_cut_at_one_instant(tmp_path: Path) -> None:
 
 def test_nothing_of_the_future_stands_in_public(tmp_path: Path) -> None:
     frame = series(700, timedelta(days=1), ("a", "b"))
-    for draft in drafts(frame, propose("1d", known_ahead=("promo",)), tmp_path):
+    for draft in drafts(frame, propose("1d", known_covariates=("promo",)), tmp_path):
         train, val, _ = tables(draft)
         unseen = frame.filter(pl.col("when") >= val["when"].min())
         secret = {*unseen["sales"], *unseen["temp"]}
@@ -148,7 +148,7 @@ def test_nothing_of_the_future_stands_in_public(tmp_path: Path) -> None:
 
 def test_both_variants_share_rows_and_cutoff(tmp_path: Path) -> None:
     frame = series(700, timedelta(days=1), ("a", "b"))
-    xf, cf = drafts(frame, propose("1d", known_ahead=("promo",)), tmp_path)
+    xf, cf = drafts(frame, propose("1d", known_covariates=("promo",)), tmp_path)
     assert isinstance(xf, Draft)
     assert isinstance(cf, Draft)
     assert (xf.spec.instructions.variant, cf.spec.instructions.variant) == ("ts-xf", "ts-cf")
@@ -321,7 +321,7 @@ def test_what_gives_the_target_away_is_not_known_ahead(tmp_path: Path) -> None:
     )
     proposal = propose(
         "1d",
-        known_ahead=names,
+        known_covariates=names,
         features=tuple(Feature(name=name, type="number") for name in names),
     )
     xf, _ = drafts(frame, proposal, tmp_path)
@@ -340,10 +340,10 @@ def test_calendar_and_names_alone_make_no_covariate(tmp_path: Path) -> None:
         pl.col("when").dt.epoch("d").alias("clock"),
     )
     names = ("weekday", "weekend", "year", "kind", "clock")
-    (only,) = drafts(frame, propose("1d", known_ahead=names), tmp_path)
+    (only,) = drafts(frame, propose("1d", known_covariates=names), tmp_path)
     assert isinstance(only, Draft)
     assert only.spec.instructions.variant == "ts-cf"
-    xf, _ = drafts(frame, propose("1d", known_ahead=(*names, "promo")), tmp_path)
+    xf, _ = drafts(frame, propose("1d", known_covariates=(*names, "promo")), tmp_path)
     assert set(tables(xf)[1].columns) == {"row_id", "when", "shop", "promo", *names}
 
 
@@ -400,7 +400,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path("tests/transform").resolve()))
 from test_forecasting import drafts, propose, series
 frame = series(9000, timedelta(hours=1), ("a", "b"))
-for draft in drafts(frame, propose("1d", True, known_ahead=("promo",)), Path(sys.argv[1])):
+for draft in drafts(frame, propose("1d", True, known_covariates=("promo",)), Path(sys.argv[1])):
     print(draft.spec.model_dump_json(), draft.truth.sha256, draft.truth.skill)
 """
 

@@ -49,9 +49,9 @@ def check(raw: RawDataset, found: tuple[Proposal, ...]) -> None:
             names = [feature.name for feature in proposal.features]
             assert names == [name for name in frame.columns if name in names]
             assert not set(names) & set(proposal.targets)
-            held = names if proposal.time is None else list(proposal.known_ahead)
+            held = names if proposal.time is None else list(proposal.known_covariates)
             assert not set(held) & targets, "a target is shipped with held-out rows"
-            assert set(proposal.known_ahead) <= set(names)
+            assert set(proposal.known_covariates) <= set(names)
             assert shortage(frame, proposal, split, SizeConfig()) is None
             assert proposal.reasons
             assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
@@ -177,7 +177,7 @@ def test_series_with_covariates(make_raw: MakeRaw) -> None:
     forecast = next(p for p in found if p.problem == "forecasting")
     assert forecast.targets == ("sales",)
     assert forecast.entities == ("store",)
-    assert forecast.known_ahead == ("promo",)
+    assert forecast.known_covariates == ("promo",)
     assert forecast.time is not None
     assert (forecast.time.frequency, forecast.time.resample) == ("1d", False)
     predictions = [p for p in found if p.problem != "forecasting"]
@@ -282,6 +282,6 @@ def test_yield_on_real_datasets(mirror: Path, tmp_path: Path) -> None:
         counts["sources"] += 1
         counts["tabular"] += sum(p.problem != "forecasting" for p in found)
         counts["forecasting"] += sum(p.problem == "forecasting" for p in found)
-        counts["known ahead"] += sum(bool(p.known_ahead) for p in found)
+        counts["known ahead"] += sum(bool(p.known_covariates) for p in found)
     wanted = {"sources": 26, "tabular": 45, "forecasting": 14, "known ahead": 3}
     assert all(counts[what] >= least for what, least in wanted.items()), counts

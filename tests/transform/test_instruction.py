@@ -91,20 +91,20 @@ def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, 
     expected = pl.read_parquet(task.clean_file)
     found = cleaned(task.spec.instructions, task.public)
     assert found.columns == expected.columns
-    # A column that lost a cell to dirt ships as numbers; 1 and 1.0 are one value.
+    # A column that lost a cell to noise ships as numbers; 1 and 1.0 are one value.
     assert found.cast(expected.schema).equals(expected)
     assert expected.height >= 200
 
 
 @every_shape
-def test_the_task_is_as_long_and_as_dirty_as_it_should_be(make_task: MakeTask, shape: str) -> None:
+def test_the_task_is_as_long_and_as_noisy_as_it_should_be(make_task: MakeTask, shape: str) -> None:
     case, task = make_task(shape)
     steps = [registry.resolve(spec) for spec in task.spec.instructions.steps]
     assert len(steps) >= 8
     assert [step for step in steps if isinstance(step, FitPredict)] == steps[-1:]
     cleaning = [step for step in steps if isinstance(step, CleaningStep)]
-    assert task.spec.dirt == tuple(sorted({step.dirt for step in cleaning}))
-    assert len(task.spec.dirt) >= 3
+    assert task.spec.noise == tuple(sorted({step.noise for step in cleaning}))
+    assert len(task.spec.noise) >= 3
     assert len(set(map(str, steps))) == len(steps)
     stages = [step.stage for step in steps]
     classes = [cls.stage for cls in registry.step_classes()]
@@ -207,7 +207,7 @@ def test_a_tiny_table_is_refused(make_case: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_repeats_of_the_source_are_not_taken_for_dirt(make_case: Any, tmp_path: Path) -> None:
+def test_repeats_of_the_source_are_not_taken_for_noise(make_case: Any, tmp_path: Path) -> None:
     case = make_case("categories", n=400)
     copied = case.frame.with_columns(
         pl.when(pl.int_range(400) % 2 == 0).then(pl.all()).otherwise(pl.all().first())
@@ -217,16 +217,16 @@ def test_repeats_of_the_source_are_not_taken_for_dirt(make_case: Any, tmp_path: 
     assert refused(repeated.draft(tmp_path)) == ("too_small", "reg-if")
     draft = repeated.draft(tmp_path, SizeConfig(min_val_rows=30))
     assert isinstance(draft, Draft)
-    assert "duplicate" not in draft.spec.dirt
+    assert "duplicate" not in draft.spec.noise
     clean = pl.read_parquet(draft.clean_file).drop("row_id")
     assert clean.n_unique() < clean.height
 
 
-def test_too_little_dirt_or_too_few_steps_are_refused(make_case: Any, tmp_path: Path) -> None:
+def test_too_little_noise_or_too_few_steps_are_refused(make_case: Any, tmp_path: Path) -> None:
     case = make_case("text_labels")
     assert refused(case.draft(tmp_path, min_steps=60)) == ("no_steps", "class-if")
     many = NoiseConfig(min_kinds=9)
-    assert refused(case.draft(tmp_path, noise=many)) == ("no_dirt", "class-if")
+    assert refused(case.draft(tmp_path, noise=many)) == ("no_noise", "class-if")
     constant = case.frame.with_columns(pl.lit(1.5).alias(f"n{i}") for i in range(5))
     constant = constant.with_columns(kind=pl.lit("red"), place=pl.lit("north"))
     flat = replace(case, frame=constant)
@@ -278,7 +278,7 @@ def test_forbidden_kinds_and_estimators_are_not_drawn(make_case: Any, tmp_path: 
         assert others[-1].parameters["estimator"] != estimator
 
 
-def test_another_draw_gives_other_steps_and_dirt_on_the_same_rows(
+def test_another_draw_gives_other_steps_and_noise_on_the_same_rows(
     make_case: Any, tmp_path: Path
 ) -> None:
     case = make_case("categories")

@@ -29,7 +29,7 @@ RAW = RawDataset(
     creator="c",
     url="https://example.org",
     updated_at=None,
-    licence=Licence(spdx="CC0-1.0", lane="open", evidence=()),
+    licence=Licence(spdx="CC0-1.0", tier="open", evidence=()),
     tables=(),
     skipped=(),
     sha256="0" * 64,

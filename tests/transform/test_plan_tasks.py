@@ -91,7 +91,7 @@ def test_each_problem_gives_its_variants(walked: tuple[RawDataset, Drafts]) -> N
     assert len(set(names)) == len(names)
     # The series has too few columns for what an instruction task needs.
     reasons = [(r.reason, r.variant) for r in walked[1] if isinstance(r, Drop)]
-    assert reasons in ([("no_steps", "reg-if")], [("no_dirt", "reg-if")])
+    assert reasons in ([("no_steps", "reg-if")], [("no_noise", "reg-if")])
 
 
 def test_drafts_stand_in_the_order_of_tables(walked: tuple[RawDataset, Drafts]) -> None:

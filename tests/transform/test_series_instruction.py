@@ -76,7 +76,7 @@ def planned(frame: pl.DataFrame, raw: Any, repair: Repair, finer: bool) -> tuple
         features=tuple(Feature(name=name, type="number") for name in others),
         time=TimeAxis(column="day", frequency="1d", resample=finer),
         entities=("shop",) if "shop" in frame.columns else (),
-        known_ahead=("promo",) if "promo" in frame.columns else (),
+        known_covariates=("promo",) if "promo" in frame.columns else (),
         aggregations=(("sales", "sum"), ("visitors", "mean")) if finer else (),
         reasons=(),
         proposer="test-1",
@@ -166,19 +166,19 @@ def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, 
     found = cleaned(task.spec.instructions, task.public)
     assert found.columns == expected.columns
     assert found.cast(expected.schema).equals(expected)
-    dirty, _ = load_tables(task.spec.instructions, task.public)
-    assert dirty.height > 1.05 * expected.height
+    noisy, _ = load_tables(task.spec.instructions, task.public)
+    assert noisy.height > 1.05 * expected.height
 
 
 @every_shape
-def test_the_task_is_as_long_and_as_dirty_as_it_should_be(make_task: MakeTask, shape: str) -> None:
+def test_the_task_is_as_long_and_as_noisy_as_it_should_be(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
     steps = steps_of(task)
     assert len(steps) >= 8
     assert isinstance(steps[-1], FitPredict)
     cleaning = [step for step in steps if isinstance(step, CleaningStep)]
     assert len(cleaning) >= 3
-    assert len(task.spec.dirt) >= 3
+    assert len(task.spec.noise) >= 3
     stages = [step.stage for step in steps]
     order = [cls.stage for cls in registry.step_classes()]
     assert stages == sorted(stages, key=order.index)
@@ -249,7 +249,7 @@ def test_own_violations_of_what_looks_back_are_seen(make_task: MakeTask, shape: 
     work = load(told, task.public)
     for place, step in enumerate(steps):
         if step.stage in ("resample", "fill", "lag", "incomplete"):
-            for wrong in step.violations():
+            for wrong in step.mutations():
                 others = (*wrong.instead, *steps[place + 1 :])
                 answer = _answer(others, work)
                 assert answer is None or _moved(answer, right), (step.kind, wrong.name)
@@ -322,7 +322,7 @@ def test_a_short_history_is_refused(make_raw: Any, tmp_path: Path) -> None:
     assert (refused.reason, refused.variant) == ("too_small", "ts-if")
 
 
-def test_repeated_events_are_not_taken_for_dirt(make_raw: Any, tmp_path: Path) -> None:
+def test_repeated_events_are_not_taken_for_noise(make_raw: Any, tmp_path: Path) -> None:
     """In a table of events, equal rows are two events."""
     tens = (pl.col("sales", "visitors") / 10).round() * 10
     frame = sales("finer").with_columns(tens)

@@ -83,13 +83,15 @@ def test_every_variant_in_every_format(variant: Variant, form: Any, parts: int) 
     assert wording.read(wording.say(instructions)) == instructions
 
 
-@pytest.mark.parametrize("known_ahead", [(), ("x",), ("x", "price, ahead")])
+@pytest.mark.parametrize("known_covariates", [(), ("x",), ("x", "price, ahead")])
 @pytest.mark.parametrize("entities", [(), ("shop",), ("shop", "the `till`".replace("`", "'"))])
 @pytest.mark.parametrize("frequency", get_args(Frequency))
 def test_every_grid(
-    frequency: Frequency, entities: tuple[str, ...], known_ahead: tuple[str, ...]
+    frequency: Frequency, entities: tuple[str, ...], known_covariates: tuple[str, ...]
 ) -> None:
-    grid = Grid(column="day", frequency=frequency, entities=entities, known_ahead=known_ahead)
+    grid = Grid(
+        column="day", frequency=frequency, entities=entities, known_covariates=known_covariates
+    )
     for variant in ("ts-xf", "ts-if"):
         instructions = told(variant=variant, grid=grid)
         text = wording.say(instructions)
@@ -98,7 +100,7 @@ def test_every_grid(
 
 
 def test_a_history_that_is_not_on_the_grid_is_not_said_to_be() -> None:
-    grid = Grid(column="day", frequency="1d", entities=(), known_ahead=())
+    grid = Grid(column="day", frequency="1d", entities=(), known_covariates=())
     said = wording.say(told(variant="ts-if", grid=grid))
     assert "`day` holds ISO 8601 instants; those to predict stand every day" in said
     assert "instants, every day" in wording.say(told(variant="ts-cf", grid=grid))
@@ -182,7 +184,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
         column=NAMES,
         frequency=st.sampled_from(get_args(Frequency)),
         entities=st.lists(NAMES, max_size=2).map(tuple),
-        known_ahead=st.lists(NAMES, max_size=2).map(tuple),
+        known_covariates=st.lists(NAMES, max_size=2).map(tuple),
     ),
 )
 def test_hostile_names_and_values_come_back(
@@ -249,7 +251,7 @@ def long_tasks() -> list[Instructions]:
     common: dict[str, Any] = {
         "columns": tuple(ColumnSpec(name=n, type=t) for n, t in columns),  # type: ignore[arg-type]
     }
-    grid = Grid(column="day", frequency="1w", entities=("kind",), known_ahead=("w", "x"))
+    grid = Grid(column="day", frequency="1w", entities=("kind",), known_covariates=("w", "x"))
     return [
         told(
             variant="class-if",

@@ -311,7 +311,7 @@ def test_a_clean_table_that_no_cleaning_restores(bench: Bench, variant: str) -> 
 
 
 @pytest.mark.parametrize("variant", ROWS)
-def test_dirt_that_no_step_undoes(bench: Bench, variant: str) -> None:
+def test_noise_that_no_step_undoes(bench: Bench, variant: str) -> None:
     def with_a_stranger(train: pl.DataFrame) -> pl.DataFrame:
         """One more row, like a clean one but for a number between two others."""
         clean = pl.read_parquet(bench.tasks[variant].clean_file)

@@ -570,7 +570,7 @@ def write_release(folder: Path, answers: dict[str, Answer], without: str = "") -
         "reg-if": {"metric": "allclose", "atol": {"price": 0.01}},
     }
     for place, (task_id, task) in enumerate(sorted(answers.items())):
-        lane = "tasks" if place % 2 == 0 else "tasks_share-alike"
+        tier = "tasks" if place % 2 == 0 else "tasks_share-alike"
         split = "eval" if place == 0 else "train"
         known = {"id_column": "row_id", "targets": list(task.rules.targets), **rules[task.variant]}
         row = {
@@ -580,7 +580,7 @@ def write_release(folder: Path, answers: dict[str, Answer], without: str = "") -
             "floor": None,
             "source_ref": f"ann/{place % 2}",
         }
-        path = folder / "data" / lane / f"{split}-{place:05d}-of-00009.parquet"
+        path = folder / "data" / tier / f"{split}-{place:05d}-of-00009.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist([row]), path)
     stored = [

@@ -76,7 +76,7 @@ def test_measures_every_step_in_its_place(tasks: Mapping[str, Task], variant: st
     assert [(e.position, e.kind) for e in exposures] == [
         (position, step.kind) for position, step in enumerate(steps, start=1)
     ]
-    assert all(exposure.violations for exposure in exposures)
+    assert all(exposure.mutations for exposure in exposures)
     assert exposures == measure(task, "own", Visibility())
 
 
@@ -86,15 +86,15 @@ def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, Task]) -
     truth = pl.read_parquet(task.truth.path).with_columns(pl.col(task.truth.grading.targets) + 1e9)
     told = task.spec.instructions
     stranger = Reference(told, truth, task.truth.grading, Visibility())
-    acting = [v for e in stranger.exposures(task.public, "own") for v in e.violations if v.moved]
-    assert all(violation.moved == 1.0 for violation in acting)
+    acting = [v for e in stranger.exposures(task.public, "own") for v in e.mutations if v.moved]
+    assert all(mutation.moved == 1.0 for mutation in acting)
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_sees_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], variant: str) -> None:
-    held_back = measure(tasks[variant], "held_back", Visibility())
-    seen = [violation.seen for step in held_back for violation in step.violations]
-    assert len(seen) >= 2 * len(held_back)
+    held_out_mutations = measure(tasks[variant], "held_out", Visibility())
+    seen = [mutation.seen for step in held_out_mutations for mutation in step.mutations]
+    assert len(seen) >= 2 * len(held_out_mutations)
     assert sum(seen) >= 0.85 * len(seen)
 
 
@@ -109,6 +109,6 @@ def test_a_mistake_without_an_answer_says_little(
     fit = resolve(tasks["reg-if"].spec.instructions.steps[-1])
     ends, goes_on = slip("ends", nothing_left), Mutation("goes_on", (fit,))
     for wrong, left in (((ends, goes_on), ["goes_on"]), ((ends,), ["ends"])):
-        monkeypatch.setattr(FitPredict, "violations", lambda _, wrong=wrong: wrong)
+        monkeypatch.setattr(FitPredict, "mutations", lambda _, wrong=wrong: wrong)
         *_, last = measure(tasks["reg-if"], "own", Visibility())
-        assert [violation.name for violation in last.violations] == left
+        assert [mutation.name for mutation in last.mutations] == left

@@ -66,7 +66,7 @@ class ShippedSeries:
     """Rows with all targets before the cutoff, by series and time."""
     scored: pl.DataFrame
     """Rows with all targets from the cutoff on; `_STEP` counts the scored instants from 0."""
-    known_ahead: tuple[str, ...]
+    known_covariates: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -88,7 +88,7 @@ def draft_forecast(
     shipped = shipped_series(frame, proposal, split, config, size)
     if isinstance(shipped, tuple):
         return too_small(proposal, plan.task_id, plan.variant, *shipped)
-    if plan.variant == "ts-xf" and not shipped.known_ahead:
+    if plan.variant == "ts-xf" and not shipped.known_covariates:
         what = "covariates that are known in advance and tell more than the calendar"
         return too_small(proposal, plan.task_id, plan.variant, what, 0, 1)
     return render_task(raw, proposal, _layout(shipped, plan), folder)
@@ -121,7 +121,9 @@ def shipped_series(
     train = kept.group_by(SERIES, maintain_order=True).tail(longest)
     spoilt = [name for name in _covariates(train, proposal) if _foretells(train, name, proposal)]
     train = train.drop(spoilt, *(c.name for c in train if c.null_count() == train.height))
-    return ShippedSeries(proposal, train, scored, _known_ahead(train, proposal, horizon), notes)
+    return ShippedSeries(
+        proposal, train, scored, _known_covariates(train, proposal, horizon), notes
+    )
 
 
 def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
@@ -160,7 +162,8 @@ def _columns(frame: pl.DataFrame, proposal: Proposal) -> list[str]:
         for column in frame
         if column.name not in first
         and (
-            column.name in proposal.known_ahead or (column.name in features and _is_number(column))
+            column.name in proposal.known_covariates
+            or (column.name in features and _is_number(column))
         )
     ]
     return [*first, *others]
@@ -275,7 +278,7 @@ def _foretells(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
     return any(foretells(told, _by_series(train, target)) for target in proposal.targets)
 
 
-def _known_ahead(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple[str, ...]:
+def _known_covariates(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple[str, ...]:
     """Covariates that future rows may carry; empty when none tells more than calendar and name."""
     assert proposal.time is not None
     time = proposal.time.column
@@ -283,7 +286,7 @@ def _known_ahead(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple
     names = [
         name
         for name in _covariates(train, proposal)
-        if name in proposal.known_ahead
+        if name in proposal.known_covariates
         and not any(
             leaks_target(_by_series(train, name), _by_series(train, target), horizon, season)
             for target in proposal.targets
@@ -323,7 +326,7 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
 def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
-    known = shipped.known_ahead if variant == "ts-xf" else ()
+    known = shipped.known_covariates if variant == "ts-xf" else ()
     train, solved = assign_ids(
         shipped.train.drop(SERIES), shipped.scored, derive_seed("row ids", task_id)
     )
@@ -340,7 +343,7 @@ def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
             column=proposal.time.column,
             frequency=proposal.time.frequency,
             entities=proposal.entities,
-            known_ahead=known,
+            known_covariates=known,
         ),
     )
     truth = solved.select(ID_COLUMN, *numbers)

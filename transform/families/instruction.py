@@ -1,8 +1,8 @@
-"""Instruction-following tasks: a dirty table, prose that fixes every step, an executed answer.
+"""Instruction-following tasks: a noisy table, prose that fixes every step, an executed answer.
 
 A plan of a classification or regression proposal and the table's split enter; a draft of `class-if`
 or `reg-if` without truth leaves, or a `Drop`. Steps choose themselves for the table, in the order
-of their stages, and work on clean tables as they go; then the dirt is put in that the cleaning
+of their stages, and work on clean tables as they go; then the noise is put in that the cleaning
 steps undo. Which steps an answer really depends on is for validation to find out; a plan that was
 repaired says what it found.
 """
@@ -43,7 +43,7 @@ from transform.task import ID_COLUMN, VARIANTS, DataFiles, Draft, Instructions
 
 _FORMATS_TRIED = 16
 _DETAILS = {
-    Reason.NO_DIRT: "the table supports too few kinds of dirt that can be undone exactly",
+    Reason.NO_NOISE: "the table supports too few kinds of noise that can be undone exactly",
     Reason.NO_STEPS: "too few steps can act on the table",
     Reason.NO_FIT: "no estimator that was tried is sure of enough rows and better than chance",
 }
@@ -118,7 +118,7 @@ def draft_instruction(
 ) -> Draft | Drop:
     """Lay out the instruction variant of a classification or regression proposal.
 
-    The rows do not depend on the repair's draw, steps and dirt do.
+    The rows do not depend on the repair's draw, steps and noise do.
     """
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     frame = frame.drop(plan.repair.without_columns, strict=False)
@@ -136,8 +136,8 @@ def draft_instruction(
         return _refuse(drawn, plan)
     recipe, soiled = drawn
     # Cleaning took rows as well. What it takes from train it takes from a solver's file, too, where
-    # copies of such rows stand among the dirt, so the file is what counts.
-    left = Rows(soiled.dirty, soiled.val)
+    # copies of such rows stand among the noise, so the file is what counts.
+    left = Rows(soiled.noisy, soiled.val)
     refusal = shortage(left, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
@@ -153,9 +153,9 @@ def draft_instruction(
 def _drawn(
     table: _Table, plan: Plan, config: InstructionConfig, size: SizeConfig
 ) -> tuple[_Recipe, Soiled] | Reason:
-    """A recipe with its dirty tables, or why there is none.
+    """A recipe with its noisy tables, or why there is none.
 
-    Ids come with the dirt and order the rows; an estimator whose answer they turn is passed over.
+    Ids come with the noise and order the rows; an estimator whose answer they turn is passed over.
     """
     for _ in range(config.models_tried):
         recipe = _best_recipe(table, plan, config, size)
@@ -221,8 +221,8 @@ def _recipe(
         _sketch(train, val, proposal), draw, config.max_rules_of_kind
     )
     settled = settle(cleaning, context)
-    if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
-        return Reason.NO_DIRT
+    if settled is None or len({step.noise for step in cleaning}) < config.noise.min_kinds:
+        return Reason.NO_NOISE
     reason = Reason.NO_STEPS
     for model in draw.models(proposal.problem)[: config.models_tried]:
         try:
@@ -293,7 +293,7 @@ def _refuse(reason: Reason, plan: Plan) -> Drop:
 def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...]) -> RenderedTask:
     proposal, targets = plan.proposal, plan.proposal.targets
     val = soiled.val.drop(targets)
-    data, join = pick_files(plan, soiled.dirty, val)
+    data, join = pick_files(plan, soiled.noisy, val)
     told = Instructions(
         variant=plan.variant,
         problem=proposal.problem,
@@ -307,10 +307,10 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, notes: tuple[str, ...])
     return RenderedTask(
         plan.task_id,
         told,
-        soiled.dirty,
+        soiled.noisy,
         val,
         clean=soiled.clean,
-        dirt=tuple(sorted({step.dirt for step in recipe.cleaning})),
+        noise=tuple(sorted({step.noise for step in recipe.cleaning})),
         notes=notes,
     )
 

@@ -1,11 +1,11 @@
-"""Puts dirt into a clean training table so that every stated rule is needed.
+"""Puts noise into a clean training table so that every stated rule is needed.
 
-What enters is a clean table that all stated cleaning leaves as it is; what leaves is the dirty
+What enters is a clean table that all stated cleaning leaves as it is; what leaves is the noisy
 table, the clean one, and val, all with their final ids. Inserted rows break exactly one rule each,
 and the targets of one rule's rows lie at one end, so that whoever leaves them in is pulled there;
 changed cells lie in columns that no other rule uses. All rows draw their ids from one permutation,
-so neither id nor position gives the dirt away; of repeated rows the original has the lowest id.
-Whether an answer suffers from the dirt is for validation to find out.
+so neither id nor position gives the noise away; of repeated rows the original has the lowest id.
+Whether an answer suffers from the noise is for validation to find out.
 """
 
 import random
@@ -28,21 +28,21 @@ _END = 0.1
 
 
 class NoiseConfig(Noun):
-    """How much dirt."""
+    """How much noise."""
 
     share: float = Field(default=0.2, gt=0, lt=1)
-    """Dirty rows as a share of the training rows (the peer's share)."""
+    """Noisy rows as a share of the training rows (the peer's share)."""
     min_kinds: int = Field(default=3, ge=1)
-    """Kinds of dirt that a task must have."""
+    """Kinds of noise that a task must have."""
     min_rows_per_rule: int = Field(default=6, ge=2)
-    """Dirty rows of the least rule: both ends of a range are then tested three times."""
+    """Noisy rows of the least rule: both ends of a range are then tested three times."""
 
 
 @dataclass(frozen=True)
 class Soiled:
     """The tables of one task with their ids; ascending id."""
 
-    dirty: pl.DataFrame
+    noisy: pl.DataFrame
     clean: pl.DataFrame
     val: pl.DataFrame
 
@@ -56,7 +56,7 @@ def soil(
     targets: Sequence[str] = (),
     held_out: pl.DataFrame | None = None,
 ) -> Soiled:
-    """Dirty and clean tables; `clean` and `val` come without ids, rows in any order.
+    """Noisy and clean tables; `clean` and `val` come without ids, rows in any order.
 
     Without `targets` the inserted rows keep those of the rows that they were copied from. No
     inserted row equals one of `held_out`, which has the columns of `clean`.
@@ -71,13 +71,13 @@ def soil(
     rows = rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height], pl.Int64))
     rows = _lowest_to_originals(rows, rng)
     originals = rows.filter(pl.col(_INSERTED).not_()).select(ID_COLUMN, *clean.columns)
-    originals, dirty = originals.sort(ID_COLUMN), rows.select(originals.columns).sort(ID_COLUMN)
+    originals, noisy = originals.sort(ID_COLUMN), rows.select(originals.columns).sort(ID_COLUMN)
     for rule in rules:
         if isinstance(rule, CellRule):
-            dirty = rule.dirty_cells(dirty, rng, per_rule)
+            noisy = rule.noisy_cells(noisy, rng, per_rule)
     val_ids = pl.Series(ID_COLUMN, ids[rows.height :], dtype=pl.Int64)
     numbered_val = val.with_columns(val_ids).select(ID_COLUMN, *val.columns)
-    return Soiled(dirty=dirty, clean=originals, val=numbered_val.sort(ID_COLUMN))
+    return Soiled(noisy=noisy, clean=originals, val=numbered_val.sort(ID_COLUMN))
 
 
 def _insert(
@@ -93,7 +93,7 @@ def _insert(
     blocks = [marked.with_columns(marks)]
     first = rng.randrange(1000)
     for turn, rule in enumerate(rules, first):
-        rows = rule.dirty_rows(_pulled(marked, rule, targets, turn, rng), rng, n)
+        rows = rule.noisy_rows(_pulled(marked, rule, targets, turn, rng), rng, n)
         marks = (pl.lit(True).alias(_INSERTED), pl.lit(rule.compares_rows).alias(_COPY))
         blocks.append(rows.with_columns(marks).select(blocks[0].columns))
     return pl.concat(blocks)
@@ -104,7 +104,7 @@ def _pulled(
 ) -> pl.DataFrame:
     """Rows to copy for a rule: all with targets from one end, or those at that end.
 
-    One end a rule, by turns: dirt from everywhere would cancel out.
+    One end a rule, by turns: noise from everywhere would cancel out.
     """
     if not targets:
         return clean
@@ -129,7 +129,7 @@ def _lowest_to_originals(rows: pl.DataFrame, rng: random.Random) -> pl.DataFrame
     """Among a clean row and the rows that repeat it, give the lowest id to the clean row.
 
     That alone would give copies high ids, so as many other inserted rows get the lower id of a pair
-    with a clean row: over all dirt, ids tell nothing.
+    with a clean row: over all noise, ids tell nothing.
     """
     ordered = rows.sort(_INSERTED, maintain_order=True)
     family = (pl.col(_ORIGIN), ~pl.col(_INSERTED) | pl.col(_COPY))
@@ -142,10 +142,10 @@ def _lowest_to_originals(rows: pl.DataFrame, rng: random.Random) -> pl.DataFrame
     kinds = ordered.select(_INSERTED, repeated.alias("repeated")).rows()
     copies = kinds.count((True, True))
     others, clean = (
-        [i for i, k in enumerate(kinds) if k == (dirty, False)] for dirty in (True, False)
+        [i for i, k in enumerate(kinds) if k == (noisy, False)] for noisy in (True, False)
     )
     n = min(copies, len(others), len(clean))
     ids = ordered[ID_COLUMN].to_list()
-    for dirty, row in zip(rng.sample(others, n), rng.sample(clean, n), strict=True):
-        ids[dirty], ids[row] = sorted((ids[dirty], ids[row]))
+    for noisy, row in zip(rng.sample(others, n), rng.sample(clean, n), strict=True):
+        ids[noisy], ids[row] = sorted((ids[noisy], ids[row]))
     return ordered.with_columns(pl.Series(ID_COLUMN, ids, pl.Int64))

@@ -1,4 +1,4 @@
-"""Instruction-following forecasts: a dirty history, prose that fixes every step, executed truth.
+"""Instruction-following forecasts: a noisy history, prose that fixes every step, executed truth.
 
 A forecasting proposal and the table's split enter; a draft of `ts-if` without truth leaves, or a
 `Drop`. Grid, cutoff and future rows are those of the sibling tasks; the history ships as the source
@@ -45,9 +45,9 @@ _MIN_DISTINCT = 10
 """Values of a covariate whose past may tell something."""
 _MAX_MISSING = 0.2
 _MAX_REPEATED = 0.01
-"""Share of repeated rows up to which they are taken for dirt of the source."""
+"""Share of repeated rows up to which they are taken for noise of the source."""
 _DETAILS = {
-    Reason.NO_DIRT: "the history supports too few kinds of dirt that can be undone exactly",
+    Reason.NO_NOISE: "the history supports too few kinds of noise that can be undone exactly",
     Reason.NO_STEPS: "too few steps can act on the series",
     Reason.NO_FIT: "no estimator that was tried forecasts the series better than chance",
 }
@@ -182,7 +182,7 @@ def _history(
         for side in (sibling.train, sibling.scored)
     )
     by = tuple(name for name in proposal.entities if future[name].n_unique() > 1)
-    known = [axis.column, *by, *proposal.targets, *sibling.known_ahead]
+    known = [axis.column, *by, *proposal.targets, *sibling.known_covariates]
     covariates = _covariates(rows, {*known, *proposal.entities}, config, plan)
     train, val = (
         typed(side.select(n for n in rows.columns if n in names).cast(dict.fromkeys(by, pl.String)))
@@ -259,11 +259,11 @@ def _recipe(
     context = _sketch(_CleaningSketch, train, train, targets, series)
     cleaning, context = choose_cleaning(context, draw, config.max_rules_of_kind)
     settled = settle(cleaning, context)
-    if settled is None or len({step.dirt for step in cleaning}) < config.noise.min_kinds:
-        return Reason.NO_DIRT
+    if settled is None or len({step.noise for step in cleaning}) < config.noise.min_kinds:
+        return Reason.NO_NOISE
     val = _tidy(history.val, cleaning)
     if not _same_series(settled.train, val, history):
-        return Reason.NO_DIRT
+        return Reason.NO_NOISE
     # Steps that look back know a row of either table by its id.
     future = val.with_columns(pl.col(ID_COLUMN) + history.train.height)
     ready = _sketch(StepContext, settled.train, future.drop(targets), targets, series)
@@ -334,7 +334,7 @@ def _models(history: _History, draw: Draw) -> list[str]:
 def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> RenderedTask:
     proposal, series = plan.proposal, history.series
     val = soiled.val.drop(proposal.targets)
-    data, join = pick_files(plan, soiled.dirty, val)
+    data, join = pick_files(plan, soiled.noisy, val)
     known = tuple(n for n in val.columns if n not in (ID_COLUMN, series.time, *series.by))
     told = Instructions(
         variant=plan.variant,
@@ -347,16 +347,16 @@ def _layout(recipe: _Recipe, soiled: Soiled, plan: Plan, history: _History) -> R
             column=series.time,
             frequency=series.frequency,
             entities=series.by,
-            known_ahead=known,
+            known_covariates=known,
         ),
         steps=tuple(step.spec() for step in (*join, *recipe.steps)),
     )
     return RenderedTask(
         plan.task_id,
         told,
-        soiled.dirty,
+        soiled.noisy,
         val,
         clean=soiled.clean,
-        dirt=tuple(sorted({step.dirt for step in recipe.cleaning})),
+        noise=tuple(sorted({step.noise for step in recipe.cleaning})),
         notes=history.notes,
     )

@@ -41,7 +41,7 @@ class RenderedTask:
     """`row_id` and the answer columns; None where truth is executed later."""
     clean: pl.DataFrame | None = None
     """The training table that the stated cleaning must restore, with ids."""
-    dirt: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
     skill: str | None = None
     notes: tuple[str, ...] = ()
     """Our own sentences for `metadata.md`."""
@@ -117,7 +117,7 @@ def render_task(raw: RawDataset, proposal: Proposal, layout: RenderedTask, folde
         instructions=told,
         question=wording.say(told),
         files=(*files, task_file(page, "markdown", "metadata")),
-        dirt=layout.dirt,
+        noise=layout.noise,
         n_rows=train.height + val.height,
         n_cols=len(told.columns),
         proposer=proposal.proposer,

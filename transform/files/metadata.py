@@ -74,7 +74,7 @@ def _title(raw: RawDataset) -> str:
 
 def _withheld(raw: RawDataset) -> bool:
     """Whether the licence lets nothing of the page be repeated."""
-    return raw.licence.lane == "recipe-only"
+    return raw.licence.tier == "recipe-only"
 
 
 def _description(raw: RawDataset) -> tuple[str, ...]:

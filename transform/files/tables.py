@@ -257,7 +257,7 @@ def _cast(column: pl.Series, kind: CellType) -> pl.Series:
         days = column.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
         return seconds.zip_with(seconds.is_not_null(), days)
     whole = column.cast(pl.Int64, strict=False)
-    # An integer column that lost a cell to dirt is written as floats.
+    # An integer column that lost a cell to noise is written as floats.
     floats = column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     return whole.zip_with(whole.is_not_null(), floats)
 

@@ -21,7 +21,7 @@ from transform.profile import Profile, TableProfile
 from transform.proposal import Aggregation, Feature, FeatureType, Proposal
 from transform.propose.feasible import shortage
 from transform.propose.groups import GroupsConfig, find_group
-from transform.propose.known_covariates import known_ahead
+from transform.propose.known_covariates import known_covariates
 from transform.propose.matrix import Floats, encode
 from transform.propose.overlap import Chosen, OverlapConfig, distinct_tables
 from transform.propose.roles import Judged, Role, RoleConfig, judge
@@ -187,7 +187,7 @@ class HeuristicProposer:
         fixed = _fixed(profile, {name for seen in axes for name in seen.entities})
         looks = []
         for seen in axes:
-            ahead = _known_ahead(frame, judged, seen)
+            ahead = _known_covariates(frame, judged, seen)
             found = series_targets(frame, judged, seen, ahead, fixed, config.series, size)
             worth = tuple(target for target in found if target.likely >= config.likely)
             value = sum(target.likely for target in worth[: config.forecasts])
@@ -335,7 +335,7 @@ class HeuristicProposer:
             features=_features(bench, names),
             time=seen.axis,
             entities=seen.entities,
-            known_ahead=tuple(ahead),
+            known_covariates=tuple(ahead),
             aggregations=how,
             horizon=target.horizon,
             reasons=(*reasons, *_says_left_out(bench)),
@@ -349,11 +349,11 @@ class HeuristicProposer:
         return [name for name in names if name in kept]
 
 
-def _known_ahead(
+def _known_covariates(
     frame: pl.DataFrame, judged: Mapping[str, Judged], seen: SeriesAxis
 ) -> dict[str, str]:
     axis = seen.axis
-    found = known_ahead(frame, judged, axis.column, frozenset({axis.column, *seen.entities}))
+    found = known_covariates(frame, judged, axis.column, frozenset({axis.column, *seen.entities}))
     # Labels have no aggregate.
     return {n: why for n, why in found.items() if not axis.resample or judged[n].role == "number"}
 

@@ -21,7 +21,7 @@ _MARKET_COLUMNS = 3
 """Columns such as open, high and low from which prices are those of a market."""
 
 
-def known_ahead(
+def known_covariates(
     frame: pl.DataFrame, judged: Mapping[str, Judged], time: str, taken: frozenset[str]
 ) -> dict[str, str]:
     """Columns known in advance, with why, in table order; `taken` ones are not asked."""

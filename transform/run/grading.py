@@ -12,7 +12,7 @@ ATOL_SHARE = 1e-8
 
 
 def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
-    """The grading of a task; `train` without dirt, `answer` with the id and the answer columns."""
+    """The grading of a task; `train` without noise, `answer` with the id and the answer columns."""
     rtol = RTOL if told.rtol is None else told.rtol
     if told.problem == "classification":
         labels = [answer[name] for name in told.targets]

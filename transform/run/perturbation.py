@@ -1,8 +1,9 @@
 """What may not matter to an answer, done to a task on purpose.
 
 Last digits, the layout of memory and the order of lines in a file are no instructions of a task.
-Truth that they change is no truth, so the panel executes every task under each of them. The matrix
-that enters the final estimator is disturbed here; files are disturbed by `shuffle.py`.
+Truth that they change is no truth, so the environment matrix executes every task under each of
+them. The matrix that enters the final estimator is disturbed here; files are disturbed by
+`shuffle.py`.
 """
 
 from typing import Literal

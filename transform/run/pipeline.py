@@ -1,8 +1,8 @@
 """The steps of one task, run once, so that a mistake is run only from where it is made.
 
 Enters a task's instructions and its public files; leaves the workspace before each step, the
-violations of each step, and the answer that each of them leads to. Frames are never changed in
-place, so a violation shares all that comes before it, and one that reaches the estimator with the
+mutations of each step, and the answer that each of them leads to. Frames are never changed in
+place, so a mutation shares all that comes before it, and one that reaches the estimator with the
 reference's tables needs no fit. The reference's own answer is not computed here: it is the truth.
 """
 
@@ -19,13 +19,13 @@ from transform.steps import registry
 from transform.steps.step import Mutation, Slip, Step, Workspace
 from transform.task import ID_COLUMN, Instructions
 
-MutationSet = Literal["own", "held_back"]
+MutationSet = Literal["own", "held_out"]
 """The set by which a task is built, or the one that only measures it."""
 
 
 @dataclass(frozen=True)
 class Consequence:
-    """What a violation leads to."""
+    """What a mutation leads to."""
 
     acts: bool
     """Whether the tables that enter the last step differ from the reference's."""
@@ -44,23 +44,23 @@ class Pipeline:
         for step in self.steps[:-1]:
             self._before.append(step.apply(self._before[-1]))
 
-    def violations(self, position: int, mutation_set: MutationSet) -> tuple[Mutation, ...]:
+    def mutations(self, position: int, mutation_set: MutationSet) -> tuple[Mutation, ...]:
         """Those of the step at this position from 0; held back is also a change of order."""
         step = self.steps[position]
         if mutation_set == "own":
-            return step.violations()
+            return step.mutations()
         if position + 2 >= len(self.steps) or self._before[position].parts:
-            return step.held_back()
+            return step.held_out_mutations()
         after = self.steps[position + 1]
         late = Mutation(f"after_{after.kind}", (after, step), places=2, if_it_acts=True)
-        return (*step.held_back(), late)
+        return (*step.held_out_mutations(), late)
 
-    def violated(self, position: int, violation: Mutation) -> Consequence:
-        """The consequence of one violation.
+    def mutated(self, position: int, mutation: Mutation) -> Consequence:
+        """The consequence of one mutation.
 
         Raises whatever a step or an estimator raises on tables that it cannot take.
         """
-        rest = (*violation.instead, *self.steps[position + violation.places :])
+        rest = (*mutation.instead, *self.steps[position + mutation.places :])
         if position + 1 < len(self.steps):
             work = _applied(rest[:-1], self._before[position])
             if self._same(work, self._before[-1]):

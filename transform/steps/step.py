@@ -1,4 +1,4 @@
-"""What every instruction knows: to say, read, apply, write and violate itself.
+"""What every instruction knows: to say, read, apply, write and mutate itself.
 
 `apply` computes on polars frames and numpy; `write` gives the pandas and scikit-learn lines of the
 reference program. The two share no code, so that each checks the other. Everything else (designing,
@@ -69,7 +69,8 @@ class Workspace:
     answer: pl.DataFrame | None = None
     """`row_id`, targets and scores, ascending id; set by the last step."""
     perturbation: Perturbation = "none"
-    """What is done to the matrix that enters the last step's estimator; set by the panel alone."""
+    """What is done to the matrix that enters the last step's estimator; set by the environment
+    matrix alone."""
 
     @property
     def features(self) -> list[str]:
@@ -81,7 +82,7 @@ class Workspace:
     def present(self, columns: Iterable[str]) -> list[str]:
         """Those of the columns that train has.
 
-        When an earlier step is violated its columns may be missing; the later steps then do what a
+        When an earlier step is mutated its columns may be missing; the later steps then do what a
         solver could still do. The written program does not forgive.
         """
         return [name for name in columns if name in self.train.columns]
@@ -141,7 +142,7 @@ class StepContext:
     model: str
     """Name of the estimator that the task will fit; see `models.py`."""
     taken: frozenset[str] = field(default_factory=frozenset)
-    """Columns that earlier steps rule or make: dirt of one cleaning rule must not hide behind
+    """Columns that earlier steps rule or make: noise of one cleaning rule must not hide behind
     another's, and a column on which a step has worked must reach the model."""
     series: Series | None = None
     """None where rows have no order in time that matters."""
@@ -198,7 +199,7 @@ class Mutation:
 def slip(
     name: str, change: Callable[[Workspace], Workspace], *, if_it_acts: bool = False
 ) -> Mutation:
-    """A violation that no step says."""
+    """A mutation that no step says."""
     return Mutation(name, (Slip(change),), if_it_acts=if_it_acts)
 
 
@@ -260,11 +261,11 @@ class Step(Noun):
         """Lines of the reference program that do the same with pandas and scikit-learn."""
 
     @abstractmethod
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Natural mutations by which a task is built, the most tempting first; at least one."""
 
-    def held_back(self) -> tuple[Mutation, ...]:
-        """Natural mutations that building never looks at, none of those in `violations`.
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
+        """Natural mutations that building never looks at, none of those in `mutations`.
 
         They measure how well a task sees mutations that it was not built to see.
         """
@@ -272,13 +273,13 @@ class Step(Noun):
 
 
 class CleaningStep(Step):
-    """A step on the training rows alone that undoes one kind of dirt exactly.
+    """A step on the training rows alone that undoes one kind of noise exactly.
 
     The clean table is a fixed point of all stated cleaning, and so is val.
     """
 
-    dirt: ClassVar[str]
-    """Name of the dirt in the release's `dirt` column."""
+    noise: ClassVar[str]
+    """Name of the noise in the release's `noise` column."""
 
 
 def copies(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
@@ -292,15 +293,15 @@ class RowRule(CleaningStep):
     """Cleaning that removes whole rows. Rows with a missing value in the ruled column stay."""
 
     compares_rows: ClassVar[bool] = False
-    """Holds rows against each other: a dirty row repeats a clean one and must have a higher id."""
+    """Holds rows against each other: a noisy row repeats a clean one and must have a higher id."""
 
     @property
     def sees_targets(self) -> bool:
-        """Whether dirty rows must keep the targets that they were copied with."""
+        """Whether noisy rows must keep the targets that they were copied with."""
         return False
 
     @abstractmethod
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """`n` rows like those of `clean` (same schema, `row_id` null) that this rule alone removes.
 
         All rows together make every part of the rule necessary, for example both ends of a range;
@@ -313,7 +314,7 @@ class CellRule(CleaningStep):
     """Cleaning that restores changed cells of rows that stay."""
 
     @abstractmethod
-    def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """`clean` with about `n` rows changed, in the same order; `apply` restores it bit for bit.
 
         Every column and every rule that the step states has at least one changed cell. A numeric

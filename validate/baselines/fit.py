@@ -1,9 +1,10 @@
 """Sends all scripted solvers up a task and measures how far each gets.
 
-A task enters; a `Climb` leaves: the ladder, each target under the permutation null, and the columns
-that alone answer best. Every attempt is graded by `score.py`. Where truth is executed, the
-reference is the one solver, and its answer is held against the true targets of val, which only we
-have: whether the instructions lead to something that has to do with the world.
+A task enters; a `BaselineFits` leaves: the scores of the baselines, each target under the
+permutation null, and the columns that alone answer best. Every attempt is graded by `score.py`.
+Where truth is executed, the reference is the one solver, and its answer is held against the true
+targets of val, which only we have: whether the instructions lead to something that has to do with
+the world.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from validate.baselines.solver import ONE_FEATURE, REFERENCE, Answered, case_of,
 from validate.controls import answer_of
 from validate.environments.executor import Executor
 from validate.score import Answer, score
-from validate.verdict import Ladder, Measured, Rung
+from validate.verdict import Baseline, BaselineScores, Measured
 
 
 class Lesson(Noun):
@@ -43,28 +44,28 @@ class Lesson(Noun):
         return round(self.score - self.chance, 6)
 
 
-class Climb(Noun):
+class BaselineFits(Noun):
     """What the solvers reached."""
 
-    ladder: Ladder
+    baseline_scores: BaselineScores
     lessons: tuple[Lesson, ...]
     """One for each target."""
     alone: tuple[str, ...] = ()
     """Columns that `one_feature` chose."""
 
     def score_of(self, solver: str) -> float | None:
-        """Score of a rung; None where the ladder has no such solver."""
-        rungs = self.ladder.rungs
-        return next((rung.score for rung in rungs if rung.solver == solver), None)
+        """Score of a baseline; None where the baseline_scores has no such solver."""
+        baselines = self.baseline_scores.baselines
+        return next((baseline.score for baseline in baselines if baseline.solver == solver), None)
 
 
-def climbed(task: Task, executor: Executor) -> Climb:
-    """The climb of a task, computed once however many gates ask.
+def fitted_baselines(task: Task, executor: Executor) -> BaselineFits:
+    """The fits of a task, computed once however many gates ask.
 
     Known by the content of every file that enters, so that a task that was drafted again, or
     touched, is never taken for the one before.
     """
-    return executor.once(f"{task.model_dump_json()} {_digest(task)}", climb, task)
+    return executor.once(f"{task.model_dump_json()} {_digest(task)}", fit_baselines, task)
 
 
 def _digest(task: Task) -> str:
@@ -73,25 +74,25 @@ def _digest(task: Task) -> str:
     return " ".join(hashes)
 
 
-def climb(task: Task) -> Climb:
+def fit_baselines(task: Task) -> BaselineFits:
     """Let every solver try; deterministic, one thread, some seconds."""
     executed = task.spec.instructions.is_executed
     answer = _held_out_answer(task) if executed else answer_of(task)
     # More threads would cost more than they save, and round otherwise from machine to machine.
     with threadpool_limits(1):
         attempts = list(_around_reference(task) if executed else _scripted(task))
-    rungs = [_rung(task, answer, attempt) for attempt in attempts]
-    tried = list(zip(attempts, rungs, strict=True))
-    ceiling = max(rung.score for attempt, rung in tried if not attempt.is_trivial)
+    baselines = [_baseline(task, answer, attempt) for attempt in attempts]
+    tried = list(zip(attempts, baselines, strict=True))
+    ceiling = max(baseline.score for attempt, baseline in tried if not attempt.is_trivial)
     lessons = _lessons(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
-    ladder = Ladder(
-        rungs=tuple(rungs),
-        floor=max(rung.score for attempt, rung in tried if attempt.is_trivial),
+    baseline_scores = BaselineScores(
+        baselines=tuple(baselines),
+        floor=max(baseline.score for attempt, baseline in tried if attempt.is_trivial),
         ceiling=ceiling,
         p_value=max(lesson.p_value for lesson in lessons),
     )
     alone = next((a.columns for a in attempts if a.solver == ONE_FEATURE), ())
-    return Climb(ladder=ladder, lessons=lessons, alone=alone)
+    return BaselineFits(baseline_scores=baseline_scores, lessons=lessons, alone=alone)
 
 
 def _scripted(task: Task) -> Iterator[Answered]:
@@ -122,12 +123,12 @@ def _held_out_answer(task: Task) -> Answer:
     )
 
 
-def _rung(task: Task, answer: Answer, attempt: Answered) -> Rung:
+def _baseline(task: Task, answer: Answer, attempt: Answered) -> Baseline:
     results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
     skills = [result.skill for result in results if result.skill is not None]
     assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)
     is_forecast = task.spec.instructions.problem == "forecasting"
-    return Rung(
+    return Baseline(
         solver=attempt.solver,
         score=float(np.mean([result.score for result in results])),
         skill=float(np.mean(skills)) if is_forecast and skills else None,

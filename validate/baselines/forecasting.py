@@ -1,7 +1,7 @@
-"""The ladder for series: the last value to a tuned booster, and their mean.
+"""The baselines for series: the last value to a tuned booster, and their mean.
 
-One target's series enter, forecasts for val leave. The trivial rungs look at values alone; Theta
-(statsmodels) is the classical forecaster, since it needs milliseconds a series and is hard to
+One target's series enter, forecasts for val leave. The trivial baselines look at values alone;
+Theta (statsmodels) is the classical forecaster, since it needs milliseconds a series and is hard to
 beat; ridge and boosters learn from lags over all series. A series on which Theta fails gets the
 seasonal naive forecast.
 """
@@ -29,7 +29,7 @@ def attempts(case: Case) -> Iterator[Answered]:
     for name, forecast in TRIVIAL.items():
         values = {target: _by_series(data, forecast) for target, data in by_target.items()}
         yield Answered(name, True, (predicted(case, values),))
-    if case.told.grid is not None and case.told.grid.known_ahead:
+    if case.told.grid is not None and case.told.grid.known_covariates:
         yield _one_feature(case, by_target)
     fitted = {
         name: {target: solve(data) for target, data in by_target.items()}
@@ -92,7 +92,9 @@ def _best_covariate(data: TargetSeries) -> int:
 
 def _tree_on(data: TargetSeries, place: int) -> Floats:
     past, known, _ = _stacked(data)
-    ahead = np.concatenate([one.known_ahead for one in data.series])[:, -len(data.covariates) :]
+    ahead = np.concatenate([one.known_covariates for one in data.series])[
+        :, -len(data.covariates) :
+    ]
     tree = fit(_tree(), known[:, [place]], past)
     return data.in_val(tree.predict(ahead[:, [place]]))
 

@@ -1,4 +1,4 @@
-"""The permutation null: what the ladder would reach if answers had nothing to do with rows.
+"""The permutation null: what the baselines would reach if answers had nothing to do with rows.
 
 Predictions and truth of a target enter, read as the grader reads them; the scores of the best
 attempt under random pairings of truth leave. The best of all attempts is taken for each pairing,

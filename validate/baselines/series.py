@@ -42,7 +42,7 @@ class Series:
     """Rows of val that belong to the series."""
     steps: Ints
     """Which scored instant each of them is, from 0."""
-    known_ahead: Floats
+    known_covariates: Floats
     """What is known in advance about these rows, `(len(places), n_known)`."""
 
 
@@ -103,7 +103,7 @@ class TargetSeries:
         last = [np.full(len(one.places), len(one.past) - 1) for one in self.series]
         return _joined(
             [
-                self._pairs(one, origins, one.steps, one.known_ahead)
+                self._pairs(one, origins, one.steps, one.known_covariates)
                 for one, origins in zip(self.series, last, strict=True)
             ]
         )
@@ -153,7 +153,7 @@ def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
     else:
         val, train = (side.with_columns(pl.lit(0).alias(_SERIES)) for side in (val, case.train))
     val, train = (side.sort(_SERIES, time) for side in (val, train))
-    train_known, val_known, covariates = _known(train, val, time, grid.known_ahead)
+    train_known, val_known, covariates = _known(train, val, time, grid.known_covariates)
     for target in case.told.targets:
         seen = train[target].is_not_null().to_numpy()
         series = tuple(
@@ -188,7 +188,7 @@ def _series(
         known_past=train_known[before],
         places=val[_PLACE].cast(pl.Int64).to_numpy()[after],
         steps=val[_STEP].to_numpy()[after],
-        known_ahead=val_known[after],
+        known_covariates=val_known[after],
     )
 
 

@@ -1,4 +1,4 @@
-"""What a scripted solver is: a rung of the ladder.
+"""What a scripted solver is: a baseline of the baseline_scores.
 
 Enters the public side of a task, leaves an attempt at `prediction.csv` as a table; truth enters
 nowhere. Solvers are deterministic, use one thread and bounded samples, and tune on train alone. A
@@ -58,7 +58,7 @@ def case_of(task: Task) -> Case:
 
 def seed_of(task: Task) -> int:
     """Seed of all random choices about a task."""
-    return derive_seed("ladder", task.spec.task_key)
+    return derive_seed("baselines", task.spec.task_id)
 
 
 def predicted(case: Case, values: Mapping[str, npt.NDArray[Any]]) -> pl.DataFrame:

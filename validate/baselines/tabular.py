@@ -1,4 +1,4 @@
-"""The ladder for tables: chance to a tuned booster.
+"""The baseline_scores for tables: chance to a tuned booster.
 
 One target's examples enter, predictions for val leave, as numbers or as positions among the labels.
 Estimators come from scikit-learn with its defaults where no reason against them is given. Samples

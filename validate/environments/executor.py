@@ -1,9 +1,9 @@
 """The executor: long-lived worker processes in which tasks are drafted, executed and tried.
 
-Truth comes from the reference member of the panel (`panel.py`); `run_matrix` gives the answers of
-all members. Reference programs run in forks of processes that have never loaded the code that
-computed truth. Everything heavy that a gate does goes through here, so that the flow's threads only
-wait. Scratch files live as long as the executor.
+Truth comes from the reference member of the matrix (`panel.py`); `run_matrix` gives the
+answers of all members. Reference programs run in forks of processes that have never loaded the code
+that computed truth. Everything heavy that a gate does goes through here, so that the flow's threads
+only wait. Scratch files live as long as the executor.
 
 A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
 What calls cost is kept by task and purpose; a call that was lost is not counted.
@@ -27,13 +27,13 @@ from transform.run.fork_server import PRELOAD, ProgramDied, ProgramFailed, run_p
 from transform.task import Draft, Task, Truth
 from validate.environments.external_programs import ExternalPrograms
 from validate.environments.library_versions import interpreter_of
-from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, members
+from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, environments_of
 
 T = TypeVar("T")
 RunProgram = Callable[[str, Path, Path, float, int], Path]
 """Program, public files, folder, seconds, megabytes; the path of its prediction."""
 Answers = dict[str, Path | str]
-"""By member of the panel: a file with its answer, or what it says in place of one."""
+"""By member of the matrix: a file with its answer, or what it says in place of one."""
 
 _THIS_INTERPRETER = MatrixConfig()
 _REMEMBERED = 64
@@ -57,7 +57,7 @@ class Executor:
         self,
         config: ExecutorConfig,
         processes: int = 1,
-        panel: MatrixConfig = _THIS_INTERPRETER,
+        matrix: MatrixConfig = _THIS_INTERPRETER,
         environments: Path | None = None,
     ) -> None:
         """Prepare for `processes` tasks side by side; workers start with their first call.
@@ -65,7 +65,7 @@ class Executor:
         Environments of older libraries are kept in `environments` (None: made for this executor
         alone).
         """
-        self.members = members(panel)
+        self.members = environments_of(matrix)
         self._config = config
         self._environments = environments
         self._reference = self._workers(REFERENCE, processes)
@@ -84,7 +84,7 @@ class Executor:
         self._known: OrderedDict[tuple[str, Callable[..., Any]], Any] = OrderedDict()
 
     def __enter__(self) -> Self:
-        """Open the scratch folder, and make the environments that the panel is to have.
+        """Open the scratch folder, and make the environments that the matrix is to have.
 
         Raises `EnvironmentMissing` for one that cannot be made.
         """

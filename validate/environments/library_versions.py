@@ -1,10 +1,11 @@
 """Environments with older generations of the libraries, made for the running interpreter.
 
-A truth that only today's scikit-learn reaches is worth little to who has last year's. So the panel
-can run reference programs in environments that this module makes: exact versions that were current
-together, in a virtual environment beside the other things that a build remembers. Enters the name
-of a generation and a folder; leaves the path of an interpreter. Made once: the folder is named by
-the pins and the interpreter, a marker is written last, and what lacks it is begun anew.
+A truth that only today's scikit-learn reaches is worth little to who has last year's. So the
+environment matrix can run reference programs in environments that this module makes: exact versions
+that were current together, in a virtual environment beside the other things that a build remembers.
+Enters the name of a generation and a folder; leaves the path of an interpreter. Made once: the
+folder is named by the pins and the interpreter, a marker is written last, and what lacks it is
+begun anew.
 
 Where packages come from is the business of the settings of pip or uv in the environment of the
 build.
@@ -174,5 +175,5 @@ def _missing(generation: GenerationName, expected: str, found: str) -> Environme
         f"  expected: {expected}\n"
         f"  found: {found}\n"
         "  repair: let pip (or uv) reach an index or a folder that has these packages, then run "
-        "the same command again; or leave the generation out of `panel.generations`"
+        "the same command again; or leave the generation out of `environments.library_versions`"
     )

@@ -1,4 +1,4 @@
-"""The panel: environments in which truth must come out the same.
+"""The environment matrix: environments in which truth must come out the same.
 
 Truth is what the reference member computes. Every other member differs from it in something that
 may not matter: threads, hash seed, the processor's arithmetic, last digits and memory layout of the
@@ -38,9 +38,9 @@ _NO_FMA = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4"
 
 
 class MatrixConfig(Noun):
-    """Which members the panel has beside those that need nothing but this interpreter."""
+    """Which environments there are beside those that need nothing but this interpreter."""
 
-    generations: tuple[GenerationName, ...] = ()
+    library_versions: tuple[GenerationName, ...] = ()
     """Older generations of the libraries, by the scikit-learn release that they are built around.
     The project makes an environment for each; one that cannot be made stops the build."""
 
@@ -91,8 +91,8 @@ REFERENCE = Environment(name="reference", differs="", variables=_PINNED)
 with AVX2."""
 
 
-def members(config: MatrixConfig) -> tuple[Environment, ...]:
-    """The panel, the reference first."""
+def environments_of(config: MatrixConfig) -> tuple[Environment, ...]:
+    """The environment matrix, the reference first."""
     return (
         REFERENCE,
         _perturbed("jitter", "relative jitter of 1e-12 on the matrix that is fitted, ties kept"),
@@ -112,7 +112,7 @@ def members(config: MatrixConfig) -> tuple[Environment, ...]:
             variables=_OLDER,
             hash_seed=2,
         ),
-        *(_older(name) for name in config.generations),
+        *(_older(name) for name in config.library_versions),
     )
 
 

@@ -1,4 +1,4 @@
-"""The stated cleaning of the dirty table gives the clean one: rows, order and values."""
+"""The stated cleaning of the noisy table gives the clean one: rows, order and values."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from validate.verdict import Finding
 
 
 class CleanRoundTrip(FileGate):
-    """Refuses dirt that the stated steps do not undo exactly."""
+    """Refuses noise that the stated steps do not undo exactly."""
 
     name: ClassVar[str] = "clean_round_trip"
     order: ClassVar[int] = 40
@@ -21,7 +21,7 @@ class CleanRoundTrip(FileGate):
         return task.spec.instructions.is_executed
 
     def look(self, task: Task) -> Finding:
-        """Compare with the table that the dirt was put into."""
+        """Compare with the table that the noise was put into."""
         expected = pl.read_parquet(task.clean_file)
         found = cleaned(task.spec.instructions, task.public)
         if found.height != expected.height:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
-from validate.baselines.fit import climbed
+from validate.baselines.fit import fitted_baselines
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.verdict import Finding
@@ -25,9 +25,11 @@ class Forecastable(Gate):
         return task.spec.instructions.problem == "forecasting" and task.truth.skill is not None
 
     def check(self, task: Task, executor: Executor) -> Finding:
-        """The best skill on the ladder."""
-        rungs = climbed(task, executor).ladder.rungs
-        found = {rung.solver: rung.skill for rung in rungs if rung.skill is not None}
+        """The best skill among the baselines."""
+        baselines = fitted_baselines(task, executor).baseline_scores.baselines
+        found = {
+            baseline.solver: baseline.skill for baseline in baselines if baseline.skill is not None
+        }
         if not found:
             return self.refused(0.0, self.skill, "seasonal naive makes no error anywhere")
         best = max(found, key=lambda solver: found[solver])

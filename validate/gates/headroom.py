@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
-from validate.baselines.fit import climbed
+from validate.baselines.fit import fitted_baselines
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.verdict import Finding
@@ -31,7 +31,9 @@ class Headroom(Gate):
 
     def check(self, task: Task, executor: Executor) -> Finding:
         """Ceiling less floor."""
-        ladder = climbed(task, executor).ladder
-        room = round(ladder.ceiling - ladder.floor, 6)
+        baseline_scores = fitted_baselines(task, executor).baseline_scores
+        room = round(baseline_scores.ceiling - baseline_scores.floor, 6)
         result = self.passed if room >= self.room else self.refused
-        return result(room, self.room, f"floor {ladder.floor:g}, ceiling {ladder.ceiling:g}")
+        return result(
+            room, self.room, f"floor {baseline_scores.floor:g}, ceiling {baseline_scores.ceiling:g}"
+        )

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.task import Task
-from validate.baselines.fit import Lesson, climbed
+from validate.baselines.fit import Lesson, fitted_baselines
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.verdict import Finding, Proofs
@@ -27,14 +27,14 @@ class Learnable(Gate):
     """Least score above chance."""
 
     def check(self, task: Task, executor: Executor) -> Finding:
-        """The least gap to chance of any target; the ladder is proved by the way."""
-        climb = climbed(task, executor)
-        proofs = Proofs(ladder=climb.ladder)
-        by_luck = max(climb.lessons, key=lambda lesson: lesson.p_value)
+        """The least gap to chance of any target; the baseline_scores is proved by the way."""
+        fit_baselines = fitted_baselines(task, executor)
+        proofs = Proofs(baseline_scores=fit_baselines.baseline_scores)
+        by_luck = max(fit_baselines.lessons, key=lambda lesson: lesson.p_value)
         if by_luck.p_value >= self.p_value:
             said = f"p of the permutation null: {_said(by_luck)}"
             return self.refused(by_luck.p_value, self.p_value, said, None, proofs)
-        least = min(climb.lessons, key=lambda lesson: lesson.gap)
+        least = min(fit_baselines.lessons, key=lambda lesson: lesson.gap)
         said = f"gap to chance: {_said(least)}"
         if least.gap < self.gap:
             return self.refused(least.gap, self.gap, said, None, proofs)

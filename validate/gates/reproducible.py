@@ -1,4 +1,4 @@
-"""Truth computed again in every environment of the panel is the same truth, and by a margin.
+"""Truth computed again in every environment of the matrix is the same truth, and by a margin.
 
 Labels must be equal, numbers and scores within a part of the tolerance that ships, so that a solver
 whose machine differs from ours is not refused. What makes an answer fragile is not mended here: a
@@ -24,7 +24,7 @@ from validate.verdict import Certificate, Finding, Member, Proofs
 
 
 class _Comparison(Noun):
-    """What became of truth in the panel."""
+    """What became of truth in the environment matrix."""
 
     apart: tuple[str, ...]
     """Members that disagree. By how much may differ from run to run, so nobody asks."""
@@ -32,7 +32,7 @@ class _Comparison(Noun):
 
 
 class Reproducible(Gate):
-    """Refuses truth that some member of the panel does not reach, or reaches by a hair."""
+    """Refuses truth that some environment does not reach, or reaches by a hair."""
 
     name: ClassVar[str] = "reproducible"
     order: ClassVar[int] = 60

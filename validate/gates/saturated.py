@@ -6,7 +6,7 @@ from pydantic import Field
 
 from transform.plan import Repair
 from transform.task import Task
-from validate.baselines.fit import climbed
+from validate.baselines.fit import fitted_baselines
 from validate.baselines.heaviest_column import heaviest_column
 from validate.baselines.solver import BOOSTER, ONE_FEATURE
 from validate.environments.executor import Executor
@@ -34,16 +34,18 @@ class Saturated(Gate):
 
     def check(self, task: Task, executor: Executor) -> Finding:
         """The score of the booster, or of the one column that is too good."""
-        climb = climbed(task, executor)
-        alone, booster = climb.score_of(ONE_FEATURE), climb.score_of(BOOSTER)
-        assert booster is not None, "every ladder of held-out truth has the booster"
+        fit_baselines = fitted_baselines(task, executor)
+        alone, booster = fit_baselines.score_of(ONE_FEATURE), fit_baselines.score_of(BOOSTER)
+        assert booster is not None, "every baseline_scores of held-out truth has the booster"
         if alone is not None and alone >= self.one_feature:
-            evidence = f"a tree on {', '.join(map(repr, climb.alone))} alone"
-            return self.refused(alone, self.one_feature, evidence, _without(climb.alone))
+            evidence = f"a tree on {', '.join(map(repr, fit_baselines.alone))} alone"
+            return self.refused(alone, self.one_feature, evidence, _without(fit_baselines.alone))
         if booster >= self.booster:
             is_table = task.spec.instructions.grid is None
             # Of a forecast nothing but its covariates can be left out.
-            columns = (executor.compute(heaviest_column, task),) if is_table else climb.alone
+            columns = (
+                (executor.compute(heaviest_column, task),) if is_table else fit_baselines.alone
+            )
             return self.refused(booster, self.booster, "an untuned booster", _without(columns))
         return self.passed(booster, self.booster, "an untuned booster")
 

@@ -29,12 +29,12 @@ class Sensitive(Gate):
     min_cleaning_rules: int = Field(default=3, ge=0)
     """Of these, rules that clean."""
     labels_share: float = Field(default=0.003, gt=0, le=1)
-    """Labels that a violation must change, as a share of the rows; one row at least."""
+    """Labels that a mutation must change, as a share of the rows; one row at least."""
     rows_share: float = Field(default=0.01, gt=0, le=1)
-    """Rows whose scores or numbers a violation must move, where it changes fewer labels."""
-    violations_share: float = Field(default=0.95, ge=0, le=1)
-    """Share of all own violations of a task that must be seen, beside one of every step. Measured:
-    at 0.95 none of 69 tasks had under 0.9 of the violations held back seen, at 0 three of 82."""
+    """Rows whose scores or numbers a mutation must move, where it changes fewer labels."""
+    killed_share: float = Field(default=0.95, ge=0, le=1)
+    """Share of all own mutations of a task that must be seen, beside one of every step. Measured:
+    at 0.95 none of 69 tasks had under 0.9 of the mutations held back seen, at 0 three of 82."""
 
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
@@ -61,14 +61,14 @@ class Sensitive(Gate):
             share = 1 - len(hidden) / len(exposure)
             evidence = f"nothing shows a mistake in {_named(hidden)}"
             return self.refused(share, 1.0, evidence, self._without(task, hidden), proofs)
-        seen = [violation.seen for step in exposure for violation in step.violations]
+        seen = [mutation.seen for step in exposure for mutation in step.mutations]
         share = sum(seen) / len(seen)
-        if share < self.violations_share:
-            dim = [step for step in exposure if not all(v.seen for v in step.violations)]
+        if share < self.killed_share:
+            dim = [step for step in exposure if not all(v.seen for v in step.mutations)]
             evidence = f"too many mistakes show nothing: {_named(dim)}"
             repair = self._without(task, dim)
-            return self.refused(share, self.violations_share, evidence, repair, proofs)
-        return self.passed(1.0, 1.0, f"{sum(seen)} of {len(seen)} violations are seen", proofs)
+            return self.refused(share, self.killed_share, evidence, repair, proofs)
+        return self.passed(1.0, 1.0, f"{sum(seen)} of {len(seen)} mutations are seen", proofs)
 
     def _without(self, task: Task, steps: Sequence[StepMutations]) -> Repair:
         specs = task.spec.instructions.steps
@@ -77,7 +77,7 @@ class Sensitive(Gate):
 
 def _may_be_skipped(step: StepMutations) -> bool:
     """Whether nobody notices that the step is left out, where that leaves an answer at all."""
-    return any(v.name == "skip" and not v.seen for v in step.violations)
+    return any(v.name == "skip" and not v.seen for v in step.mutations)
 
 
 def _named(steps: Sequence[StepMutations]) -> str:

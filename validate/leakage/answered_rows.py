@@ -1,7 +1,7 @@
 """The rows of a task with their answers, as whoever cheats would like to have them.
 
 A task enters; its training rows and, where they are known, its held-out rows leave, both with the
-target as the source has it. Of instruction tasks the clean rows are taken, because dirt hides what
+target as the source has it. Of instruction tasks the clean rows are taken, because noise hides what
 leaks; their truth is computed, so the source's own answer is a private file, and without it a part
 of train stands in. Nothing here is ever shipped.
 """
@@ -57,7 +57,7 @@ def answered(task: Task, most: int) -> Answered:
 
 
 def _cleaned(task: Task, train: pl.DataFrame) -> pl.DataFrame:
-    """Training rows as they were before the dirt, with whatever else stands in the files."""
+    """Training rows as they were before the noise, with whatever else stands in the files."""
     if not task.clean_file.exists():
         return train
     clean = pl.read_parquet(task.clean_file)

@@ -1,7 +1,7 @@
-"""Which sources are near twins, and which are tables of the textbooks.
+"""Which sources are near twins, and which are well-known tables.
 
 The evidence about all sources enters; the name of a cluster for every source leaves, and the
-sources that hold a textbook's table. Twins of twins are one cluster, so a cluster never straddles
+sources that hold a well-known table. Twins of twins are one cluster, so a cluster never straddles
 train and eval. Every pair of tables is compared by sketch, the alike ones by rows.
 """
 
@@ -31,18 +31,18 @@ class Clusters:
 
     names: dict[str, str]
     """Name of the cluster of each source: its first member."""
-    textbook: dict[str, str]
-    """Sources with a table of a textbook, and which."""
+    well_known: dict[str, str]
+    """Sources with a table of a well_known, and which."""
     twins: tuple[Twins, ...]
     """What proves it."""
 
 
 def cluster(
-    evidences: Sequence[SourceEvidence], textbook: Sequence[SourceEvidence] = ()
+    evidences: Sequence[SourceEvidence], well_known: Sequence[SourceEvidence] = ()
 ) -> Clusters:
-    """Compare all sources with each other and with the tables of the textbooks.
+    """Compare all sources with each other and with the well-known tables.
 
-    Order of the input does not matter. A textbook's table is no link between two sources that
+    Order of the input does not matter. A well-known table is no link between two sources that
     hold different ones, but both holding the same one are twins anyway.
     """
     known = sorted(evidences, key=lambda evidence: evidence.ref.key)
@@ -54,7 +54,7 @@ def cluster(
             _join(leader, ours.ref.key, theirs.ref.key)
     read: dict[str, str] = {}
     for ours in known:
-        for book in sorted(textbook, key=lambda evidence: evidence.ref.key):
+        for book in sorted(well_known, key=lambda evidence: evidence.ref.key):
             for twins in _twins(ours, book, shelf):
                 found.append(twins)
                 read.setdefault(ours.ref.key, book.ref.slug)

@@ -37,7 +37,7 @@ def make(tmp_path: Path) -> Make:
             "creator": "Ann",
             "url": "https://example.org",
             "updated_at": "2025-06-01T00:00:00Z",
-            "licence": Licence(spdx="CC0-1.0", lane="open", evidence=()),
+            "licence": Licence(spdx="CC0-1.0", tier="open", evidence=()),
             "tables": tables,
             "skipped": (),
             "sha256": "0" * 64,

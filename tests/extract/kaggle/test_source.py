@@ -341,7 +341,7 @@ def test_an_offline_build_sees_what_a_fetch_saw(small_mirror: Path, tmp_path: Pa
             assert (other.files, other.withheld) == ((), item.detail)
 
 
-def test_what_was_withheld_is_owed_when_its_lane_is_allowed(
+def test_what_was_withheld_is_owed_when_its_tier_is_allowed(
     small_mirror: Path, tmp_path: Path
 ) -> None:
     with LoopbackKaggle(small_mirror) as server, opened(server, tmp_path / "cache") as source:

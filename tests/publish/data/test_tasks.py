@@ -41,7 +41,7 @@ def test_a_row_of_an_instruction_task(workshop: Any) -> None:
         9,
         200,
     )
-    assert (row["license"], row["lane"], row["release"]) == ("CC0-1.0", "open", "v2026.01")
+    assert (row["license"], row["license_tier"], row["release"]) == ("CC0-1.0", "open", "v2026.01")
     assert row["canary"] == CANARY
     truth = json.loads(row["reward_model"]["ground_truth"])
     assert truth["targets"] == ["price"]

@@ -1,4 +1,4 @@
-"""Lanes go to configs by rules that keep the default open and recipes where readers look."""
+"""Licence tiers go to configs by rules: the default stays open, recipes where readers look."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,21 @@ import pytest
 from pydantic import ValidationError
 
 from flows.settings import ConfigurationError, load, resolved
-from publish.selecting.license_tiers import LanesConfig
+from publish.selecting.license_tiers import LicenceTiersConfig
 
 CONFIG = Path("configs/bundled.yaml")
 
 
-def test_every_lane_has_a_config() -> None:
-    lanes = LanesConfig()
-    assert lanes.config_of("open") == "tasks"
-    assert lanes.config_of("share-alike") == "tasks_share-alike"
-    assert lanes.config_of("non-commercial") == "tasks_non-commercial"
-    assert lanes.config_of("recipe-only") == "tasks_recipe"
-    assert LanesConfig.model_validate({"non-commercial": None}).config_of("non-commercial") is None
+def test_every_tier_has_a_config() -> None:
+    tiers = LicenceTiersConfig()
+    assert tiers.config_of("open") == "tasks"
+    assert tiers.config_of("share-alike") == "tasks_share-alike"
+    assert tiers.config_of("non-commercial") == "tasks_non-commercial"
+    assert tiers.config_of("recipe-only") == "tasks_recipe"
+    assert (
+        LicenceTiersConfig.model_validate({"non-commercial": None}).config_of("non-commercial")
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,8 +29,8 @@ def test_every_lane_has_a_config() -> None:
     [
         ({"open": "tasks_open"}, "should be 'tasks'"),
         ({"open": None}, "should be 'tasks'"),
-        ({"share-alike": "tasks"}, "takes the open lane and nothing else"),
-        ({"non-commercial": "tasks_recipe"}, "takes the lane recipe-only and nothing else"),
+        ({"share-alike": "tasks"}, "takes the open tier and nothing else"),
+        ({"non-commercial": "tasks_recipe"}, "takes the tier recipe-only and nothing else"),
         ({"recipe-only": "tasks"}, "should be 'tasks_recipe'"),
         ({"recipe-only": "tasks_other"}, "should be 'tasks_recipe'"),
         ({"share-alike": "Tasks_x"}, "match pattern"),
@@ -38,23 +41,23 @@ def test_every_lane_has_a_config() -> None:
 )
 def test_other_configs_are_refused(given: dict[str, str | None], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        LanesConfig.model_validate(given)
+        LicenceTiersConfig.model_validate(given)
 
 
-def test_they_survive_json_by_the_names_of_lanes() -> None:
-    lanes = LanesConfig(share_alike="tasks_restricted", recipe_only=None)
-    text = lanes.model_dump_json()
+def test_they_survive_json_by_the_names_of_tier() -> None:
+    tiers = LicenceTiersConfig(share_alike="tasks_restricted", recipe_only=None)
+    text = tiers.model_dump_json()
     assert json.loads(text)["share-alike"] == "tasks_restricted"
-    assert LanesConfig.model_validate_json(text) == lanes
-    assert hash(lanes) != hash(LanesConfig())
+    assert LicenceTiersConfig.model_validate_json(text) == tiers
+    assert hash(tiers) != hash(LicenceTiersConfig())
 
 
-def test_the_command_line_names_lanes() -> None:
-    flags = ["publish.lanes.share-alike=tasks_restricted", "publish.lanes.recipe-only=null"]
+def test_the_command_line_names_tier() -> None:
+    flags = ["publish.tiers.share-alike=tasks_restricted", "publish.tiers.recipe-only=null"]
     settings = load(CONFIG, flags)
-    assert settings.publish.lanes.share_alike == "tasks_restricted"
-    assert settings.publish.lanes.non_commercial == "tasks_non-commercial"
-    assert json.loads(json.dumps(resolved(settings)))["publish"]["lanes"] == {
+    assert settings.publish.tiers.share_alike == "tasks_restricted"
+    assert settings.publish.tiers.non_commercial == "tasks_non-commercial"
+    assert json.loads(json.dumps(resolved(settings)))["publish"]["tiers"] == {
         "open": "tasks",
         "share-alike": "tasks_restricted",
         "non-commercial": "tasks_non-commercial",
@@ -63,10 +66,10 @@ def test_the_command_line_names_lanes() -> None:
 
 
 def test_so_does_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENDARE_PUBLISH__LANES__NON_COMMERCIAL", "tasks_restricted")
-    assert load(CONFIG).publish.lanes.non_commercial == "tasks_restricted"
+    monkeypatch.setenv("OPENDARE_PUBLISH__TIERS__NON_COMMERCIAL", "tasks_restricted")
+    assert load(CONFIG).publish.tiers.non_commercial == "tasks_restricted"
 
 
-def test_a_wrong_lane_is_told_with_what_is_allowed() -> None:
-    with pytest.raises(ConfigurationError, match=r"publish\.lanes\.share-alike: found 'tasks'"):
-        load(CONFIG, ["publish.lanes.share-alike=tasks"])
+def test_a_wrong_tier_is_told_with_what_is_allowed() -> None:
+    with pytest.raises(ConfigurationError, match=r"publish\.tiers\.share-alike: found 'tasks'"):
+        load(CONFIG, ["publish.tiers.share-alike=tasks"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from publish.selecting.license_tiers import LanesConfig
+from publish.selecting.license_tiers import LicenceTiersConfig
 from publish.selecting.selection import select
 from publish.selecting.split import SourceSplitConfig, SplitEvidence
 from tests.publish.conftest import Build, Workshop
@@ -27,7 +27,7 @@ def crowd(workshop: Workshop) -> Build:
 def _kept(build: Build, share: float = 0.05):
     evidence = SplitEvidence(freshness={s.ref.key: s.updated_at for s in build.sources})
     config = SourceSplitConfig(asset_price_share=share)
-    return select(build.released, build.sources, evidence, config, LanesConfig(), {})
+    return select(build.released, build.sources, evidence, config, LicenceTiersConfig(), {})
 
 
 def test_one_forecast_of_prices_ships_in_each_split(crowd: Build) -> None:

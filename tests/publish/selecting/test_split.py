@@ -53,7 +53,7 @@ def test_a_twin_that_gave_no_task_makes_its_cluster_old() -> None:
     assert split.sides == {"a/mid": "eval", "a/new": "train"}
 
 
-@pytest.mark.parametrize("tag", ["textbook", "artificial"])
+@pytest.mark.parametrize("tag", ["well_known", "artificial"])
 def test_a_tag_keeps_the_whole_cluster_out_of_evaluation(tag: str) -> None:
     freshness = {f"a/{i}": f"202{i}-01-01" for i in range(5)}
     clusters = {"a/4": "x", "b/twin": "x"}
@@ -67,13 +67,13 @@ def test_a_tag_keeps_the_whole_cluster_out_of_evaluation(tag: str) -> None:
 def test_notes_keep_nothing_out_and_the_configuration_may_allow_tags() -> None:
     freshness = {"a/1": "2021-01-01", "a/2": "2022-01-01"}
     assert _evals(_split({"tasks": freshness}, freshness, {}, {"a/2": ("note_rows",)})) == {"a/2"}
-    evidence = SplitEvidence(freshness=freshness, tags={"a/2": ("textbook",)})
+    evidence = SplitEvidence(freshness=freshness, tags={"a/2": ("well_known",)})
     split = split_sources({"tasks": set(freshness)}, evidence, SourceSplitConfig(eval_refuses=()))
     assert _evals(split) == {"a/2"}
 
 
 def test_a_config_with_tagged_sources_only_is_unsplit() -> None:
-    tags = {"a/1": ("textbook",), "a/2": ("artificial",)}
+    tags = {"a/1": ("well_known",), "a/2": ("artificial",)}
     assert _split({"tasks": ["a/1", "a/2"]}, {}, {}, tags).unsplit == {"tasks"}
 
 

@@ -1,4 +1,4 @@
-"""Dirt: every rule is needed, no place tells of it, and there is as much of it as was asked for."""
+"""Noise: every rule is needed, no place tells of it, and there is as much as was asked for."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Bed:
         return soil(self.clean, self.val, self.rules, random.Random(seed), NoiseConfig(**knobs))
 
     def cleaned(self, soiled: Soiled, steps: Sequence[Step]) -> pl.DataFrame:
-        start = Workspace(soiled.dirty, soiled.val, self.targets)
+        start = Workspace(soiled.noisy, soiled.val, self.targets)
         return reduce(lambda work, step: step.apply(work), steps, start).train
 
 
@@ -65,7 +65,7 @@ def test_the_stated_cleaning_restores_the_table(make_bed: Any, shape: str) -> No
         soiled = bed.soiled(seed)
         assert bed.cleaned(soiled, bed.rules).equals(soiled.clean)
         assert soiled.clean.drop("row_id").sort(pl.all()).equals(bed.clean.sort(pl.all()))
-        assert soiled.dirty.height > soiled.clean.height
+        assert soiled.noisy.height > soiled.clean.height
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -83,7 +83,7 @@ def test_every_part_of_a_rule_is_needed(make_bed: Any, shape: str) -> None:
     bed = make_bed(shape)
     soiled, tried = bed.soiled(), 0
     for i, rule in enumerate(bed.rules):
-        for wrong in rule.violations():
+        for wrong in rule.mutations():
             # Two rows with equal features and different targets need not occur in a table.
             if wrong.name != "ignore_targets":
                 steps = (*bed.rules[:i], *wrong.instead, *bed.rules[i + 1 :])
@@ -93,7 +93,7 @@ def test_every_part_of_a_rule_is_needed(make_bed: Any, shape: str) -> None:
     assert tried >= 2 * len({rule.kind for rule in bed.rules})
 
 
-def test_even_little_dirt_needs_every_rule(make_bed: Any) -> None:
+def test_even_little_noise_needs_every_rule(make_bed: Any) -> None:
     bed = make_bed("text_labels")
     soiled = bed.soiled(share=0.001, min_rows_per_rule=6)
     for i, rule in enumerate(bed.rules):
@@ -108,34 +108,34 @@ def test_no_two_rules_share_a_column(make_bed: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_about_a_fifth_of_the_rows_is_dirty(make_bed: Any, shape: str) -> None:
+def test_about_a_fifth_of_the_rows_is_noisy(make_bed: Any, shape: str) -> None:
     bed = make_bed(shape)
     soiled = bed.soiled()
-    share = len(_dirty_ids(bed, soiled)) / soiled.dirty.height
+    share = len(_noisy_ids(bed, soiled)) / soiled.noisy.height
     assert 0.12 <= share <= 0.25
     more = bed.soiled(share=0.6)
-    assert len(_dirty_ids(bed, more)) / more.dirty.height > share + 0.1
+    assert len(_noisy_ids(bed, more)) / more.noisy.height > share + 0.1
 
 
 def _inserted(soiled: Soiled) -> set[int]:
-    return set(soiled.dirty["row_id"]) - set(soiled.clean["row_id"])
+    return set(soiled.noisy["row_id"]) - set(soiled.clean["row_id"])
 
 
 def _changed(soiled: Soiled) -> set[int]:
-    """Clean rows that show other cells in the dirty table."""
-    joined = soiled.clean.join(soiled.dirty, on="row_id", suffix=" dirty", maintain_order="left")
+    """Clean rows that show other cells in the noisy table."""
+    joined = soiled.clean.join(soiled.noisy, on="row_id", suffix=" noisy", maintain_order="left")
     changed: set[int] = set()
     for name in soiled.clean.columns[1:]:
-        clean, dirty = joined[name], joined[f"{name} dirty"]
-        texts = dirty.dtype == pl.String and clean.dtype != pl.String
+        clean, noisy = joined[name], joined[f"{name} noisy"]
+        texts = noisy.dtype == pl.String and clean.dtype != pl.String
         cells = (
             pl.Series([None if cell is None else repr(cell) for cell in clean]) if texts else clean
         )
-        changed |= set(joined["row_id"].filter(cells.ne_missing(dirty)))
+        changed |= set(joined["row_id"].filter(cells.ne_missing(noisy)))
     return changed
 
 
-def _dirty_ids(bed: Bed, soiled: Soiled) -> set[int]:
+def _noisy_ids(bed: Bed, soiled: Soiled) -> set[int]:
     return _inserted(soiled) | _changed(soiled)
 
 
@@ -157,9 +157,9 @@ def test_ids_are_one_permutation_over_all_rows(make_bed: Any) -> None:
     bed = make_bed("dates")
     for seed in range(5):
         soiled = bed.soiled(seed)
-        ids = [*soiled.dirty["row_id"], *soiled.val["row_id"]]
+        ids = [*soiled.noisy["row_id"], *soiled.val["row_id"]]
         assert sorted(ids) == list(range(len(ids)))
-        for frame in (soiled.dirty, soiled.clean, soiled.val):
+        for frame in (soiled.noisy, soiled.clean, soiled.val):
             assert frame["row_id"].is_sorted()
             assert frame.schema["row_id"] == pl.Int64
             assert frame.columns[0] == "row_id"
@@ -178,9 +178,9 @@ def test_the_original_of_equal_rows_has_the_lowest_id(make_bed: Any) -> None:
 def test_the_same_seed_gives_the_same_rows(make_bed: Any) -> None:
     bed = make_bed("categories")
     first, again, other = bed.soiled(3), bed.soiled(3), bed.soiled(4)
-    assert first.dirty.equals(again.dirty)
+    assert first.noisy.equals(again.noisy)
     assert first.val.equals(again.val)
-    assert not first.dirty.equals(other.dirty)
+    assert not first.noisy.equals(other.noisy)
 
 
 def _is_even(positions: Sequence[float], bins: int = 10) -> bool:
@@ -205,13 +205,13 @@ def test_the_test_of_evenness_sees_a_bias() -> None:
     assert not _is_even((even**1.2).tolist())
 
 
-def test_position_does_not_betray_dirt(piles: tuple[Bed, list[Soiled]]) -> None:
+def test_position_does_not_betray_noise(piles: tuple[Bed, list[Soiled]]) -> None:
     bed, soileds = piles
     inserted, changed, pairs = [], [], []
     for soiled in soileds:
-        place = {i: p / soiled.dirty.height for p, i in enumerate(soiled.dirty["row_id"])}
+        place = {i: p / soiled.noisy.height for p, i in enumerate(soiled.noisy["row_id"])}
         twins = set(_duplicates(bed, soiled)["row_id"])
-        # That the first of two equal rows stays is stated; over all dirt, ids tell nothing.
+        # That the first of two equal rows stays is stated; over all noise, ids tell nothing.
         inserted += [place[i] for i in sorted(_inserted(soiled))]
         changed += [place[i] for i in sorted(_changed(soiled))]
         pairs += [place[i] for i in sorted(twins)]
@@ -221,26 +221,26 @@ def test_position_does_not_betray_dirt(piles: tuple[Bed, list[Soiled]]) -> None:
     assert _is_even(pairs)
 
 
-def test_ids_do_not_betray_dirt(piles: tuple[Bed, list[Soiled]]) -> None:
+def test_ids_do_not_betray_noise(piles: tuple[Bed, list[Soiled]]) -> None:
     bed, soileds = piles
     shares, digits = [], []
     for soiled in soileds:
-        total = soiled.dirty.height + soiled.val.height
-        dirty = _dirty_ids(bed, soiled)
-        shares += [i / total for i in dirty]
-        digits += [(i % 10 + 0.5) / 10 for i in dirty]
+        total = soiled.noisy.height + soiled.val.height
+        noisy = _noisy_ids(bed, soiled)
+        shares += [i / total for i in noisy]
+        digits += [(i % 10 + 0.5) / 10 for i in noisy]
     assert _is_even(shares)
     assert _is_even(digits)
 
 
-def test_dirty_rows_do_not_flock(piles: tuple[Bed, list[Soiled]]) -> None:
+def test_noisy_rows_do_not_flock(piles: tuple[Bed, list[Soiled]]) -> None:
     bed, soileds = piles
     scores = []
     for soiled in soileds:
-        dirty = soiled.dirty["row_id"].is_in(list(_dirty_ids(bed, soiled))).to_numpy().astype(float)
-        dirty -= dirty.mean()
-        together = (dirty[1:] * dirty[:-1]).mean() / dirty.var()
-        scores.append(together * np.sqrt(len(dirty)))
+        noisy = soiled.noisy["row_id"].is_in(list(_noisy_ids(bed, soiled))).to_numpy().astype(float)
+        noisy -= noisy.mean()
+        together = (noisy[1:] * noisy[:-1]).mean() / noisy.var()
+        scores.append(together * np.sqrt(len(noisy)))
     assert abs(np.mean(scores)) < 4 / np.sqrt(len(scores))
 
 
@@ -249,7 +249,7 @@ def test_ids_tell_neither_order_nor_target_nor_side(piles: tuple[Bed, list[Soile
     places = bed.clean.drop(bed.targets).with_row_index("source place")
     side, order, labels = [], [], []
     for soiled in soileds:
-        total = soiled.dirty.height + soiled.val.height
+        total = soiled.noisy.height + soiled.val.height
         side += [i / total for i in soiled.val["row_id"]]
         first = places.unique(bed.clean.drop(bed.targets).columns, keep="none")
         known = soiled.clean.join(first, on=first.columns[1:], nulls_equal=True)
@@ -269,24 +269,24 @@ def _correlation(left: pl.Series, right: pl.Series) -> float:
     return float(np.corrcoef(left, right)[0, 1] * np.sqrt(len(left)))
 
 
-def test_ids_of_all_dirt_together_tell_nothing(make_bed: Any) -> None:
-    """The lowest id marks an original, so copies have high ids; other dirt makes up for it."""
+def test_ids_of_all_noise_together_tell_nothing(make_bed: Any) -> None:
+    """The lowest id marks an original, so copies have high ids; other noise makes up for it."""
     bed = make_bed("numbers")
     ranks: list[float] = []
     for seed in range(40):
         soiled = bed.soiled(seed)
         clean = set(soiled.clean[ID_COLUMN].to_list())
-        ids = soiled.dirty[ID_COLUMN].to_list()
+        ids = soiled.noisy[ID_COLUMN].to_list()
         highest = max(ids)
         ranks += [i / highest for i in ids if i not in clean]
     # The mean of uniform ranks deviates from a half by less than 4 / sqrt(12 n).
     assert abs(sum(ranks) / len(ranks) - 0.5) < 4 / (12 * len(ranks)) ** 0.5
 
 
-# --- what dirt does ----------------------------------------------------------------------------
+# --- what noise does ----------------------------------------------------------------------------
 
 
-def test_the_dirt_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
+def test_the_noise_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
     for shape in ("numbers", "text_labels"):
         bed = make_bed(shape)
         rules = [rule for rule in bed.rules if isinstance(rule, RowRule) and not rule.sees_targets]
@@ -297,7 +297,7 @@ def test_the_dirt_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
                 bed.clean, bed.val, [rule], random.Random(1), NoiseConfig(), targets=bed.targets
             )
             clean = set(soiled.clean["row_id"])
-            answers = soiled.dirty.filter(~pl.col("row_id").is_in(list(clean)))[target]
+            answers = soiled.noisy.filter(~pl.col("row_id").is_in(list(clean)))[target]
             values = bed.clean[target].sort()
             if values.dtype == pl.String:
                 assert answers.n_unique() == 1
@@ -307,17 +307,17 @@ def test_the_dirt_of_a_rule_pulls_to_one_end(make_bed: Any) -> None:
                 assert any(ends)
 
 
-def test_no_dirty_row_is_a_held_out_row(make_bed: Any) -> None:
+def test_no_noisy_row_is_a_held_out_row(make_bed: Any) -> None:
     bed = make_bed("numbers")
     rules = [DropDuplicates(compare="features")]
     config = NoiseConfig(share=0.9)
     first = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets)
-    inserted = first.dirty.filter(~pl.col("row_id").is_in(first.clean["row_id"].to_list()))
+    inserted = first.noisy.filter(~pl.col("row_id").is_in(first.clean["row_id"].to_list()))
     # Targets are drawn anew; the few that are drawn back give plain copies.
     names = bed.clean.columns
     held_out = inserted.drop("row_id").join(bed.clean, on=names, how="anti", nulls_equal=True)
     again = soil(bed.clean, bed.val, rules, random.Random(1), config, bed.targets, held_out)
-    both = again.dirty.join(held_out, on=held_out.columns, how="semi", nulls_equal=True)
+    both = again.noisy.join(held_out, on=held_out.columns, how="semi", nulls_equal=True)
     assert held_out.height > 100
     assert both.is_empty()
     assert again.clean.drop("row_id").sort(names).equals(bed.clean.sort(names))

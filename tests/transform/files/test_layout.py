@@ -26,7 +26,7 @@ RAW = RawDataset(
     creator="c",
     url="https://example.org",
     updated_at=None,
-    licence=Licence(spdx="CC0-1.0", lane="open", evidence=()),
+    licence=Licence(spdx="CC0-1.0", tier="open", evidence=()),
     tables=(),
     skipped=(),
     sha256="0" * 64,
@@ -118,11 +118,11 @@ def test_an_executed_task_keeps_its_clean_table_apart(tmp_path: Path) -> None:
         held_out.train.sort("x", descending=True),
         held_out.val,
         clean=held_out.train.head(2),
-        dirt=("out_of_range",),
+        noise=("out_of_range",),
     )
     draft = render_task(RAW, PROPOSAL, executed, tmp_path)
     assert draft.truth is None
-    assert draft.spec.dirt == ("out_of_range",)
+    assert draft.spec.noise == ("out_of_range",)
     assert_frame_equal(pl.read_parquet(draft.clean_file), held_out.train.head(2))
     assert pl.read_csv(draft.public / "train.csv")["row_id"].is_sorted()
 

@@ -22,7 +22,7 @@ def dataset(title: str = "A title", description: str = "About it.") -> RawDatase
         creator="c",
         url="https://example.org",
         updated_at=None,
-        licence=Licence(spdx="CC0-1.0", lane="open", evidence=()),
+        licence=Licence(spdx="CC0-1.0", tier="open", evidence=()),
         tables=(),
         skipped=(),
         sha256="0" * 64,
@@ -84,7 +84,7 @@ def test_length_is_bounded() -> None:
 
 
 def test_a_page_that_may_not_be_passed_on_is_named_and_not_repeated() -> None:
-    licence = Licence(spdx="CC-BY-ND-4.0", lane="recipe-only", evidence=())
+    licence = Licence(spdx="CC-BY-ND-4.0", tier="recipe-only", evidence=())
     raw = dataset("Rents of Ulm").model_copy(update={"licence": licence, "subtitle": "All of them"})
     page = describe(raw, COLUMNS, TRAIN, DataFiles(format="csv"))
     start = "# o/s\n\nThe source describes the data on its page, o/s/1 at Kaggle.\n\n## Columns"

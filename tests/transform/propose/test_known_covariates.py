@@ -9,7 +9,7 @@ import pytest
 from extract.dataset import RawDataset
 from extract.evidence.vocabulary import PLANNED, mentions
 from transform.profile import profile
-from transform.propose.known_covariates import known_ahead
+from transform.propose.known_covariates import known_covariates
 from transform.propose.roles import RoleConfig, judge
 from transform.propose.series import aggregation
 
@@ -23,7 +23,7 @@ FLAG = RNG.integers(0, 2, N).tolist()
 def ahead(make_raw: MakeRaw, **columns: Any) -> set[str]:
     frame = pl.DataFrame({"date": DAYS, **columns})
     judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    return set(known_ahead(frame, judged, "date", frozenset({"date"})))
+    return set(known_covariates(frame, judged, "date", frozenset({"date"})))
 
 
 @pytest.mark.parametrize(

@@ -53,18 +53,18 @@ def told(folder: Path, steps: tuple[Step, ...] = STEPS) -> Instructions:
     )
 
 
-@pytest.mark.parametrize("mutation_set", ["own", "held_back"])
+@pytest.mark.parametrize("mutation_set", ["own", "held_out"])
 def test_same_answer_as_without_a_cache(tmp_path: Path, mutation_set: MutationSet) -> None:
     instructions = told(tmp_path)
     pipeline, start = Pipeline(instructions, tmp_path), load(instructions, tmp_path)
     truth = compute_answer(instructions, tmp_path)
     acting = 0
     for position in range(len(STEPS)):
-        for wrong in pipeline.violations(position, mutation_set):
+        for wrong in pipeline.mutations(position, mutation_set):
             before = apply_steps(STEPS[:position], start)
             for step in (*wrong.instead, *STEPS[position + wrong.places :]):
                 before = step.apply(before)
-            outcome = pipeline.violated(position, wrong)
+            outcome = pipeline.mutated(position, wrong)
             assert before.answer is not None
             assert outcome.acts == (outcome.answer is not None)
             expected = before.answer.sort(ID_COLUMN)
@@ -76,35 +76,35 @@ def test_same_answer_as_without_a_cache(tmp_path: Path, mutation_set: MutationSe
 def test_a_mistake_that_leads_to_the_same_matrix_needs_no_fit(tmp_path: Path) -> None:
     pipeline = Pipeline(told(tmp_path), tmp_path)
     skip_idle_rule = Mutation("skip", ())
-    assert not pipeline.violated(0, skip_idle_rule).acts
-    assert pipeline.violated(1, skip_idle_rule).acts
+    assert not pipeline.mutated(0, skip_idle_rule).acts
+    assert pipeline.mutated(1, skip_idle_rule).acts
 
 
 def test_order_of_columns_matters_only_to_models_that_see_it(tmp_path: Path) -> None:
     turned = Mutation("turned", (SelectColumns(columns=("a per b", "b", "a")),))
-    assert not Pipeline(told(tmp_path), tmp_path).violated(4, turned).acts
+    assert not Pipeline(told(tmp_path), tmp_path).mutated(4, turned).acts
     tree = FitPredict(
         estimator="DecisionTreeRegressor",
         module="sklearn.tree",
         arguments={"max_features": 0.5, "random_state": 3},
     )
     sees_order = told(tmp_path, (*STEPS[:-1], tree))
-    assert Pipeline(sees_order, tmp_path).violated(4, turned).acts
+    assert Pipeline(sees_order, tmp_path).mutated(4, turned).acts
 
 
 def test_neighbours_change_their_order_in_the_second_set_alone(tmp_path: Path) -> None:
     pipeline = Pipeline(told(tmp_path), tmp_path)
-    late = [wrong for wrong in pipeline.violations(2, "held_back") if wrong.places == 2]
+    late = [wrong for wrong in pipeline.mutations(2, "held_out") if wrong.places == 2]
     assert [wrong.instead for wrong in late] == [(STEPS[3], STEPS[2])]
     # Missing numbers have no ratio, so the ratio keeps gaps that filling first would not leave.
-    assert pipeline.violated(2, late[0]).acts
-    assert not any(wrong.places == 2 for wrong in pipeline.violations(2, "own"))
+    assert pipeline.mutated(2, late[0]).acts
+    assert not any(wrong.places == 2 for wrong in pipeline.mutations(2, "own"))
     last_two = (len(STEPS) - 2, len(STEPS) - 1)
-    assert not any(w.places == 2 for i in last_two for w in pipeline.violations(i, "held_back"))
+    assert not any(w.places == 2 for i in last_two for w in pipeline.mutations(i, "held_out"))
 
 
 def test_later_steps_do_what_is_left_without_a_column(tmp_path: Path) -> None:
     lost = slip("lose_b", lambda work: work.on_both(lambda frame: frame.drop("b")))
-    outcome = Pipeline(told(tmp_path), tmp_path).violated(0, lost)
+    outcome = Pipeline(told(tmp_path), tmp_path).mutated(0, lost)
     assert outcome.answer is not None
     assert outcome.answer.height == VAL.height

@@ -41,9 +41,9 @@ def test_a_step_lies_in_the_file_of_its_kind() -> None:
     assert all(cls.__module__.endswith(f".{cls.kind}") for cls in step_classes())
 
 
-def test_each_dirt_has_one_step() -> None:
+def test_each_noise_has_one_step() -> None:
     rules = [cls for cls in step_classes() if issubclass(cls, RowRule | CellRule)]
-    assert len({rule.dirt for rule in rules}) == len(rules) == 7
+    assert len({rule.noise for rule in rules}) == len(rules) == 7
 
 
 def test_siblings_answer_alike() -> None:

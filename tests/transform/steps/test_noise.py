@@ -1,4 +1,4 @@
-"""Dirt is undone exactly, and only by the whole of the stated rule."""
+"""Noise is undone exactly, and only by the whole of the stated rule."""
 
 import random
 from collections.abc import Callable
@@ -43,8 +43,8 @@ def clean_tables(
 
 
 def with_rows(step: RowRule, work: Workspace, seed: int, n: int = N) -> pl.DataFrame:
-    """Clean rows with dirty ones at random places between them; originals keep the lowest ids."""
-    rows = step.dirty_rows(work.train, random.Random(seed), n)
+    """Clean rows with noisy ones at random places between them; originals keep the lowest ids."""
+    rows = step.noisy_rows(work.train, random.Random(seed), n)
     assert rows.height == n
     assert rows.schema == work.train.schema
     assert rows["row_id"].null_count() == n
@@ -54,21 +54,21 @@ def with_rows(step: RowRule, work: Workspace, seed: int, n: int = N) -> pl.DataF
 
 def assert_mistakes_show(
     step: CleaningStep,
-    dirty: Workspace,
+    noisy: Workspace,
     clean: Workspace,
     run_lines: Callable[..., dict[str, Any]],
     assert_same: Callable[..., None],
 ) -> None:
     """No mistake leads to the clean table; those that a step says do what its lines do."""
-    for wrong in (*step.violations(), *step.held_back()):
-        violated = dirty
+    for wrong in (*step.mutations(), *step.held_out_mutations()):
+        mutated = noisy
         for other in wrong.instead:
-            before, violated = violated, other.apply(violated)
+            before, mutated = mutated, other.apply(mutated)
             if isinstance(other, Step) and not step.text_columns:
-                assert_same(violated.train, run_lines([other], before)["train"])
+                assert_same(mutated.train, run_lines([other], before)["train"])
         # A misread end lets in what lies near it, if anything does.
         if not wrong.if_it_acts and wrong.name != "wider":
-            assert not violated.train.equals(clean.train), (step, wrong.name)
+            assert not mutated.train.equals(clean.train), (step, wrong.name)
 
 
 @pytest.mark.parametrize("cls", ROW_RULES, ids=lambda cls: cls.kind)
@@ -81,10 +81,10 @@ def test_rows_are_removed_exactly(
     for seed in SEEDS:
         for step, work in clean_tables(cls, make_sketch, seed):
             assert isinstance(step, RowRule)
-            dirty = Workspace(with_rows(step, work, seed), work.val, work.targets)
-            assert step.apply(dirty).train.equals(work.train)
-            assert_same(work.train, run_lines([step], dirty)["train"])
-            assert_mistakes_show(step, dirty, work, run_lines, assert_same)
+            noisy = Workspace(with_rows(step, work, seed), work.val, work.targets)
+            assert step.apply(noisy).train.equals(work.train)
+            assert_same(work.train, run_lines([step], noisy)["train"])
+            assert_mistakes_show(step, noisy, work, run_lines, assert_same)
 
 
 @pytest.mark.parametrize("cls", CELL_RULES, ids=lambda cls: cls.kind)
@@ -97,29 +97,29 @@ def test_cells_are_restored_bit_for_bit(
     for seed in SEEDS:
         for step, work in clean_tables(cls, make_sketch, seed):
             assert isinstance(step, CellRule)
-            train = step.dirty_cells(work.train, random.Random(seed), N)
-            dirty = Workspace(train, work.val, work.targets)
+            train = step.noisy_cells(work.train, random.Random(seed), N)
+            noisy = Workspace(train, work.val, work.targets)
             assert train["row_id"].equals(work.train["row_id"])
             assert all(train.schema[column] == pl.String for column in step.text_columns)
             untouched = [name for name in train.columns if name not in step.ruled]
             assert train.select(untouched).equals(work.train.select(untouched))
-            restored = step.apply(dirty).train
+            restored = step.apply(noisy).train
             assert restored.schema == work.train.schema
             assert restored.equals(work.train)
-            assert_same(restored, run_lines([step], dirty)["train"])
+            assert_same(restored, run_lines([step], noisy)["train"])
             for column in step.ruled:
                 assert not train[column].equals(work.train[column])
-            assert_mistakes_show(step, dirty, work, run_lines, assert_same)
+            assert_mistakes_show(step, noisy, work, run_lines, assert_same)
 
 
 @pytest.mark.parametrize("cls", ROW_RULES, ids=lambda cls: cls.kind)
-def test_dirty_rows_copy_scratch_columns_of_a_choice_of_rows(
+def test_noisy_rows_copy_scratch_columns_of_a_choice_of_rows(
     cls: type[RowRule], make_sketch: Callable[..., StepContext]
 ) -> None:
     for step, work in clean_tables(cls, make_sketch, 0):
         assert isinstance(step, RowRule)
         some = work.train.head(5).with_columns(origin=pl.col("row_id"))
-        rows = step.dirty_rows(some, random.Random(0), 12)
+        rows = step.noisy_rows(some, random.Random(0), 12)
         assert rows.height == 12
         assert set(rows["origin"]) <= set(some["row_id"])
 
@@ -153,19 +153,19 @@ def test_ranges_of_any_size(values: list[Any]) -> None:
         assert rule.low < min(values) <= max(values) < rule.high
         assert len(repr(rule.low)) < 24
         assert str(rule.low) != "-0.0"
-        dirty = rule.dirty_rows(context.train, random.Random(seed), 10)["x"]
-        assert dirty.dtype == context.train["x"].dtype
-        assert [v > rule.high for v in dirty] == [True, False] * 5
-        assert [v < rule.low for v in dirty] == [False, True] * 5
+        noisy = rule.noisy_rows(context.train, random.Random(seed), 10)["x"]
+        assert noisy.dtype == context.train["x"].dtype
+        assert [v > rule.high for v in noisy] == [True, False] * 5
+        assert [v < rule.low for v in noisy] == [False, True] * 5
 
 
 @pytest.mark.parametrize("values", NUMERIC.values(), ids=NUMERIC)
 def test_units_of_any_size(values: list[Any]) -> None:
     context = _one_column(values)
     for step in UndoUnits.choose(context, random.Random(1)):
-        dirty = step.dirty_cells(context.train, random.Random(2), 10)
-        assert (dirty["x"] > step.threshold).sum() == 10
-        assert step.apply(Workspace(dirty, context.val, ("y",))).train.equals(context.train)
+        noisy = step.noisy_cells(context.train, random.Random(2), 10)
+        assert (noisy["x"] > step.threshold).sum() == 10
+        assert step.apply(Workspace(noisy, context.val, ("y",))).train.equals(context.train)
 
 
 def test_a_range_is_not_stated_where_floats_are_too_coarse() -> None:
@@ -182,8 +182,8 @@ def test_letters_that_change_their_nature_are_left_alone(texts: list[str]) -> No
     tidy = NormaliseText.choose(context, random.Random(1))
     for step in tidy:
         work = step.apply(Workspace(context.train, context.val, ("y",)))
-        dirty = step.dirty_cells(work.train, random.Random(1), 20)
-        assert step.apply(Workspace(dirty, context.val, ("y",))).train.equals(work.train)
+        noisy = step.noisy_cells(work.train, random.Random(1), 20)
+        assert step.apply(Workspace(noisy, context.val, ("y",))).train.equals(work.train)
     assert not tidy or texts == ["İzmir", "Bursa"]
 
 
@@ -208,7 +208,7 @@ def test_copies_may_contradict_their_original_where_few_rows_are_equal() -> None
 
 def test_rows_without_a_target_repeat_no_clean_row(make_sketch: Callable[..., StepContext]) -> None:
     for step, work in clean_tables(DropMissingTarget, make_sketch, 0):
-        rows = step.dirty_rows(work.train, random.Random(1), 20)  # type: ignore[attr-defined]
+        rows = step.noisy_rows(work.train, random.Random(1), 20)  # type: ignore[attr-defined]
         features = work.features
         same = rows.join(work.train, on=features, how="semi", nulls_equal=True)
         assert same.height <= 1
@@ -216,10 +216,10 @@ def test_rows_without_a_target_repeat_no_clean_row(make_sketch: Callable[..., St
             assert rows[name].is_in(work.train[name].to_list(), nulls_equal=True).all()
 
 
-def test_dirty_numbers_lie_near_and_far_at_both_ends() -> None:
+def test_noisy_numbers_lie_near_and_far_at_both_ends() -> None:
     context = _one_column([float(i) for i in range(400)])
     (rule,) = FilterRange.choose(context, random.Random(3))
-    cells = rule.dirty_rows(context.train, random.Random(1), 12)["x"]
+    cells = rule.noisy_rows(context.train, random.Random(1), 12)["x"]
     width = rule.high - rule.low
     for beyond in (cells - rule.high, rule.low - cells):
         shares = beyond.filter(beyond > 0) / width

@@ -47,8 +47,8 @@ def chosen(
 
 
 def stated_mistakes(step: Step) -> list[Step]:
-    """What takes the place of a step when it is violated, as far as a step says it."""
-    wrong = (*step.violations(), *step.held_back())
+    """What takes the place of a step when it is mutated, as far as a step says it."""
+    wrong = (*step.mutations(), *step.held_out_mutations())
     return [other for one in wrong for other in one.instead if isinstance(other, Step)]
 
 
@@ -59,12 +59,14 @@ def test_mistakes_come_in_two_sets(
     """One builds a task, the other measures it; no mistake is in both or is the step itself."""
     for seed in SEEDS:
         for _, step in chosen(cls, make_sketch, seed):
-            own, held_back = step.violations(), step.held_back()
+            own, held_out_mutations = step.mutations(), step.held_out_mutations()
             assert own
-            names = [wrong.name for wrong in (*own, *held_back)]
+            names = [wrong.name for wrong in (*own, *held_out_mutations)]
             assert len(names) == len(set(names))
-            assert not [wrong for wrong in own if wrong.instead in [w.instead for w in held_back]]
-            assert all(wrong.instead != (step,) for wrong in (*own, *held_back))
+            assert not [
+                wrong for wrong in own if wrong.instead in [w.instead for w in held_out_mutations]
+            ]
+            assert all(wrong.instead != (step,) for wrong in (*own, *held_out_mutations))
             assert not any(wrong.if_it_acts for wrong in own)
 
 
@@ -190,10 +192,10 @@ def test_join_puts_parts_together_by_id(
     assert done.train.equals(context.train.select(done.train.columns).sort("row_id"))
     assert_same(done.train, names["train"])
     assert_same(done.val, names["val"])
-    for wrong in (*step.violations(), *step.held_back()):
-        violated = wrong.instead[0].apply(work)
-        assert violated.train.columns != done.train.columns
-        assert_same(violated.train, run_lines(wrong.instead, work)["train"])
+    for wrong in (*step.mutations(), *step.held_out_mutations()):
+        mutated = wrong.instead[0].apply(work)
+        assert mutated.train.columns != done.train.columns
+        assert_same(mutated.train, run_lines(wrong.instead, work)["train"])
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
@@ -226,12 +228,12 @@ def test_every_mistake_can_be_made(
     make_sketch: Callable[..., StepContext],
     walk: Callable[[StepContext, random.Random], tuple[list[Step], Workspace]],
 ) -> None:
-    """A violated task still runs to an answer, and most answers differ."""
+    """A mutated task still runs to an answer, and most answers differ."""
     context = make_sketch(3, model)
     steps, work = walk(context, random.Random(3))
     seen = tried = 0
     for position, step in enumerate(steps):
-        for wrong in step.violations():
+        for wrong in step.mutations():
             done = Workspace(context.train, context.val, context.targets)
             for other in (*steps[:position], *wrong.instead, *steps[position + 1 :]):
                 done = other.apply(done)

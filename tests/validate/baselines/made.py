@@ -1,4 +1,4 @@
-"""Small cases with a known truth, and tasks around them, for the tests of the ladder and its gates.
+"""Small cases with a known truth, and tasks around them, for tests of baselines and gates.
 
 What a solver can reach on them is plain from how they are made.
 """
@@ -53,11 +53,11 @@ def series_task(
     folder: Path,
     series: Mapping[str, list[float]],
     horizon: int,
-    known_ahead: Mapping[str, list[float]] | None = None,
+    known_covariates: Mapping[str, list[float]] | None = None,
     frequency: Frequency = "1d",
 ) -> Task:
     """A task on daily series by name, the last `horizon` values held out."""
-    known = known_ahead or {}
+    known = known_covariates or {}
     frames = [
         pl.DataFrame(
             {
@@ -85,7 +85,9 @@ def series_task(
         entities.append(
             {"row_ids": ids, "season": season, "mae": {"sales": float(abs(errors).mean())}}
         )
-    grid = Grid(column="day", frequency=frequency, entities=("shop",), known_ahead=tuple(known))
+    grid = Grid(
+        column="day", frequency=frequency, entities=("shop",), known_covariates=tuple(known)
+    )
     val = solved.select(ID_COLUMN, "day", "shop", *known)
     variant: Variant = "ts-xf" if known else "ts-cf"
     skill = json.dumps({"entities": entities})

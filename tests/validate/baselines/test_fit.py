@@ -1,4 +1,4 @@
-"""What solvers reach on tables and series whose truth is known; every ladder is the same twice."""
+"""What solvers reach on tables and series whose truth is known, and the same twice."""
 
 import math
 import random
@@ -11,15 +11,15 @@ import pytest
 from tests.validate.baselines.made import executed_task, noise, series_task, table_task
 from transform.files.parquet import write_parquet
 from transform.task import Task
-from validate.baselines.fit import Climb, climb, climbed
+from validate.baselines.fit import BaselineFits, fit_baselines, fitted_baselines
 from validate.baselines.solver import case_of
 from validate.environments.executor import Executor, ExecutorConfig
 
 N = 600
 
 
-def scores(found: Climb) -> dict[str, float]:
-    return {rung.solver: rung.score for rung in found.ladder.rungs}
+def scores(found: BaselineFits) -> dict[str, float]:
+    return {baseline.solver: baseline.score for baseline in found.baseline_scores.baselines}
 
 
 def table(**columns: Sequence[object]) -> pl.DataFrame:
@@ -31,15 +31,15 @@ def table(**columns: Sequence[object]) -> pl.DataFrame:
 def test_a_line_is_climbed_to_the_top_by_ridge(tmp_path: Path) -> None:
     rest = zip(noise(N, "a"), noise(N, "b"), noise(N, "c"), strict=True)
     frame = table(y=[3 * a - 2 * b + 0.3 * c for a, b, c in rest])
-    found = climb(table_task(tmp_path, frame, ("y",), "reg-mm"))
+    found = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
     reached = scores(found)
     assert reached["linear"] > 0.97
     assert reached["chance"] == 0
     assert reached["majority_or_mean"] == 0
     assert 0.5 < reached["one_feature"] < 0.8
     assert found.alone == ("a",)
-    assert (found.ladder.floor, found.ladder.p_value) == (0, 0.001)
-    assert found.ladder.ceiling == max(reached.values())
+    assert (found.baseline_scores.floor, found.baseline_scores.p_value) == (0, 0.001)
+    assert found.baseline_scores.ceiling == max(reached.values())
 
 
 def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: P
         "rare" if a + b > 1.6 else "usual"
         for a, b in zip(noise(N, "a"), noise(N, "b"), strict=True)
     ]
-    found = climb(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
+    found = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
     assert scores(found)["tuned_booster"] > 0.75
     assert 0.4 < scores(found)["majority_or_mean"] < 0.5
     assert found.lessons[0].chance > scores(found)["majority_or_mean"]
@@ -55,15 +55,15 @@ def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: P
 
 def test_noise_is_told_by_its_p_value(tmp_path: Path) -> None:
     labels = random.Random("labels").choices(["yes", "no"], k=N)
-    found = climb(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
-    assert found.ladder.p_value > 0.01
+    found = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
+    assert found.baseline_scores.p_value > 0.01
     assert found.lessons[0].gap < 0.05
 
 
 def test_several_targets_of_several_types_are_answered_together(tmp_path: Path) -> None:
     kinds = [int(a > 0) for a in noise(N, "a")]
     words = ["up" if b > 0 else "down" for b in noise(N, "b")]
-    found = climb(table_task(tmp_path, table(y=kinds, w=words), ("y", "w"), "class-mm"))
+    found = fit_baselines(table_task(tmp_path, table(y=kinds, w=words), ("y", "w"), "class-mm"))
     assert found.alone == ("a", "b")
     assert scores(found)["one_feature"] > 0.97
     assert [lesson.target for lesson in found.lessons] == ["y", "w"]
@@ -79,18 +79,18 @@ def test_hostile_cells_break_no_solver(tmp_path: Path) -> None:
         rare=["always"] * (N - 5) + ["never seen"] * 5,
         y=[a + (1e6 if i == 7 else 0) for i, a in enumerate(noise(N, "a"))],
     )
-    found = climb(table_task(tmp_path, frame, ("y",), "reg-mm"))
+    found = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
     assert all(0 <= score <= 1 for score in scores(found).values())
 
 
 def test_a_table_without_features_or_variety_still_has_a_ladder(tmp_path: Path) -> None:
-    bare = climb(
+    bare = fit_baselines(
         table_task(tmp_path / "bare", table().select(pl.col("a").alias("y")), ("y",), "reg-mm")
     )
     assert bare.alone == ()
-    assert bare.ladder.ceiling == 0
-    still = climb(table_task(tmp_path / "still", table(y=["one"] * N), ("y",), "class-mm"))
-    assert still.ladder.p_value == 1
+    assert bare.baseline_scores.ceiling == 0
+    still = fit_baselines(table_task(tmp_path / "still", table(y=["one"] * N), ("y",), "class-mm"))
+    assert still.baseline_scores.p_value == 1
 
 
 def test_solvers_see_no_truth(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def weekly(level: float, seed: str, n: int = 420) -> list[float]:
 
 
 def test_seasonal_naive_has_no_skill_and_better_forecasters_have(tmp_path: Path) -> None:
-    found = climb(series_task(tmp_path, {"a": weekly(50, "a"), "b": weekly(80, "b")}, 28))
-    skills = {rung.solver: rung.skill for rung in found.ladder.rungs}
+    found = fit_baselines(series_task(tmp_path, {"a": weekly(50, "a"), "b": weekly(80, "b")}, 28))
+    skills = {baseline.solver: baseline.skill for baseline in found.baseline_scores.baselines}
     assert skills["seasonal_naive"] == 0
     assert skills["mean"] == skills["last"] == 0
     for solver in ("theta", "ridge", "booster", "tuned_booster"):
@@ -125,7 +125,9 @@ def test_covariates_of_the_future_are_used(tmp_path: Path) -> None:
     series = {
         name: [y + 30 * p for y, p in zip(weekly(100, name), promo, strict=True)] for name in "ab"
     }
-    found = climb(series_task(tmp_path, series, 28, {"promo": promo, "other": noise(420, "o")}))
+    found = fit_baselines(
+        series_task(tmp_path, series, 28, {"promo": promo, "other": noise(420, "o")})
+    )
     reached = scores(found)
     assert found.alone == ("promo",)
     assert 0.5 < reached["one_feature"] < 0.95
@@ -135,7 +137,7 @@ def test_covariates_of_the_future_are_used(tmp_path: Path) -> None:
 
 def test_a_short_or_constant_series_breaks_no_forecaster(tmp_path: Path) -> None:
     odd = {"flat": [5.0] * 60, "walk": noise(60, "w")}
-    found = climb(series_task(tmp_path, odd, 24, frequency="5min"))
+    found = fit_baselines(series_task(tmp_path, odd, 24, frequency="5min"))
     assert all(0 <= score <= 1 for score in scores(found).values())
 
 
@@ -146,12 +148,12 @@ def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
     labels = ["up" if a > 0 else "down" for a in noise(N, "a")]
     task = table_task(tmp_path, table(y=labels), ("y",), "class-mm")
     right = pl.read_parquet(task.truth.path)
-    good = climb(executed_task(tmp_path, task, right))
+    good = fit_baselines(executed_task(tmp_path, task, right))
     assert scores(good)["reference"] == 1
     assert set(scores(good)) == {"chance", "majority_or_mean", "reference"}
-    assert good.ladder.p_value == 0.001
+    assert good.baseline_scores.p_value == 0.001
     mixed = right.with_columns(pl.col("y").shuffle(seed=1))
-    assert climb(executed_task(tmp_path, task, mixed)).ladder.p_value > 0.01
+    assert fit_baselines(executed_task(tmp_path, task, mixed)).baseline_scores.p_value > 0.01
 
 
 def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
     executed.held_out_file.unlink()
     with pytest.raises(FileNotFoundError):
-        climb(executed)
+        fit_baselines(executed)
 
 
 # --- once for all gates -----------------------------------------------------------------------
@@ -168,13 +170,13 @@ def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
 def test_a_climb_is_made_once_and_again_for_another_truth(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "a")), ("y",), "reg-mm")
     with Executor(ExecutorConfig()) as executor:
-        first = climbed(task, executor)
-        assert climbed(task, executor) is first
+        first = fitted_baselines(task, executor)
+        assert fitted_baselines(task, executor) is first
         truth = pl.read_parquet(task.truth.path)
         write_parquet(truth.with_columns(pl.col("y").shuffle(seed=1)), task.truth.path)
-        second = climbed(task, executor)
-    assert first.ladder.ceiling > 0.9
-    assert second.ladder.ceiling < 0.1
+        second = fitted_baselines(task, executor)
+    assert first.baseline_scores.ceiling > 0.9
+    assert second.baseline_scores.ceiling < 0.1
 
 
 @pytest.mark.slow
@@ -182,4 +184,4 @@ def test_a_climb_is_made_once_and_again_for_another_truth(tmp_path: Path) -> Non
 def test_another_process_reaches_the_same(tasks: Mapping[str, Task], variant: str) -> None:
     task = tasks[variant]
     with Executor(ExecutorConfig()) as executor:
-        assert climbed(task, executor) == climb(task)
+        assert fitted_baselines(task, executor) == fit_baselines(task)

@@ -53,7 +53,7 @@ def test_a_package_that_nobody_has_stops_with_a_message(
     said = str(missing.value)
     assert "generation 1.4" in said
     assert f"scikit-learn=={pins_of('1.4')['scikit-learn']}" in said
-    assert "panel.generations" in said
+    assert "environments.library_versions" in said
     assert "found: \n" not in said
     assert not [*tmp_path.glob("*/complete.json")]
 

@@ -1,4 +1,4 @@
-"""The panel's members differ as they say, in ways that change how numbers are computed."""
+"""The environments differ as they say, in ways that change how numbers are computed."""
 
 import hashlib
 import os
@@ -9,40 +9,43 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from extract.workers import ONE_THREAD, Workers
-from validate.environments.matrix import REFERENCE, MatrixConfig, members
+from validate.environments.matrix import REFERENCE, MatrixConfig, environments_of
 
 
 def test_the_reference_comes_first_and_names_are_unique() -> None:
-    panel = members(MatrixConfig(generations=("1.4", "1.6")))
+    panel = environments_of(MatrixConfig(library_versions=("1.4", "1.6")))
     assert panel[0] == REFERENCE
     assert len({member.name for member in panel}) == len(panel) >= 8
     assert all(member.differs for member in panel[1:])
 
 
 def test_generations_are_members_only_where_they_are_configured() -> None:
-    few, many = members(MatrixConfig()), members(MatrixConfig(generations=("1.6",)))
+    few, many = (
+        environments_of(MatrixConfig()),
+        environments_of(MatrixConfig(library_versions=("1.6",))),
+    )
     assert [member.generation for member in few] == [None] * len(few)
     assert [member.generation for member in many if member.generation] == ["1.6"]
-    with pytest.raises(ValueError, match="generations"):
-        MatrixConfig(generations=("0.9",))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="library_versions"):
+        MatrixConfig(library_versions=("0.9",))  # type: ignore[arg-type]
 
 
 def test_members_differ_in_threads_hash_seed_and_perturbation() -> None:
-    panel = members(MatrixConfig())
+    panel = environments_of(MatrixConfig())
     assert {member.threads for member in panel} == {1, 2}
     assert len({member.hash_seed for member in panel}) > 1
     assert {member.perturbation for member in panel} == {"none", "jitter", "fortran", "file_order"}
 
 
 def test_versions_are_those_that_compute() -> None:
-    old, new = members(MatrixConfig(generations=("1.4",)))[-1], REFERENCE
+    old, new = environments_of(MatrixConfig(library_versions=("1.4",)))[-1], REFERENCE
     assert old.versions["scikit-learn"] != new.versions["scikit-learn"]
     assert old.versions["numpy"] < new.versions["numpy"]
     assert new.versions["numpy"] == np.__version__
 
 
 def test_environments_hold_all_that_decides_about_threads() -> None:
-    for member in members(MatrixConfig()):
+    for member in environments_of(MatrixConfig()):
         assert {member.environment[name] for name in ONE_THREAD} == {str(member.threads)}
 
 
@@ -64,7 +67,7 @@ def _seen() -> dict[str, object]:
 @pytest.fixture(scope="module")
 def seen() -> Mapping[str, Mapping[str, object]]:
     found = {}
-    for member in members(MatrixConfig()):
+    for member in environments_of(MatrixConfig()):
         if member == REFERENCE or member.environment != REFERENCE.environment:
             with Workers(1, environment=member.environment) as workers:
                 found[member.name] = workers.run(_seen, timeout_s=60)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.validate.baselines.made import noise, series_task, table_task
-from validate.baselines.fit import climb
+from validate.baselines.fit import fit_baselines
 from validate.controls import answer_of
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.headroom import Headroom
@@ -46,9 +46,11 @@ def test_room_passes_and_is_a_yardstick_that_the_grader_reads(
     task = table_task(tmp_path, pl.DataFrame({"a": noise(N, "a"), "y": y}), ("y",), "reg-mm")
     finding = Headroom().check(task, executor)
     assert finding.check.verdict == "valid"
-    ladder = climb(task).ladder
-    assert finding.check.value == pytest.approx(ladder.ceiling - ladder.floor, abs=1e-3)
-    skill = json.dumps({"floor": ladder.floor, "ceiling": ladder.ceiling})
+    baseline_scores = fit_baselines(task).baseline_scores
+    assert finding.check.value == pytest.approx(
+        baseline_scores.ceiling - baseline_scores.floor, abs=1e-3
+    )
+    skill = json.dumps({"floor": baseline_scores.floor, "ceiling": baseline_scores.ceiling})
     graded = task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
     answer = answer_of(graded)
     assert score(answer, answer.truth, "skill").reward == 1

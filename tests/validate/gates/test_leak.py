@@ -286,7 +286,7 @@ def test_the_family_leaves_them_out_by_itself(leak: str, tmp_path: Path) -> None
     table = shops(3).with_columns((PAST | FUTURE)[leak].alias("zz"))
     task = forecast(table, ("promo", "zz"), tmp_path).task()
     assert task.spec.instructions.grid is not None
-    assert task.spec.instructions.grid.known_ahead == ("promo",)
+    assert task.spec.instructions.grid.known_covariates == ("promo",)
     finding = Leak().look(task)
     assert finding.check.verdict == "valid", finding
 
@@ -296,7 +296,7 @@ def test_the_family_leaves_them_out_by_itself(leak: str, tmp_path: Path) -> None
 def test_clean_series_pass(seed: int, ahead: tuple[str, ...], tmp_path: Path) -> None:
     task = forecast(shops(seed), ahead, tmp_path).task()
     assert task.spec.instructions.grid is not None
-    assert task.spec.instructions.grid.known_ahead == ahead
+    assert task.spec.instructions.grid.known_covariates == ahead
     for gate in (Leak(), Duplicates()):
         finding = gate.look(task)
         assert finding.check.verdict == "valid", finding

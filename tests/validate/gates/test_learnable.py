@@ -35,7 +35,7 @@ def test_noise_is_refused(tmp_path: Path, executor: Executor) -> None:
     finding = Learnable().check(labelled(tmp_path, coins()), executor)
     assert (finding.check.name, finding.check.verdict) == ("learnable", "invalid")
     assert finding.repair is None
-    assert finding.proofs.ladder is not None
+    assert finding.proofs.baseline_scores is not None
 
 
 def test_guessing_the_majority_is_no_signal(tmp_path: Path, executor: Executor) -> None:
@@ -46,8 +46,8 @@ def test_signal_passes_and_ships_its_ladder(tmp_path: Path, executor: Executor) 
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     finding = Learnable().check(labelled(tmp_path, labels), executor)
     assert finding.check.verdict == "valid"
-    assert finding.proofs.ladder is not None
-    assert finding.proofs.ladder.p_value < 0.01
+    assert finding.proofs.baseline_scores is not None
+    assert finding.proofs.baseline_scores.p_value < 0.01
     assert finding.check.value is not None
     assert finding.check.value > 0.4
 

@@ -1,4 +1,4 @@
-"""Truth that some environment of the panel does not reach is refused, with what may mend it."""
+"""Truth that some environment does not reach is refused, with what may mend it."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping

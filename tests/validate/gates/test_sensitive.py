@@ -48,7 +48,7 @@ def test_passes_with_what_it_measured(
     tasks: Mapping[str, Task], executor: Executor, variant: str
 ) -> None:
     task = tasks[variant]
-    verdict = judge(task, [Sensitive(violations_share=0.8)], executor)
+    verdict = judge(task, [Sensitive(killed_share=0.8)], executor)
     assert verdict.passed, verdict.checks
     assert verdict.proofs.exposure is not None
     assert [step.position for step in verdict.proofs.exposure] == [
@@ -72,7 +72,7 @@ def test_avoids_a_step_that_nothing_shows(
 
 
 def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: Executor) -> None:
-    gate = Sensitive(rows_share=1.0, labels_share=1.0, violations_share=1.0)
+    gate = Sensitive(rows_share=1.0, labels_share=1.0, killed_share=1.0)
     finding = gate.check(tasks["reg-if"], executor)
     assert finding.check.verdict == "invalid"
     assert finding.repair is not None

@@ -26,7 +26,7 @@ RAW = RawDataset(
     creator="c",
     url="https://example.org",
     updated_at=None,
-    licence=Licence(spdx="CC0-1.0", lane="open", evidence=()),
+    licence=Licence(spdx="CC0-1.0", tier="open", evidence=()),
     tables=(),
     skipped=(),
     sha256="0" * 64,
@@ -145,7 +145,7 @@ def forecast(frame: pl.DataFrame, ahead: tuple[str, ...], folder: Path) -> Drawn
         features=_features(frame, ("sales", "day", "shop")),
         time=TimeAxis(column="day", frequency="1d", resample=False),
         entities=("shop",),
-        known_ahead=ahead,
+        known_covariates=ahead,
         reasons=(),
         proposer="test-1",
     )

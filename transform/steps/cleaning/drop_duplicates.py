@@ -1,6 +1,6 @@
 """Remove training rows that repeat an earlier one.
 
-Stands after the steps that restore cells, so that copies with different dirt count as equal.
+Stands after the steps that restore cells, so that copies with different noise count as equal.
 """
 
 import random
@@ -21,7 +21,7 @@ class DropDuplicates(RowRule):
 
     kind: ClassVar[str] = "drop_duplicates"
     stage: ClassVar[Stage] = "duplicates"
-    dirt: ClassVar[str] = "duplicate"
+    noise: ClassVar[str] = "duplicate"
     compares_rows: ClassVar[bool] = True
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove duplicates: of the rows that are equal in all columns but "
@@ -43,7 +43,7 @@ class DropDuplicates(RowRule):
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[DropDuplicates, ...]":
         """Those that take few clean rows, first without a look at the targets.
 
-        That one may leave conflicting answers to equal rows in the dirt; where the table itself
+        That one may leave conflicting answers to equal rows in the noise; where the table itself
         holds many, they are what the other one must keep.
         """
         height = context.train.height
@@ -73,11 +73,11 @@ class DropDuplicates(RowRule):
             "train = train[~repeated].reset_index(drop=True)",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, as comparing the id too does."""
         return (Mutation("skip", ()),)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Lose the originals too, or compare more or less than is stated."""
         other = "features" if self.compare == "all" else "all"
         compared = self.model_copy(update={"compare": other})
@@ -95,6 +95,6 @@ class DropDuplicates(RowRule):
             lambda frame: frame.unique(compared, keep="first", maintain_order=True)
         )
 
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows."""
         return copies(clean, rng, n)

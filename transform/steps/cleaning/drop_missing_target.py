@@ -19,7 +19,7 @@ class DropMissingTarget(RowRule):
 
     kind: ClassVar[str] = "drop_missing_target"
     stage: ClassVar[Stage] = "target"
-    dirt: ClassVar[str] = "missing_target"
+    noise: ClassVar[str] = "missing_target"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, {how:choice} (targets: {columns:columns}).",
         {
@@ -63,7 +63,7 @@ class DropMissingTarget(RowRule):
         fill = "ffill().bfill()" if self.how == "previous" else "fillna(train[target].mode()[0])"
         return (f"for target in {targets!r}:", f"    train[target] = train[target].{fill}")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Fill in rather than remove; most estimators do not let anybody skip it."""
         return tuple(
             Mutation(how, (self.model_copy(update={"how": how}),))
@@ -71,7 +71,7 @@ class DropMissingTarget(RowRule):
             if how != self.how
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Fill in from the rows after, or with a value of its own."""
         return (slip("next", self._from_next), slip("placeholder", self._with_placeholder))
 
@@ -93,7 +93,7 @@ class DropMissingTarget(RowRule):
         """It looks at nothing else."""
         return True
 
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Mixtures of two clean rows each, lest they repeat one; each lacks a target, by turns."""
         first, second = copies(clean, rng, n), copies(clean, rng, n)
         mixed = [

@@ -25,7 +25,7 @@ class FilterCategories(RowRule):
 
     kind: ClassVar[str] = "filter_categories"
     stage: ClassVar[Stage] = "categories"
-    dirt: ClassVar[str] = "unexpected_category"
+    noise: ClassVar[str] = "unexpected_category"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, keep only the rows in which {column:column} is one of "
         "{categories:texts}{missing:choice}.",
@@ -75,14 +75,14 @@ class FilterCategories(RowRule):
             expected += f" | {value}.isna()"
         return (expected, "train = train[expected].reset_index(drop=True)")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, or overlook a listed category."""
         wrong = [Mutation("skip", ())]
         if len(self.categories) > 1:
             wrong.append(Mutation("without_last", (self._listing(self.categories[:-1]),)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Lose rows with a missing value, let a category in, rename the others, overlook one."""
         wrong = [slip("one_more", self._with_one_more), slip("rename", self._renamed)]
         if self.missing == "keep":
@@ -114,7 +114,7 @@ class FilterCategories(RowRule):
         )
         return work.on_train(lambda frame: frame.with_columns(renamed))
 
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows with a few new labels, tidy ones that no other rule changes."""
         known = {category.casefold() for category in self.categories}
         fresh = [label for label in _NEW if label not in known]

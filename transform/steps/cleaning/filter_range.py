@@ -19,7 +19,7 @@ _MAX_DECIMALS = 6
 _MARGIN = (0.005, 0.04)
 """Distance of the ends from the clean values, as a share of their spread."""
 _NEAR, _FAR = (0.005, 0.08), (0.3, 1.0)
-"""Distance of dirty values from the ends, as a share of the range."""
+"""Distance of noisy values from the ends, as a share of the range."""
 _MISREAD = 0.1
 """Share of the range by which a misread end lies off."""
 
@@ -29,7 +29,7 @@ class FilterRange(RowRule):
 
     kind: ClassVar[str] = "filter_range"
     stage: ClassVar[Stage] = "ranges"
-    dirt: ClassVar[str] = "out_of_range"
+    noise: ClassVar[str] = "out_of_range"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove the rows in which {column:column} is below {low:number} "
         "or above {high:number}{missing:choice}.",
@@ -76,7 +76,7 @@ class FilterRange(RowRule):
             outside += f" | {value}.isna()"
         return (outside, "train = train[~outside].reset_index(drop=True)")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, or see one end only."""
         return (
             Mutation("skip", ()),
@@ -84,7 +84,7 @@ class FilterRange(RowRule):
             Mutation("no_lower", (self.model_copy(update={"low": -1e300}),)),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Lose the rows with a missing value, pull values in, or misread the ends."""
         off = _MISREAD * (self.high - self.low)
         wrong = [
@@ -104,7 +104,7 @@ class FilterRange(RowRule):
         values = pl.col(work.numeric((self.column,))).cast(pl.Float64).clip(self.low, self.high)
         return work.on_train(lambda frame: frame.with_columns(values))
 
-    def dirty_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows, alternately above and below the range.
 
         Half of them lie just beyond an end, the others up to the width of the range beyond it. The

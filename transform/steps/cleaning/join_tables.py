@@ -59,11 +59,11 @@ class JoinTables(Step):
             'val = val.sort_values("row_id", ignore_index=True)',
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Overlook the last table."""
         return (self._without(len(self.train) - 1),)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Overlook another table."""
         return tuple(self._without(position) for position in range(len(self.train) - 1))
 

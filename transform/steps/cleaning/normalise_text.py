@@ -25,7 +25,7 @@ class NormaliseText(CellRule):
 
     kind: ClassVar[str] = "normalise_text"
     stage: ClassVar[Stage] = "text"
-    dirt: ClassVar[str] = "text_variant"
+    noise: ClassVar[str] = "text_variant"
     phrase: ClassVar[Phrase] = Phrase(
         "In {columns:columns} of the training table, {form:choice}.",
         {
@@ -72,7 +72,7 @@ class NormaliseText(CellRule):
             tidy += ".str.lower()"
         return (f"for column in {list(self.columns)!r}:", f"    train[column] = {tidy}")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, leave the case, or overlook the last column."""
         wrong = [Mutation("skip", ())]
         if self.form == "full":
@@ -81,7 +81,7 @@ class NormaliseText(CellRule):
             wrong.append(Mutation("miss_last", (self._on(self.columns[:-1]),)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Leave the white space or some of it, take upper case, or overlook the first column."""
         wrong = [slip("ends_and_case_only", self._without_inner, if_it_acts=True)]
         if self.form == "full":
@@ -104,7 +104,7 @@ class NormaliseText(CellRule):
         upper = pl.col(work.present(self.columns)).str.to_uppercase()
         return self.apply(work).on_train(lambda frame: frame.with_columns(upper))
 
-    def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Case and white-space variants of random cells, spread evenly over the columns."""
         changed = clean
         for column in self.columns:

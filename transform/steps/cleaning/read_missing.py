@@ -31,7 +31,7 @@ class ReadMissing(CellRule):
 
     kind: ClassVar[str] = "read_missing"
     stage: ClassVar[Stage] = "markers"
-    dirt: ClassVar[str] = "missing_marker"
+    noise: ClassVar[str] = "missing_marker"
     phrase: ClassVar[Phrase] = Phrase(
         "In {columns:columns} of the training table, a cell whose text is exactly {marker:text} "
         "{means:choice}{type:choice}.",
@@ -118,7 +118,7 @@ class ReadMissing(CellRule):
             cells = f"train[column].mask(train[column] == {marker}, {value})"
         return (*lines, f"    train[column] = {cells}{'.astype(float)' * bool(self.text_columns)}")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Take the marker for a value or for zero, or overlook the last column."""
         wrong = []
         if self.type == "text" or _is_number(self.marker):
@@ -129,7 +129,7 @@ class ReadMissing(CellRule):
             wrong.append(Mutation("miss_last", (self._but(columns=self.columns[:-1]),)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take the row for lost, or overlook the first column."""
         wrong = [Mutation("remove_rows", (self._but(means="removal"),))]
         if len(self.columns) > 1 and (self.type == "text" or _is_number(self.marker)):
@@ -141,7 +141,7 @@ class ReadMissing(CellRule):
     def _but(self, **changes: object) -> "ReadMissing":
         return self.model_copy(update=changes)
 
-    def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Markers in at least a third of the missing cells of each column."""
         changed = clean
         for column in self.columns:

@@ -25,7 +25,7 @@ class UndoUnits(CellRule):
 
     kind: ClassVar[str] = "undo_units"
     stage: ClassVar[Stage] = "units"
-    dirt: ClassVar[str] = "unit_slip"
+    noise: ClassVar[str] = "unit_slip"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, the values of {column:column} above {threshold:number} were "
         "recorded in a unit {factor:number} times smaller than the others: divide them by that "
@@ -61,12 +61,12 @@ class UndoUnits(CellRule):
             f"{value} = np.where(slipped, {value} / {self.factor!r}, {value})",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, or take another factor."""
         other = self.model_copy(update={"factor": 10 if self.factor == 100 else 100})
         return (Mutation("skip", ()), Mutation("other_factor", (other,)))
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take the values for outliers, for errors, or divide all of them."""
         as_outliers = FilterRange(column=self.column, low=-1e300, high=self.threshold)
         return (
@@ -87,7 +87,7 @@ class UndoUnits(CellRule):
             lambda frame: frame.with_columns(values.clip(upper_bound=self.threshold))
         )
 
-    def dirty_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+    def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Cells multiplied by the factor: half of them land just above the threshold."""
         values = clean[self.column]
         eligible = _eligible(values, self.threshold, self.factor).arg_true().to_list()

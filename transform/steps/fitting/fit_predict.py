@@ -134,7 +134,7 @@ class FitPredict(Step):
     def apply(self, work: Workspace) -> Workspace:
         """Fit and predict.
 
-        Columns that are not full of numbers, because an earlier step is violated, are left out.
+        Columns that are not full of numbers, because an earlier step is mutated, are left out.
         """
         features = [name for name in work.features if _is_full(work, name)]
         matrices = _matrix(work.train, features), _matrix(work.val, features)
@@ -187,7 +187,7 @@ class FitPredict(Step):
             *_write_scores(self.scores),
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Another seed, an argument left at its default, another fit mode or order of columns."""
         model, wrong = MODELS[self.estimator], []
         seed = self.arguments.get("random_state")
@@ -207,7 +207,7 @@ class FitPredict(Step):
             wrong.append(Mutation("other_columns_first", (Slip(_turned), self)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """The usual seed, an argument misread, or an estimator that is taken for this one."""
         wrong = [
             self._with(f"nudged_{name}", **{name: nudged})

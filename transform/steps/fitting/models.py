@@ -3,11 +3,11 @@
 A table, no code: where the class lies, arguments that converge to one answer, what it is sensitive
 to, and how often it should be drawn. Arguments whose defaults differ between scikit-learn 1.4 and
 1.9, or that decide how close a solver comes to its optimum, are always given, so that one program
-means the same in all of them. Left out on purpose, for what the panel says of them on real tables:
-Huber regression and nearest neighbours (under jitter; equal distances decide who is a neighbour),
-`LinearSVC` (under jitter and with another processor; its solver stops short of the optimum),
-histogram boosting (under jitter, and its bins changed between the two), bootstrap forests (their
-draws changed in 1.9) and SVM probabilities (drawn at random).
+means the same in all of them. Left out on purpose, for what the environment matrix says of them on
+real tables: Huber regression and nearest neighbours (under jitter; equal distances decide who is a
+neighbour), `LinearSVC` (under jitter and with another processor; its solver stops short of the
+optimum), histogram boosting (under jitter, and its bins changed between the two), bootstrap forests
+(their draws changed in 1.9) and SVM probabilities (drawn at random).
 """
 
 import math
@@ -49,7 +49,7 @@ class Model:
     mistake: Arguments = field(default_factory=dict)
     """Arguments that would be wrong; only where leaving out the stated ones shows nothing."""
     weight: float = 1.0
-    """How often to draw it: how well it shows violations, against cost and fragility."""
+    """How often to draw it: how well it shows mutations, against cost and fragility."""
 
 
 MODELS: dict[str, Model] = {

@@ -88,7 +88,7 @@ class DeriveDateParts(Step):
             lines.append(f"    frame[{f'{self.column}_{part}'!r}] = {number}")
         return tuple(lines)
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Begin the week on Sunday, overlook the last part, or skip it, which loses the column."""
         wrong = [Mutation("skip", ())]
         if "dayofweek" in self.parts and self.week == "monday":
@@ -97,7 +97,7 @@ class DeriveDateParts(Step):
             wrong.append(Mutation("without_last", (self._but(parts=self.parts[:-1]),)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Overlook the first part, or read days as months where both are possible."""
         wrong = [slip("day_for_month", self._misread, if_it_acts=True)]
         if len(self.parts) > 1:

@@ -57,7 +57,7 @@ class DeriveLog1p(Step):
             f"    frame[{name!r}] = np.log1p(frame[{self.column!r}])",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, or put the result elsewhere."""
         other = "new" if self.into == "replace" else "replace"
         return (
@@ -65,7 +65,7 @@ class DeriveLog1p(Step):
             Mutation("other_place", (self.model_copy(update={"into": other}),)),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take the square root, or do it twice."""
         wrong = [slip("square_root", self._rooted)]
         if self.into == "replace":
@@ -83,7 +83,7 @@ class DeriveLog1p(Step):
 
 def _log1p(values: pl.Series, name: str) -> pl.Series:
     numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    # Dirt that a violated step left in may lie at -1 or below.
+    # Noise that a mutated step left in may lie at -1 or below.
     possible = np.where(numbers > -1, numbers, np.nan)
     return pl.Series(name, np.log1p(possible), nan_to_null=True)
 

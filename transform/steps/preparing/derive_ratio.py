@@ -53,7 +53,7 @@ class DeriveRatio(Step):
         return tuple(steps)
 
     def apply(self, work: Workspace) -> Workspace:
-        """Divide in both tables; dirt that a violated step left in may be zero."""
+        """Divide in both tables; noise that a mutated step left in may be zero."""
         above, below = pl.col(self.numerator), pl.col(self.denominator)
         return self._appended(work, pl.when(below != 0).then(above / below))
 
@@ -62,7 +62,7 @@ class DeriveRatio(Step):
         ratio = f"frame[{self.numerator!r}] / frame[{self.denominator!r}]"
         return ("for frame in (train, val):", f"    frame[{self.name!r}] = {ratio}")
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Turn it upside down, or skip it."""
         swapped = {"numerator": self.denominator, "denominator": self.numerator}
         return (
@@ -70,7 +70,7 @@ class DeriveRatio(Step):
             Mutation("skip", ()),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Multiply, or add one below against zeros."""
         above, below = pl.col(self.numerator), pl.col(self.denominator)
         return (

@@ -51,12 +51,12 @@ class DropIncomplete(Step):
         """Plain pandas."""
         return (f"train = train.dropna(subset={list(self.columns)!r}, ignore_index=True)",)
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Fill in the mean rather than remove, or skip it, which loses the columns."""
         mean = ImputeNumber(columns=self.columns, strategy="mean")
         return (Mutation("mean", (mean,)), Mutation("skip", ()))
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Fill in something else."""
         median = ImputeNumber(columns=self.columns, strategy="median")
         zero = ImputeConstant(columns=self.columns, value=0.0)

@@ -75,12 +75,12 @@ class EncodeOneHot(Step):
             "    )",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Number the categories, or lose the columns by not encoding them."""
         numbered = EncodeOrdinal(columns=self.columns)
         return (Mutation("ordinal", (numbered,)), Mutation("skip", ()))
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Leave out the first category, number by frequency, or overlook a column."""
         by_frequency = EncodeOrdinal(columns=self.columns, order="frequency")
         wrong = [Mutation("by_frequency", (by_frequency,))]

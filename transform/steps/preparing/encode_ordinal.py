@@ -108,11 +108,11 @@ class EncodeOrdinal(Step):
             f"        frame[column] = frame[column].map(codes){others}",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Number in another order, or lose the columns by not encoding them."""
         return (self._by(self._others()[0]), Mutation("skip", ()))
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Number in the third order, or each table by itself."""
         return (
             self._by(self._others()[1]),

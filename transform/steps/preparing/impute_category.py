@@ -59,11 +59,11 @@ class ImputeCategory(Step):
             "train, val = train.fillna(fill), val.fillna(fill)",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, as encoders let one, or make them a category of their own."""
         return (Mutation("skip", ()), slip("own_category", self._with_label))
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Fewer rows, the first text by alphabet, or a look at the rows to predict."""
         lost = DropMissingTarget(columns=self.columns)
         both = self.model_copy(update={"source": "both"})

@@ -61,12 +61,12 @@ class ImputeConstant(Step):
             "train, val = train.fillna(fill), val.fillna(fill)",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Another constant."""
         other = -1.0 if self.value == 0.0 else 0.0
         return (Mutation("other_constant", (self.model_copy(update={"value": other}),)),)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """A statistic, or fewer rows."""
         lost = DropMissingTarget(columns=self.columns)
         return (

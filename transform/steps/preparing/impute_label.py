@@ -55,11 +55,11 @@ class ImputeLabel(Step):
             "train, val = train.fillna(fill), val.fillna(fill)",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, as encoders let one."""
         return (Mutation("skip", ()),)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take the most frequent text instead, or fewer rows."""
         lost = DropMissingTarget(columns=self.columns)
         return (

@@ -105,12 +105,12 @@ class ImputeNumber(Step):
             "train, val = train.fillna(fill), val.fillna(fill)",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Another statistic."""
         strategy = self._others()[0]
         return (Mutation(strategy, (self.model_copy(update={"strategy": strategy}),)),)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """The third statistic, one that has seen the rows to predict, zero, or fewer rows."""
         strategy = self._others()[1]
         both = self.model_copy(update={"source": "both"})

@@ -104,7 +104,7 @@ class Scale(Step):
             "    frame[columns] = (frame[columns] - shift) / spread",
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Scale otherwise, or all columns but the last; skipping it makes some solvers crawl."""
         method = self._others()[0]
         wrong = [Mutation(method, (self.model_copy(update={"method": method}),))]
@@ -113,7 +113,7 @@ class Scale(Step):
             wrong.append(Mutation("miss_last", (fewer,)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Skip it, the third way, looking at the rows to predict, or the spread of a sample."""
         method = self._others()[1]
         both = self.model_copy(update={"source": "both"})

@@ -65,14 +65,14 @@ class SelectColumns(Step):
             'val = val[["row_id", *features]].copy()',
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Use all columns, or all but the last stated."""
         wrong = [Mutation("skip", ())]
         if len(self.columns) > 1:
             wrong.append(Mutation("without_last", (SelectColumns(columns=self.columns[:-1]),)))
         return tuple(wrong)
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Overlook another column, or use one too many."""
         wrong = [slip("one_more", self._with_one_more, if_it_acts=True)]
         middle = len(self.columns) // 2

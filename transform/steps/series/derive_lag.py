@@ -76,7 +76,7 @@ class DeriveLag(InSeries):
             f'    frame[{self.name!r}] = frame["row_id"].map(lagged)',
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Count one row too many, take them in another order, or skip it."""
         return (
             self.other("one_more", lag=self.lag + 1),
@@ -84,7 +84,7 @@ class DeriveLag(InSeries):
             Mutation("skip", ()),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take all series for one, or count far too many rows."""
         return (*self.across_series(), self.other("twice_the_lag", lag=2 * self.lag))
 

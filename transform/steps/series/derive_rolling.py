@@ -105,7 +105,7 @@ class DeriveRolling(InSeries):
             f'    frame[{self.name!r}] = frame["row_id"].map(rolled)',
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Another window, statistic or order, or skip it."""
         other: Statistic = "min" if self.statistic == "max" else "max"
         return (
@@ -115,7 +115,7 @@ class DeriveRolling(InSeries):
             Mutation("skip", ()),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Count the rows wrong, take all series for one, or one value less."""
         fewer = self.other("one_value_less", window=self.window - 1)
         return (

@@ -125,7 +125,7 @@ class Resample(Step):
             'train = train[names].sort_values("row_id", ignore_index=True)',
         )
 
-    def violations(self) -> tuple[Mutation, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """Aggregate one column otherwise, into wider cells, or skip it."""
         names = list(_CELLS)
         wider = names[(names.index(self.every) + 1) % len(names)]
@@ -135,7 +135,7 @@ class Resample(Step):
             Mutation("skip", ()),
         )
 
-    def held_back(self) -> tuple[Mutation, ...]:
+    def held_out_mutations(self) -> tuple[Mutation, ...]:
         """Take another row of each cell for the whole, or all series for one."""
         last = tuple((name, "last") for name, _ in self.aggregations)
         wrong = [] if last == self.aggregations else [self._but(aggregations=last)]

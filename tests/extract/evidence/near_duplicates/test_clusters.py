@@ -11,7 +11,7 @@ import pytest
 from extract.dataset import RawDataset
 from extract.evidence.evidence import EvidenceConfig, SourceEvidence, look_at
 from extract.evidence.near_duplicates.clusters import cluster
-from extract.evidence.well_known import textbook_evidence
+from extract.evidence.well_known import well_known_evidence
 from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
@@ -144,7 +144,7 @@ def test_twins_of_twins_are_one_cluster_in_any_order(make: Make) -> None:
 
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...]:
-    return textbook_evidence(tmp_path_factory.mktemp("textbook"))
+    return well_known_evidence(tmp_path_factory.mktemp("well_known"))
 
 
 @pytest.mark.slow
@@ -161,11 +161,11 @@ def test_a_textbook_table_is_known_in_disguise(
     table = pl.read_parquet(origin.tables[0].table.path)
     sources = [_look(make("copy", CHANGES[change](table))), _look(make("new", houses(1)))]
     found = cluster(sources, books)
-    assert found.textbook == {"ann/copy": slug}
+    assert found.well_known == {"ann/copy": slug}
 
 
 def test_textbooks_are_the_same_every_time(tmp_path: Path) -> None:
-    first, second = (textbook_evidence(tmp_path / name) for name in "ab")
+    first, second = (well_known_evidence(tmp_path / name) for name in "ab")
     hashes = [[book.tables[0].table.sha256 for book in books] for books in (first, second)]
     assert hashes[0] == hashes[1]
     assert len(set(hashes[0])) == len(first) >= 30

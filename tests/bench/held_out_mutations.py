@@ -1,12 +1,12 @@
 """Whether the grades of a built release see mutations that no task was built to see.
 
-From shipped files alone, for every instruction task: the violations that steps hold back from
+From shipped files alone, for every instruction task: the mutations that steps hold back from
 building, and plain changes of the text of `solution.py` (a step's lines deleted, a number misread,
 a statistic, a comparison or a direction exchanged, a list without its last entry). Prints shares by
 kind of step, by estimator and by mistake, and the worst tasks. MutationSet that end in an error are
 counted apart: whoever makes one is told so. Numbers are those of the gate `sensitive`.
 
-    python tests/bench/held_back.py --release DIR [--changes N]
+    python tests/bench/held_out_mutations.py --release DIR [--changes N]
 """
 
 import argparse
@@ -63,17 +63,17 @@ def main() -> None:
     parser.add_argument("--release", type=Path, required=True)
     parser.add_argument("--changes", type=int, default=0, help="of each program, drawn at random")
     options = parser.parse_args()
-    held_back: list[Tried] = []
+    held_out_mutations: list[Tried] = []
     changed: list[Tried] = []
     with tempfile.TemporaryDirectory() as place, Workers(1, preload=PRELOAD) as programs:
         for task in _instruction_tasks(options.release):
             folder = _lay_out(options.release, task, Path(place))
             told = wording.read((folder / "question.txt").read_text())
             reference = _reference(options.release, folder.name, told)
-            held_back += _violated(reference, folder)
+            held_out_mutations += _mutated(reference, folder)
             if options.changes:
                 changed += _changed(reference, folder, options.changes, programs)
-    _print("violations held back", held_back)
+    _print("mutations held back", held_out_mutations)
     _print("changes of solution.py", changed)
 
 
@@ -93,12 +93,12 @@ def _reference(release: Path, task_id: str, told: Instructions) -> Reference:
     return Reference(told, truth, grading, Visibility())
 
 
-def _violated(reference: Reference, folder: Path) -> Iterator[Tried]:
+def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
     estimator = str(reference.told.steps[-1].parameters["estimator"])
-    for step in reference.exposures(folder, "held_back"):
-        for violation in step.violations:
-            name = violation.name
-            yield Tried(folder.name, estimator, step.position, step.kind, name, violation.seen)
+    for step in reference.exposures(folder, "held_out"):
+        for mutation in step.mutations:
+            name = mutation.name
+            yield Tried(folder.name, estimator, step.position, step.kind, name, mutation.seen)
 
 
 # --- The text of a program --------------------------------------------------------------------
