@@ -23,7 +23,7 @@ from transform.run.fork_server import ProgramDied, ProgramFailed
 
 _START_TIMEOUT_S = 120
 """For the imports of a cold interpreter."""
-_ROOT = Path(server.__file__).parent.parent
+_ROOT = Path(server.__file__).parents[2]
 """Folder of our packages, of which the other interpreter sees two modules."""
 _SAID = 1000
 """Letters of a lost process's last words that are quoted."""
