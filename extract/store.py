@@ -1,120 +1,228 @@
-"""Where finished work lies: files by their content, stage results by their key.
+"""Where finished work lies: files by their content, results of stages by their key.
 
-Everything is written beside its place and renamed into it, so a reader sees all of a thing or
-nothing, and a build that was killed goes on where it stopped: what is there is whole, what is torn
-counts as absent. Two builds may write the same thing at once; the last one wins and nobody notices.
+Takes an address: a folder of this machine, or any fsspec URL that several machines reach. Files and
+results are named by hashes, so what is there is never changed; a result is written after the files
+that it names. On a local disk everything is written beside its place and renamed into it; an object
+store shows an object when it is complete. So a reader sees all of a thing or nothing, a build that was
+killed continues where it stopped, and two builds may write the same thing at once.
 
-Not guaranteed: survival of a power cut (nothing is flushed to the disk by force), nor that the
-files which a result names are still there; delete the folder as a whole or not at all.
+A store is its address and may be pickled and sent anywhere. Files of a remote store are fetched once
+into `cache` and are checked against their name.
+
+Not guaranteed: survival of a power cut (nothing is flushed to the disk by force).
 """
 
 import hashlib
-import os
+import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import requires, version
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic_core
-from packaging.requirements import Requirement
 from pydantic import TypeAdapter, ValidationError
 
-T = TypeVar("T")
+from extract.atomic import placed
 
-_ROOMS = Path(__file__).resolve().parents[1]
+_T = TypeVar("_T")
+
+FORMAT = 2
+"""Counts the layouts that a store has had; another one is not read."""
+_MARKER = "store.json"
+_FOLDERS = ("objects", "results")
 
 
+class StoreError(Exception):
+    """A store that cannot be used; the message says which and what mends it."""
+
+
+class MissingError(StoreError):
+    """The store has no whole file of this content: what named it must be computed again."""
+
+
+@dataclass(frozen=True)
 class Store:
-    """A folder of content-addressed files and stage results."""
+    """Content-addressed files and results of stages at one address."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    url: str
+    """A folder, or an fsspec URL such as `s3://bucket/folder`."""
+    cache: Path | None = None
+    """Where files of a remote store are kept on this machine; needed by remote stores alone."""
+
+    def opened(self) -> "Store":
+        """The store, made where there is none. Raises `StoreError` for one of another format."""
+        marker = f"{self.url.rstrip('/')}/{_MARKER}"
+        raw = self._read(_MARKER)
+        if raw is None:
+            if any(self._fs.exists(self._at(folder)) for folder in _FOLDERS):
+                raise StoreError(self._outdated("an older version"))
+            self._write(_MARKER, json.dumps({"format": FORMAT}).encode())
+            return self
+        try:
+            known = json.loads(raw)["format"]
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"{marker} is damaged: expected {{'format': {FORMAT}}}") from None
+        if known != FORMAT:
+            raise StoreError(self._outdated(f"format {known}"))
+        return self
 
     def add(self, path: Path) -> str:
         """Copy a file into the store; returns its SHA-256."""
         digest = sha256_of(path)
-        place = self.path(digest)
-        if not place.exists():
-            with _placed(place) as temporary:
+        name = _object(digest)
+        if self._local is None:
+            if not self._fs.exists(self._at(name)):
+                self._fs.put_file(str(path), self._at(name))
+        elif not (place := self._local / name).exists():
+            with placed(place) as temporary:
                 shutil.copyfile(path, temporary)
         return digest
 
     def path(self, sha256: str) -> Path:
-        """Where the file with this content lies, whether or not it is there."""
-        return self.root / "objects" / sha256[:2] / sha256[2:]
+        """The file with this content on this machine. Raises `MissingError` where there is none."""
+        name = _object(sha256)
+        if self._local is not None:
+            place = self._local / name
+            if not place.is_file():
+                raise MissingError(f"{self.url} has no {name}; the same command computes it again")
+            return place
+        assert self.cache is not None, "a remote store keeps files in a cache"
+        place = self.cache / name
+        if not place.is_file():
+            self._fetch(name, sha256, place)
+        return place
 
-    def save(self, stage: str, key: str, noun: object) -> None:
-        """Keep the result of a stage: a noun, or a tuple of nouns."""
-        with _placed(self._result(stage, key)) as temporary:
-            temporary.write_bytes(pydantic_core.to_json(noun))
+    def has(self, sha256: str) -> bool:
+        """Whether the file with this content is there."""
+        return bool(self._fs.exists(self._at(_object(sha256))))
 
-    def load(self, stage: str, key: str, kind: TypeAdapter[T] | type[T]) -> T | None:
-        """The result of a stage, None when there is none that can be read as `kind`.
+    def save(self, stage: str, key: str, value: object) -> None:
+        """Keep the result of a stage, anything that pydantic turns into JSON."""
+        self._write(_result(stage, key), pydantic_core.to_json(value))
 
-        For a union or a tuple `kind` is an adapter: `TypeAdapter[RawDataset | Drop](...)`.
+    def load(self, stage: str, key: str, kind: TypeAdapter[_T] | type[_T]) -> _T | None:
+        """The result of a stage; None where there is none that can be read as `kind`.
+
+        For a union or a tuple `kind` is an adapter.
         """
+        raw = self._read(_result(stage, key))
+        if raw is None:
+            return None
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         try:
-            return adapter.validate_json(self._result(stage, key).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return adapter.validate_json(raw)
+        except ValidationError:
             return None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder of its own on the store's disk, gone afterwards."""
-        place = self.root / "scratch"
-        place.mkdir(parents=True, exist_ok=True)
+        """A folder of its own on this machine, on the store's disk where that is local."""
+        root = self._local or self.cache
+        place = root / "scratch" if root is not None else None
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place) as folder:
             yield Path(folder)
 
-    def _result(self, stage: str, key: str) -> Path:
-        # Keys hold slashes and have any length; as a hash they are a file name.
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self.root / "results" / stage / f"{name}.json"
+    # --- what is kept -------------------------------------------------------------------------
+
+    def names(self) -> dict[str, int]:
+        """Every file and result with its size in bytes, by its place in the store."""
+        sizes = {}
+        for folder in _FOLDERS:
+            if self._fs.exists(self._at(folder)):
+                for place, facts in self._fs.find(self._at(folder), detail=True).items():
+                    sizes[place[len(self._root) + 1 :]] = int(facts["size"])
+        return dict(sorted(sizes.items()))
+
+    def remove(self, name: str) -> None:
+        """Delete what `names` listed."""
+        self._fs.rm_file(self._at(name))
+
+    @staticmethod
+    def name_of_file(sha256: str) -> str:
+        """Where `names` lists a file."""
+        return _object(sha256)
+
+    @staticmethod
+    def name_of_result(stage: str, key: str) -> str:
+        """Where `names` lists a result."""
+        return _result(stage, key)
+
+    # --- places -------------------------------------------------------------------------------
+
+    @cached_property
+    def _local(self) -> Path | None:
+        """The folder of a local store; None for a remote one."""
+        if "://" not in self.url:
+            return Path(self.url).resolve()
+        return Path(self.url.removeprefix("file://")) if self.url.startswith("file://") else None
+
+    @cached_property
+    def _fs(self) -> Any:
+        import fsspec
+
+        return fsspec.core.url_to_fs(str(self._local or self.url))[0]
+
+    @cached_property
+    def _root(self) -> str:
+        import fsspec
+
+        return str(fsspec.core.url_to_fs(str(self._local or self.url))[1]).rstrip("/")
+
+    def __getstate__(self) -> dict[str, object]:
+        """The address alone: an open connection does not travel."""
+        return {"url": self.url, "cache": self.cache}
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            if self._local is not None:
+                return (self._local / name).read_bytes()
+            return bytes(self._fs.cat_file(self._at(name)))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        if self._local is None:
+            self._fs.pipe_file(self._at(name), content)
+            return
+        with placed(self._local / name) as temporary:
+            temporary.write_bytes(content)
+
+    def _fetch(self, name: str, sha256: str, place: Path) -> None:
+        with placed(place) as temporary:
+            try:
+                self._fs.get_file(self._at(name), str(temporary))
+            except FileNotFoundError:
+                raise MissingError(f"{self.url} has no {name}") from None
+            if (found := sha256_of(temporary)) != sha256:
+                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {found}")
+
+    def _outdated(self, version: str) -> str:
+        folders = " ".join(f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER))
+        return (
+            f"{self.url} holds results of {version}, expected format {FORMAT}; they cost only the "
+            f"time to compute them again, clear them: rm -r {folders}"
+        )
+
+
+def _object(sha256: str) -> str:
+    return f"objects/{sha256[:2]}/{sha256[2:]}"
+
+
+def _result(stage: str, key: str) -> str:
+    # Keys have any length and hold anything; as a hash they are a file name.
+    return f"results/{stage}/{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def code_fingerprint(*packages: str) -> str:
-    """SHA-256 (hex) over the Python files of these rooms and the libraries they stand on.
-
-    Part of a stage key, so that changed code or another library never meets results of the old.
-    """
-    digest = hashlib.sha256(repr((sys.version_info, _libraries())).encode())
-    for package in sorted(packages):
-        folder = _ROOMS / package
-        assert folder.is_dir(), f"no room {package}"
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{path.relative_to(_ROOMS).as_posix()} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
-
-
-@cache
-def _libraries() -> list[tuple[str, str]]:
-    """Names and versions of what the project declares, as installed."""
-    declared = [Requirement(line) for line in requires("opendare") or ()]
-    names = sorted({need.name for need in declared if need.marker is None})
-    return [(name, version(name)) for name in names]
-
-
-@contextmanager
-def _placed(place: Path) -> Iterator[Path]:
-    """A temporary path beside `place` that is renamed to it when the block ends well."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".unfinished-")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(place)
-    finally:
-        temporary.unlink(missing_ok=True)

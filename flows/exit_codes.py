@@ -15,12 +15,14 @@ from extract.kaggle.cache import CacheError
 from extract.kaggle.catalogue import CatalogueBusyError, CatalogueError
 from extract.kaggle.crawl import TruncatedError
 from extract.kaggle.service import ServiceFault
+from extract.store import StoreError
 from publish.release import PublishError
 from validate.environments.library_versions import EnvironmentMissing
 
-EXIT_DONE, EXIT_REFUSED, EXIT_PENDING = 0, 2, 3
+EXIT_DONE, EXIT_REFUSED, EXIT_PENDING, EXIT_INTERRUPTED = 0, 2, 3, 130
 _REPAIRABLE = (
-    *(CacheError, CatalogueError, EnvironmentMissing, InUseError, PublishError, TruncatedError),
+    *(CacheError, CatalogueError, EnvironmentMissing, InUseError, PublishError, StoreError),
+    TruncatedError,
 )
 """What a user can mend; the message says how."""
 

@@ -31,7 +31,6 @@ from pydantic_core import ErrorDetails, to_jsonable_python
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    InitSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
@@ -91,8 +90,8 @@ class WorkersConfig(Noun):
 
     count: int | None = Field(default=None, ge=1)
     """Worker processes side by side; None: one per core, at most 8."""
-    design_timeout_s: float = Field(default=240, gt=0)
-    """For profiling, proposing, splitting and laying out one dataset."""
+    dataset_timeout_s: float = Field(default=240, gt=0)
+    """Seconds for one stage of one dataset: inspecting, profiling, splitting."""
     executor: ExecutorConfig = ExecutorConfig()
     environments: Path | None = None
     """Where environments of older libraries are kept, which builds may share; None: in STATE."""
@@ -118,20 +117,14 @@ else:
     )
 
 
-class Settings(BaseSettings):
-    """All of a build's configuration."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=_PREFIX,
-        env_nested_delimiter=_NESTING,
-        validate_default=True,
-    )
+class Settings(Noun):
+    """All of a build's configuration; it travels as JSON, as a parameter of a deployed flow."""
 
     source: SourceConfig
     state: Path = Path(".opendare")
     """What a build remembers: store, ledger, logs."""
+    store: str | None = None
+    """Address of the store, a folder or an fsspec URL that several machines reach; None: in STATE."""
     out: Path = Path("build/release")
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)
@@ -166,6 +159,12 @@ class Settings(BaseSettings):
         return tuple(getattr(self.gates, gate.name) for gate in gate_classes())
 
 
+class _FromEnvironment(Settings, BaseSettings):
+    """How the environment spells the settings; nothing else is made of it."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter=_NESTING)
+
+
 @dataclass(frozen=True)
 class _Layer:
     """Values of one origin, nested by section."""
@@ -196,9 +195,11 @@ def load(
         _Layer("the environment", _from_environment()),
         _Layer(str(config), _from_file(config)),
     )
-    sources = tuple(InitSettingsSource(Settings, layer.values) for layer in layers)
+    values: dict[str, Any] = {}
+    for layer in reversed(layers):
+        values = _merged(values, layer.values)
     try:
-        return Settings(_build_sources=(sources, {}))
+        return Settings.model_validate(values)
     except ValidationError as error:
         lines = [_explain(detail, layers) for detail in error.errors()]
         raise ConfigurationError("\n".join(["wrong configuration:", *lines])) from None
@@ -214,6 +215,7 @@ def resolved(settings: Settings) -> dict[str, JsonValue]:
         exclude={
             "source": True,
             "state": True,
+            "store": True,
             "out": True,
             "workers": True,
             "read": {"timeout_s", "memory_mb"},
@@ -228,6 +230,16 @@ def _without_paths(node: Any) -> Any:
     if isinstance(node, dict):
         return {name: _without_paths(value) for name, value in node.items()}
     return None if isinstance(node, Path) else node
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both; where they name the same value the upper one wins, sections are merged."""
+    both = dict(below)
+    for name, value in above.items():
+        inner = both.get(name)
+        is_section = isinstance(inner, dict) and isinstance(value, dict)
+        both[name] = _merged(inner, value) if is_section else value
+    return both
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -251,7 +263,7 @@ def _from_environment() -> dict[str, Any]:
                 f"environment variable {variable}: found section {name!r}; allowed: {allowed}"
             )
     try:
-        return EnvSettingsSource(Settings)()
+        return EnvSettingsSource(_FromEnvironment)()
     except SettingsError as error:
         raise ConfigurationError(f"environment variables {_PREFIX}*: {error}") from None
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from extract.atomic import placed
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence
@@ -41,6 +42,8 @@ class Walk:
     refusal: str = ""
     drops: list[Drop] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By stage and gate: results that were computed, and that were remembered."""
 
     @property
     def pending(self) -> list[Drop]:
@@ -119,10 +122,19 @@ def _gates(trials: Sequence[Trial]) -> dict[str, tuple[int, int, int]]:
     return {gate: counts for gate, counts in found.items() if any(counts)}
 
 
-def write_history(path: Path, trials: Sequence[Trial]) -> None:
-    """One JSON object a task: what each attempt changed and met, and what it cost this machine."""
-    lines = [json.dumps(_history(trial), ensure_ascii=False) for trial in trials]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+def write_history(path: Path, walk: Walk) -> None:
+    """One JSON object a line: each stage with what it computed, then each task with its attempts.
+
+    A task's line says what each attempt changed and met, and what it cost this machine.
+    """
+    stages = [
+        {"stage": stage, "computed": computed, "remembered": remembered}
+        for stage, (computed, remembered) in walk.stages.items()
+    ]
+    lines = [*stages, *map(_history, walk.trials)]
+    text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+    with placed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _history(trial: Trial) -> Mapping[str, object]:

@@ -1,14 +1,13 @@
 """What the transform room hands over: a task, public and private parts apart.
 
 `Instructions` is everything that the prose tells a solver, field by field; `TaskSpec` adds where
-it came from; `Draft` adds the rendered files; `Truth` is the executed answer; `Task` joins them.
-Steps are held as kind and parameters, so that this file knows none of them; `steps/registry.py`
-resolves them. Folders are machine-local and never hashed.
+it came from and which files a solver gets; `Truth` is the answer; `Task` joins them. Files are named by
+their SHA-256, never by a path of one machine: `files/task_folder.py` lays them out. Steps are held as
+kind and parameters, so that this file knows none of them; `steps/registry.py` resolves them.
 """
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, JsonValue
@@ -195,11 +194,10 @@ class Grading(Noun):
 
 
 class Truth(Noun):
-    """The executed answer: private."""
+    """The answer: private."""
 
-    path: Path
-    """Parquet table of the id and the answer columns, ascending id."""
     sha256: str
+    """Of a Parquet table of the id and the answer columns, ascending id."""
     grading: Grading
     program: str | None = None
     """Source of `solution.py`, IF only."""
@@ -207,43 +205,29 @@ class Truth(Noun):
     """JSON that turns a prediction into skill (see `validate/score.py`); None until it is known."""
 
 
-class Draft(Noun):
-    """A task that is laid out; its truth may still have to be executed."""
+class PrivateFile(Noun):
+    """A file that only we may see, beside the truth."""
+
+    name: str
+    sha256: str
+
+
+class Task(Noun):
+    """A task whose truth is known, held out or executed; its files lie in the store."""
 
     spec: TaskSpec
-    folder: Path
-    """Holds `public/` (what a solver sees) and `private/` (what only we see)."""
-    truth: Truth | None
-    """Set where truth is held out rather than executed (`-mm`, `ts-`)."""
-
-    @property
-    def public(self) -> Path:
-        """Folder with exactly the files of the spec."""
-        return self.folder / "public"
-
-    @property
-    def private(self) -> Path:
-        """Folder with what no solver may see."""
-        return self.folder / "private"
-
-    @property
-    def clean_file(self) -> Path:
-        """IF: the table that the stated cleaning must restore."""
-        return self.private / "clean.parquet"
-
-    @property
-    def held_out_file(self) -> Path:
-        """IF: id and true targets of the rows to predict; truth is what the steps lead to."""
-        return self.private / "held_out.parquet"
-
-
-class Task(Draft):
-    """A draft whose truth is known, held out or executed."""
-
     truth: Truth
+    private: tuple[PrivateFile, ...] = ()
+    """By name; the truth is not among them."""
 
     @property
     def task_hash(self) -> str:
         """What never changes under a release: the key together with the truth."""
         pair = json.dumps([self.spec.task_key, self.truth.sha256])
         return hashlib.sha256(pair.encode()).hexdigest()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """SHA-256 of everything that the task stands on."""
+        public = (file.sha256 for file in self.spec.files)
+        return (*public, self.truth.sha256, *(file.sha256 for file in self.private))

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from extract.noun import Noun
 from transform.plan import Repair
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
+from transform.task import TaskSpec
 from validate.environments.executor import Executor
 from validate.verdict import Check, Finding, Proofs
 
@@ -26,12 +27,16 @@ class Gate(Noun):
     order: ClassVar[int]
     """Cheap gates first: gates run by ascending order, then name."""
 
-    def applies_to(self, task: Task) -> bool:
+    def applies_to(self, spec: TaskSpec) -> bool:
         """True when the gate has something to say about this variant."""
         return True
 
+    def reads(self, executor: Executor) -> tuple[object, ...]:
+        """What decides beside the task and the gate's own fields; part of the key of its result."""
+        return ()
+
     @abstractmethod
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The finding; its verdict is `valid` or `invalid`."""
 
     def passed(
@@ -65,10 +70,10 @@ class Gate(Noun):
 class FileGate(Gate):
     """A gate that needs nothing but the files of the task; it looks at them in a worker."""
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """What `look` finds."""
         return executor.compute(self.look, task)
 
     @abstractmethod
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """The finding, by this process."""

@@ -1,31 +1,37 @@
-"""One task from its plan to its proof: draft, execute, judge, and repair at most twice.
+"""One task from its plan to its proof: execute, judge, and repair at most twice.
 
-Enters a plan of a dataset; leaves a `Trial`: the proven task or the refusal, with every attempt and
-what each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can
-tell what each gate repaired, refused and cost. Nothing is remembered here, and nothing is decided
-that a gate has not said.
+Takes a plan of a dataset; returns a `Trial`: the proven task or the refusal, with every attempt and what
+each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can tell what
+each gate repaired, refused and cost. Executing a task is remembered apart from judging it, and each
+gate under a key of its own (`judge.py`), so a new gate costs that gate. Nothing is decided here that
+a gate has not said.
 """
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from pydantic import Field
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
+from extract.memory import Memory, Stage
 from extract.noun import Noun
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan, Repair
 from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
+from transform.run.execute import execute
 from transform.steps.fitting.fit_predict import UNFIT
-from transform.task import Draft, Task, Variant
+from transform.task import Task, Variant
 from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.judge import judge
+from validate.judge import Costs, judge
 from validate.verdict import Check, Verdict
 
 MAX_REPAIRS = 2
+"""A third repair of one task has hardly ever passed, and every attempt costs all gates again."""
+_EXECUTE = Stage("execute", (draft, execute))
 
 
 class Attempt(Noun):
@@ -49,7 +55,8 @@ class Trial(Noun):
     result: Task | Drop
     """A task is proven: the last attempt's verdict passed."""
     cpu_s: dict[str, float] = Field(default_factory=dict)
-    """CPU seconds of all attempts by purpose; a matter of this machine, never released."""
+    """CPU seconds of all attempts by purpose, as they were spent when they were computed; a matter of
+    this machine, never released."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -57,50 +64,94 @@ class Trial(Noun):
         return self.attempts[-1].verdict
 
 
-def prove(
-    raw: RawDataset,
-    plan: Plan,
-    config: DesignConfig,
-    size: SizeConfig,
-    gates: Sequence[Gate],
-    executor: Executor,
-    folder: Path,
-) -> Trial:
-    """Try a plan; its files lie in `folder`. Raises what a worker that is lost raises."""
-    attempts: list[Attempt] = []
-    while True:
-        with executor.account_to(plan.task_id, "draft"):
-            drafted = executor.compute(draft, raw, plan, config, size, folder)
-        attempt, result = _judged(drafted, plan, gates, executor)
-        attempts.append(attempt)
-        repair = _repair(attempt, result)
-        if repair is None or len(attempts) > MAX_REPAIRS:
-            break
-        plan = plan.repaired(repair)
-    return Trial(
-        task_id=plan.task_id,
-        source=raw.ref.key,
-        variant=plan.variant,
-        attempts=tuple(attempts),
-        result=result,
-        cpu_s=dict(executor.costs(plan.task_id)),
-    )
+class _Executed(Noun):
+    """What came of drafting a plan and executing the draft."""
+
+    estimator: str | None
+    result: Task | Drop
+    cpu_s: Costs
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.result.files if isinstance(self.result, Task) else ()
+
+    @property
+    def is_final(self) -> bool:
+        return isinstance(self.result, Task) or not self.result.transient
 
 
-def _judged(
-    drafted: Draft | Drop, plan: Plan, gates: Sequence[Gate], executor: Executor
-) -> tuple[Attempt, Task | Drop]:
-    if isinstance(drafted, Drop):
-        return Attempt(repair=plan.repair), drafted
-    estimator = _estimator(drafted)
-    task = _executed(drafted, executor)
-    if isinstance(task, Drop):
-        return Attempt(repair=plan.repair, estimator=estimator), task
-    verdict = judge(task, gates, executor)
-    attempt = Attempt(repair=plan.repair, estimator=estimator, verdict=verdict)
-    if verdict.refusal is not None:
-        return attempt, _refusal(task, verdict.refusal)
-    return attempt, _with_yardstick(task, verdict)
+@dataclass(frozen=True)
+class Prover:
+    """What trials are made with; `executor` and `memory` are those of the process."""
+
+    design: DesignConfig
+    size: SizeConfig
+    gates: Sequence[Gate]
+    """In the order in which they are to run."""
+    executor: Executor
+    memory: Memory
+
+    def prove(self, raw: RawDataset, plan: Plan) -> Trial:
+        """Try a plan. Raises what a worker that is lost raises."""
+        attempts: list[Attempt] = []
+        costs: Costs = {}
+        while True:
+            attempt, result, spent = self._attempt(raw, plan)
+            attempts.append(attempt)
+            costs = {k: costs.get(k, 0.0) + spent.get(k, 0.0) for k in {**costs, **spent}}
+            repair = _repair(attempt, result)
+            if repair is None or len(attempts) > MAX_REPAIRS:
+                break
+            plan = plan.repaired(repair)
+        return Trial(
+            task_id=plan.task_id,
+            source=raw.ref.key,
+            variant=plan.variant,
+            attempts=tuple(attempts),
+            result=result,
+            cpu_s=costs,
+        )
+
+    def _attempt(self, raw: RawDataset, plan: Plan) -> tuple[Attempt, Task | Drop, Costs]:
+        executed = self._executed(raw, plan)
+        task = executed.result
+        if isinstance(task, Drop):
+            attempt = Attempt(repair=plan.repair, estimator=executed.estimator)
+            return attempt, task, executed.cpu_s
+        verdict, judged = judge(task, self.gates, self.executor, self.memory)
+        attempt = Attempt(repair=plan.repair, estimator=executed.estimator, verdict=verdict)
+        costs = {**executed.cpu_s, **judged}
+        if verdict.refusal is not None:
+            return attempt, _refusal(task, verdict.refusal), costs
+        return attempt, _normalised(task, verdict), costs
+
+    def _executed(self, raw: RawDataset, plan: Plan) -> _Executed:
+        return self.memory.recall(
+            _EXECUTE,
+            (raw, plan, self.design, self.size),
+            _Executed,
+            lambda: self._execute(raw, plan),
+            files=lambda executed: executed.files,
+            is_final=lambda executed: executed.is_final,
+        )
+
+    def _execute(self, raw: RawDataset, plan: Plan) -> _Executed:
+        executor, store = self.executor, self.memory.store
+        with store.scratch() as folder, executor.accounting() as costs:
+            with executor.account_to("draft"):
+                drafted = executor.compute(draft, raw, plan, self.design, self.size, store, folder)
+            if isinstance(drafted, Drop):
+                return _Executed(estimator=None, result=drafted, cpu_s=costs)
+            truth = drafted.truth
+            try:
+                if truth is None:
+                    with executor.account_to("execute"):
+                        truth = executor.compute(execute, drafted)
+                whole = TaskFolder(spec=drafted.spec, folder=drafted.folder, truth=truth)
+                result: Task | Drop = whole.keep(store)
+            except UNFIT as error:
+                result = _unfit(drafted, f"{type(error).__name__}: {error}")
+            return _Executed(estimator=_estimator(drafted), result=result, cpu_s=costs)
 
 
 def _estimator(drafted: Draft) -> str | None:
@@ -108,28 +159,12 @@ def _estimator(drafted: Draft) -> str | None:
     return str(steps[-1].parameters["estimator"]) if steps else None
 
 
-def _executed(drafted: Draft, executor: Executor) -> Task | Drop:
-    """The task with its truth; held-out truth is known already."""
-    truth = drafted.truth
-    if truth is None:
-        try:
-            with executor.account_to(drafted.spec.task_id, "execute"):
-                truth = executor.execute(drafted, drafted.private / "truth.parquet")
-        except UNFIT as error:
-            return _unfit(drafted, f"{type(error).__name__}: {error}")
-    return Task(spec=drafted.spec, folder=drafted.folder, truth=truth)
-
-
-def _with_yardstick(task: Task, verdict: Verdict) -> Task:
+def _normalised(task: Task, verdict: Verdict) -> Task:
     """Open tasks take floor and ceiling from the baselines; forecasts bring their skill."""
-    baseline_scores = verdict.proofs.baseline_scores
-    if (
-        baseline_scores is None
-        or task.truth.skill is not None
-        or task.spec.instructions.is_executed
-    ):
+    scores = verdict.proofs.baseline_scores
+    if scores is None or task.truth.skill is not None or task.spec.instructions.is_executed:
         return task
-    skill = json.dumps({"floor": baseline_scores.floor, "ceiling": baseline_scores.ceiling})
+    skill = json.dumps({"floor": scores.floor, "ceiling": scores.ceiling})
     return task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
 
 

@@ -6,25 +6,25 @@ that computed truth. Everything heavy that a gate does goes through here, so tha
 only wait. Scratch files live as long as the executor.
 
 A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
-What calls cost is kept by task and purpose; a call that was lost is not counted.
+What calls cost is accounted to whoever asked, by purpose; a call that was lost is not counted.
 """
 
 import contextlib
 import tempfile
-import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import Field
 
+from extract.memory import Memory, Stage
 from extract.noun import Noun
+from extract.store import Store
 from extract.workers import PATIENCE, WorkerDied, Workers, run_patiently
-from transform.run.execute import execute, execute_perturbed
+from transform.run.execute import execute_perturbed
 from transform.run.fork_server import PRELOAD, ProgramDied, ProgramFailed, run_program
-from transform.task import Draft, Task, Truth
+from transform.files.task_folder import TaskFolder
 from validate.environments.external_programs import ExternalPrograms
 from validate.environments.library_versions import interpreter_of
 from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, environments_of
@@ -36,9 +36,9 @@ Answers = dict[str, Path | str]
 """By member of the matrix: a file with its answer, or what it says in place of one."""
 
 _THIS_INTERPRETER = MatrixConfig()
-_REMEMBERED = 64
-"""Results of `once` that are kept; more than tasks are judged side by side."""
-_account: ContextVar[tuple[str, str] | None] = ContextVar("charged", default=None)
+_Costs = dict[str, float]
+_costs: ContextVar[_Costs | None] = ContextVar("costs", default=None)
+_purpose: ContextVar[str] = ContextVar("purpose", default="other")
 
 
 class ExecutorConfig(Noun):
@@ -59,12 +59,14 @@ class Executor:
         processes: int = 1,
         matrix: MatrixConfig = _THIS_INTERPRETER,
         environments: Path | None = None,
+        memory: Memory | None = None,
     ) -> None:
         """Prepare for `processes` tasks side by side; workers start with their first call.
 
-        Environments of older libraries are kept in `environments` (None: made for this executor
-        alone).
+        Environments of older libraries are kept in `environments`, results that several gates read in
+        `memory` (None: for this executor alone).
         """
+        self._memory = memory
         self.members = environments_of(matrix)
         self._config = config
         self._environments = environments
@@ -79,9 +81,6 @@ class Executor:
         )
         self._older: dict[str, ExternalPrograms] = {}
         self._open = contextlib.ExitStack()
-        self._costs: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        self._ledger = threading.Lock()
-        self._known: OrderedDict[tuple[str, Callable[..., Any]], Any] = OrderedDict()
 
     def __enter__(self) -> Self:
         """Open the scratch folder, and make the environments that the matrix is to have.
@@ -107,31 +106,34 @@ class Executor:
     # --- what it costs ------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def account_to(self, task_id: str, purpose: str) -> Iterator[None]:
-        """Calls of this thread inside the block count as a cost of the task, for this purpose.
-
-        The innermost block counts.
-        """
-        token = _account.set((task_id, purpose))
-        try:
-            yield
-        finally:
-            _account.reset(token)
-
-    def costs(self, task_id: str) -> Mapping[str, float]:
-        """CPU seconds that workers spent on a task so far, by purpose.
+    def accounting(self) -> Iterator[_Costs]:
+        """CPU seconds of calls that this thread makes inside the block, by purpose.
 
         Reference programs have purposes of their own: `program`, and `generation` for those that
         older libraries run.
         """
-        with self._ledger:
-            return dict(self._costs.get(task_id, {}))
+        costs: _Costs = {}
+        token = _costs.set(costs)
+        try:
+            yield costs
+        finally:
+            _costs.reset(token)
 
-    def _add_cost(self, cpu_s: float) -> None:
-        charged = _account.get()
-        if charged is not None:
-            with self._ledger:
-                self._costs[charged[0]][charged[1]] += cpu_s
+    @contextlib.contextmanager
+    def account_to(self, purpose: str) -> Iterator[None]:
+        """Calls of this thread inside the block are for this purpose; the innermost block counts."""
+        token = _purpose.set(purpose)
+        try:
+            yield
+        finally:
+            _purpose.reset(token)
+
+    @staticmethod
+    def _add_cost(cpu_s: float) -> None:
+        """Called in the thread of the caller, so no lock is needed."""
+        costs = _costs.get()
+        if costs is not None:
+            costs[_purpose.get()] = costs.get(_purpose.get(), 0.0) + cpu_s
 
     # --- what it does -------------------------------------------------------------------------
 
@@ -143,30 +145,20 @@ class Executor:
         """
         return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
 
-    def once(self, key: str, function: Callable[..., T], *args: Any) -> T:
-        """What `compute` gave for this key and function; computed only if it is not known.
+    def once(
+        self, function: Callable[..., T], kind: type[T], inputs: Sequence[object], *args: Any
+    ) -> T:
+        """As `compute`, remembered under `inputs` however many gates and builds ask.
 
-        The results asked for last are kept. Two threads that ask at once both compute.
+        Two threads that ask at once both compute.
         """
-        known = key, function
-        with self._ledger:
-            if known in self._known:
-                self._known.move_to_end(known)
-                found: T = self._known[known]
-                return found
-        found = self.compute(function, *args)
-        with self._ledger:
-            self._known[known] = found
-            self._known.move_to_end(known)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return found
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = Memory(Store(str(self._scratch / "store")).opened())
+        stage = Stage(function.__name__, (function,))
+        return memory.recall(stage, inputs, kind, lambda: self.compute(function, *args))
 
-    def execute(self, draft: Draft, answer: Path) -> Truth:
-        """Truth of a draft by the reference; the answer is written to `answer`."""
-        return self.compute(execute, draft, answer)
-
-    def run_matrix(self, task: Task) -> Answers:
+    def run_matrix(self, task: TaskFolder) -> Answers:
         """The answer of every member, computed anew from the public files, the reference's first.
 
         A Parquet file, or CSV from programs. A member whose steps or program fail says why; for one
@@ -181,12 +173,12 @@ class Executor:
                 found[member.name] = self._run_older(member, task)
         return {member.name: found[member.name] for member in self.members}
 
-    def run_program(self, task: Task, program: str) -> Path:
+    def run_program(self, task: TaskFolder, program: str) -> Path:
         """`prediction.csv` that a program leaves in a folder with only the public files.
 
         Raises `ProgramFailed` with the end of its output when it leaves none.
         """
-        with self.account_to(task.spec.task_id, "program"):
+        with self.account_to("program"):
             folder = self._scratch / task.spec.task_id / "program"
             return self._patiently(self._run_here, self._run_here_alone, program, task, folder)
 
@@ -207,7 +199,7 @@ class Executor:
         self._open.callback(programs.close)
         return programs
 
-    def _execute_in(self, workers: Workers, task: Task, tried: list[Environment]) -> Answers:
+    def _execute_in(self, workers: Workers, task: TaskFolder, tried: list[Environment]) -> Answers:
         """Answers of members that one environment serves, in one call."""
         folder = self._scratch / task.spec.task_id / tried[0].name
         by_perturbation = run_patiently(
@@ -220,10 +212,10 @@ class Executor:
         )
         return {member.name: by_perturbation[member.perturbation] for member in tried}
 
-    def _run_older(self, member: Environment, task: Task) -> Path | str:
+    def _run_older(self, member: Environment, task: TaskFolder) -> Path | str:
         run = self._older[member.name].run
         folder = self._scratch / task.spec.task_id / member.name
-        with self.account_to(task.spec.task_id, "generation"):
+        with self.account_to("generation"):
             try:
                 return self._patiently(run, run, task.truth.program or "", task, folder)
             except ProgramDied:
@@ -232,7 +224,7 @@ class Executor:
                 return str(failure)
 
     def _patiently(
-        self, run: RunProgram, run_alone: RunProgram, program: str, task: Task, folder: Path
+        self, run: RunProgram, run_alone: RunProgram, program: str, task: TaskFolder, folder: Path
     ) -> Path:
         folder.parent.mkdir(exist_ok=True)
         timeout_s, memory_mb = self._config.timeout_s, self._config.memory_mb

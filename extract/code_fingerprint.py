@@ -1,0 +1,153 @@
+"""The code that a function reaches: the part of a stage's key that changes when its code does.
+
+Takes a module of ours; returns one hash over it, over every module of ours that it imports, directly
+or not, lazily or not, and over the releases of the libraries that these stand on. Comments,
+docstrings and layout do not count, so a better sentence recomputes nothing. A module that imports one
+of our packages as a whole (`import validate.gates as folder`, as registries do) reaches every module
+in it. Files beside a reached module that are no Python (prompts, templates) count as they are.
+
+Not guaranteed: that a module named only in a string is seen.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+_ROOT = Path(__file__).resolve().parents[1]
+_ROOMS = ("extract", "transform", "validate", "publish", "flows")
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "license_expression": "license-expression"}
+"""Names under which libraries are installed, where they are imported under another one."""
+
+
+@cache
+def code_of(module: str) -> str:
+    """SHA-256 (hex) of all code that `module` reaches, with the interpreter's minor version."""
+    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    reached = modules_of(module)
+    for name in sorted(reached):
+        digest.update(f"{name} {_meaning(name)}\n".encode())
+    for library in sorted(_libraries(reached)):
+        digest.update(f"{library} {version(library)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def modules_of(module: str) -> frozenset[str]:
+    """Names of all modules of ours that `module` reaches, itself among them."""
+    reached: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _imports(name)[0]
+    return frozenset(reached)
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of ours; None for what is none."""
+    if module.partition(".")[0] not in _ROOMS:
+        return None
+    place = _ROOT.joinpath(*module.split("."))
+    for path in (place.with_suffix(".py"), place / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = _file(module)
+    assert path is not None, f"no module {module}"
+    return ast.parse(path.read_bytes())
+
+
+@cache
+def _imports(module: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Modules of ours that a module imports, and the top names of all others."""
+    ours, others = set(), set()
+    for name, is_whole in _imported(module):
+        if _file(name) is not None:
+            ours.update(_below(name) if is_whole else (name,))
+        else:
+            others.add(name.partition(".")[0])
+    return tuple(sorted(ours)), frozenset(others - sys.stdlib_module_names)
+
+
+def _imported(module: str) -> Iterator[tuple[str, bool]]:
+    """Imported names, each with whether the module as an object is meant."""
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module, False
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if _file(inner) is not None:
+                    yield inner, True
+
+
+def _below(module: str) -> Iterator[str]:
+    """The module and, of a package, everything in it."""
+    yield module
+    path = _file(module)
+    if path is not None and path.name == "__init__.py":
+        for inner in path.parent.rglob("*.py"):
+            parts = inner.relative_to(_ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _meaning(module: str) -> str:
+    """Hash of a module without what a reader alone sees, and of the data files beside it."""
+    tree = ast.parse(ast.unparse(_tree(module)))
+    for node in ast.walk(tree):
+        for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
+            if isinstance(body, list):
+                body[:] = [line for line in body if not _is_text(line)]
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    path = _file(module)
+    assert path is not None
+    if path.name != "__init__.py":
+        for beside in sorted(path.parent.iterdir()):
+            if beside.is_file() and beside.suffix not in (".py", ".pyc"):
+                digest.update(f"{beside.name} ".encode() + beside.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    )
+
+
+def _libraries(modules: frozenset[str]) -> frozenset[str]:
+    """Distributions that the modules import, and all that those need."""
+    names = {other for module in modules for other in _imports(module)[1]}
+    waiting = [_DISTRIBUTIONS.get(name, name) for name in names]
+    needed: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += _requirements(name)
+    return frozenset(needed)
+
+
+@cache
+def _requirements(distribution: str) -> tuple[str, ...]:
+    """What a distribution needs on this machine, without extras."""
+    needs = map(Requirement, requires(distribution) or ())
+    return tuple(
+        need.name.lower().replace("_", "-")
+        for need in needs
+        if need.marker is None or need.marker.evaluate({"extra": ""})
+    )
