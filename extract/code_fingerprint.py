@@ -12,6 +12,7 @@ Not guaranteed: that a module named only in a string is seen.
 import ast
 import hashlib
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import requires, version
@@ -21,13 +22,26 @@ from packaging.requirements import Requirement
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("extract", "transform", "validate", "publish", "flows")
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "license_expression": "license-expression"}
+_DISTRIBUTIONS = {
+    "license_expression": "license-expression",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 """Names under which libraries are installed, where they are imported under another one."""
 
 
-@cache
+_parsing = threading.Lock()
+"""One thread parses at a time: CPython 3.11 counts the depth of trees for all threads together."""
+
+
 def code_of(module: str) -> str:
     """SHA-256 (hex) of all code that `module` reaches, with the interpreter's minor version."""
+    with _parsing:
+        return _code_of(module)
+
+
+@cache
+def _code_of(module: str) -> str:
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     reached = modules_of(module)
     for name in sorted(reached):
@@ -71,7 +85,8 @@ def _tree(module: str) -> ast.Module:
 @cache
 def _imports(module: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """Modules of ours that a module imports, and the top names of all others."""
-    ours, others = set(), set()
+    ours: set[str] = set()
+    others: set[str] = set()
     for name, is_whole in _imported(module):
         if _file(name) is not None:
             ours.update(_below(name) if is_whole else (name,))

@@ -63,7 +63,7 @@ def build(settings: Settings) -> int:
         if not at.refs:
             print(_nothing_found(settings), file=sys.stderr)
             return EXIT_REFUSED
-        assert at.memory and at.executor
+        at.open()
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings)
         walk.stages = at.memory.counts()

@@ -74,6 +74,11 @@ class Resources:
         """What runs tasks. Raises `EnvironmentMissing` where an environment cannot be made."""
         return self._once("executor", lambda stack: stack.enter_context(self._executor()))
 
+    def open(self) -> None:
+        """Open the store and the executor, so that what a user can mend is said before any work."""
+        assert self.memory is not None
+        assert self.executor is not None
+
     def finish(self, name: str) -> None:
         """Close one of them before the end, since processes hold memory."""
         with self._lock:

@@ -124,7 +124,7 @@ class Settings(Noun):
     state: Path = Path(".opendare")
     """What a build remembers: store, ledger, logs."""
     store: str | None = None
-    """Address of the store, a folder or an fsspec URL that several machines reach; None: in STATE."""
+    """Address of the store, a folder or an fsspec URL that machines share; None: in STATE."""
     out: Path = Path("build/release")
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)
@@ -237,8 +237,10 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     both = dict(below)
     for name, value in above.items():
         inner = both.get(name)
-        is_section = isinstance(inner, dict) and isinstance(value, dict)
-        both[name] = _merged(inner, value) if is_section else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            both[name] = _merged(inner, value)
+        else:
+            both[name] = value
     return both
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 from extract.noun import Noun
 from transform.plan import Repair
 from transform.files.task_folder import TaskFolder
-from transform.task import TaskSpec
+from transform.task import Task
 from validate.environments.executor import Executor
 from validate.verdict import Check, Finding, Proofs
 
@@ -27,7 +27,7 @@ class Gate(Noun):
     order: ClassVar[int]
     """Cheap gates first: gates run by ascending order, then name."""
 
-    def applies_to(self, spec: TaskSpec) -> bool:
+    def applies_to(self, task: Task) -> bool:
         """True when the gate has something to say about this variant."""
         return True
 

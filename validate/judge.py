@@ -38,7 +38,7 @@ def judge(
     with contextlib.ExitStack() as scratch:
         folder = _LaidOutOnce(task, memory, scratch)
         for gate in gates:
-            if not gate.applies_to(task.spec):
+            if not gate.applies_to(task):
                 continue
             judged = _recalled(gate, task, folder, executor, memory)
             costs |= judged.cpu_s
