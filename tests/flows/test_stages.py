@@ -240,9 +240,9 @@ def test_a_repair_is_granted_twice_and_every_attempt_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(Wording, "check", picky)
         mended = the_trial(try_plan(item, store, executor, settings))
-        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Repair(draw=1)))
+        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Repair(salt=1)))
         lost = the_trial(try_plan(item, Store(store.root / "other"), executor, settings))
     assert isinstance(mended.result, Task)
     assert [attempt.repair.without_columns for attempt in mended.attempts] == [(), (column,)]
     assert isinstance(lost.result, Drop)
-    assert [attempt.repair.draw for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))
+    assert [attempt.repair.salt for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))

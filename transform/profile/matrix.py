@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.profile import codes_of
+from transform.profile.dependence import codes_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -53,6 +53,7 @@ class Matrix:
 
 
 _LARGEST = 1e30
+"""Trees compute in 32 bits; beyond that a value is only very large."""
 
 
 def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Matrix:
@@ -63,7 +64,6 @@ def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Ma
     sample = frame[chosen.tolist()] if frame.height > rows else frame
     columns = [_numbers(sample[name]) for name in names]
     values = np.array(columns, dtype=np.float64).T.reshape(len(chosen), len(names))
-    # The looks use trees, which compute in 32 bits; beyond that a value is only very large.
     values = np.clip(values, -_LARGEST, _LARGEST)
     numeric = np.array([frame[name].dtype != pl.String for name in names], dtype=np.bool_)
     return Matrix(tuple(names), values, numeric, chosen.astype(np.int64))
