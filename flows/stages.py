@@ -30,7 +30,11 @@ from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 from flows.settings import Settings
 from publish.selecting.split import SplitEvidence, gather
 from transform.plan import Plan
-from transform.plan_tasks import design
+from transform.plan_tasks import plan_tasks
+from transform.profile.measure import profile
+from transform.profile.profile import Profile
+from transform.proposal import Proposal
+from transform.propose.heuristic import HeuristicProposer
 from validate.environments.executor import Executor
 from validate.trial import Trial, prove
 
@@ -91,21 +95,58 @@ def _compared(evidence: Sequence[SourceEvidence], folder: Path) -> SplitEvidence
     return gather(evidence, cluster(evidence, well_known_evidence(folder)))
 
 
-def design_dataset(
+def profile_dataset(
     raw: RawDataset, store: Store, workers: Workers, settings: Settings
-) -> tuple[Plan | Drop, ...]:
-    """All plans of a dataset; their splits lie in STATE."""
-    limits = settings.gates.size.limits
-    key = _key(("extract", "transform"), raw, settings.design, limits, settings.seed)
+) -> tuple[Profile | Drop, ...]:
+    """What was measured of a dataset, for whoever proposes tasks on it."""
+    splitting = settings.splitting
+    key = _key(("extract", "transform"), raw, settings.profile, splitting)
 
-    def compute() -> tuple[Plan | Drop, ...]:
-        arguments = (raw, settings.design, limits, settings.seed, store.root / "splits" / key[:16])
-        return run_patiently(
-            workers, design, *arguments, timeout_s=settings.workers.design_timeout_s
-        )
+    def compute() -> tuple[Profile | Drop, ...]:
+        limit_s = settings.workers.design_timeout_s
+        arguments = (raw, settings.profile, splitting)
+        return (run_patiently(workers, profile, *arguments, timeout_s=limit_s),)
 
     where = _Where(raw.ref.key, raw.ref.key, "transform")
-    return _remembered(store, "design", key, tuple[Plan | Drop, ...], where, compute)
+    return _remembered(store, "profile", key, tuple[Profile | Drop, ...], where, compute)
+
+
+def propose_tasks(
+    item: tuple[Profile, SourceEvidence], store: Store, settings: Settings
+) -> tuple[Proposal | Drop, ...]:
+    """Proposals for a dataset, made in this thread: a proposer waits for others, or takes no time.
+
+    What matters to it is the profile, so tables may be gone.
+    """
+    measured, evidence = item
+    key = _key(("extract", "transform"), measured, evidence, settings.propose)
+
+    def compute() -> tuple[Proposal | Drop, ...]:
+        found = HeuristicProposer(settings.propose).propose(measured, evidence)
+        return (found,) if isinstance(found, Drop) else found
+
+    where = _Where(measured.dataset.key, measured.dataset.key, "transform")
+    return _remembered(store, "propose", key, tuple[Proposal | Drop, ...], where, compute)
+
+
+def plan_dataset(
+    item: tuple[RawDataset, Profile, tuple[Proposal, ...]],
+    store: Store,
+    workers: Workers,
+    settings: Settings,
+) -> tuple[Plan | Drop, ...]:
+    """All plans of a dataset, from the proposals that are feasible; their splits lie in STATE."""
+    raw, measured, proposals = item
+    splitting = settings.splitting
+    key = _key(("extract", "transform"), raw, measured, *proposals, splitting)
+
+    def compute() -> tuple[Plan | Drop, ...]:
+        arguments = (raw, measured, proposals, splitting, store.root / "splits" / key[:16])
+        limit_s = settings.workers.design_timeout_s
+        return run_patiently(workers, plan_tasks, *arguments, timeout_s=limit_s)
+
+    where = _Where(raw.ref.key, raw.ref.key, "transform")
+    return _remembered(store, "plan", key, tuple[Plan | Drop, ...], where, compute)
 
 
 def try_plan(

@@ -23,8 +23,9 @@ from extract.reading.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from tests.faults.worlds import Source
+from tests.planning import plans_of
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, design
+from transform.plan_tasks import DesignConfig
 from transform.rows.size import SizeConfig
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task, Variant
@@ -177,9 +178,7 @@ class Walker:
         model = self.read(errand.like) if errand.like else raw
         assert isinstance(model, RawDataset)
         folder = self.root / "work" / errand.key.replace("/", "__").replace("|", "-")
-        made = self.executor.compute(
-            design, model, DesignConfig(), SizeConfig(), 0, folder / "splits"
-        )
+        made = self.executor.compute(plans_of, model, folder / "splits")
         drops = tuple(item for item in made if isinstance(item, Drop))
         plans = [item for item in made if isinstance(item, Plan)]
         plans = [p for p in plans if p.variant in errand.variants]

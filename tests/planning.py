@@ -1,0 +1,26 @@
+"""All plans of a dataset in one go, as the stages of a build make them one after another."""
+
+from pathlib import Path
+
+from extract.dataset import RawDataset
+from extract.drop import Drop
+from transform.plan import Plan
+from transform.plan_tasks import plan_tasks
+from transform.profile.measure import ProfileConfig, profile
+from transform.propose.heuristic import HeuristicProposer, ProposeConfig
+from transform.rows.split import Splitting
+
+
+def plans_of(
+    raw: RawDataset,
+    folder: Path,
+    splitting: Splitting = Splitting(),
+    measuring: ProfileConfig = ProfileConfig(),
+    proposing: ProposeConfig = ProposeConfig(),
+) -> tuple[Plan | Drop, ...]:
+    """Profile, propose and plan; the splits are written into `folder`."""
+    measured = profile(raw, measuring, splitting)
+    proposals = HeuristicProposer(proposing).propose(measured)
+    if isinstance(proposals, Drop):
+        return (proposals,)
+    return plan_tasks(raw, measured, proposals, splitting, folder)
