@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from transform.profile.groups import MAX_UNITS_BY_ROWS
 from transform.profile.profile import Findings, SeriesView, TableProfile
 from transform.proposal import Proposal
 from transform.rows.size import SizeConfig
@@ -99,6 +100,8 @@ def _prediction_objections(
         yield f"`{time}` holds no instants: {table.column(time).role_reason}"
     if group in (*proposal.targets, *(feature.name for feature in proposal.features)):
         yield f"`{group}` names the groups of the split, which no task ships"
+    if group and table.column(group).unique_share > MAX_UNITS_BY_ROWS:
+        yield f"`{group}` tells nearly every row from every other"
     if proposal.time or proposal.entities or proposal.known_covariates:
         yield "a prediction has neither time axis nor entities nor known covariates"
 

@@ -12,7 +12,7 @@ from transform.profile.profile import ColumnProfile, TableProfile
 
 _MIN_UNITS = 20
 """Fewer units cannot be divided into two sides that are alike."""
-_MAX_UNIQUE_SHARE = 0.5
+MAX_UNITS_BY_ROWS = 0.5
 """Units by rows: each has two rows or more on average."""
 _MAX_TOP_SHARE = 0.1
 """Share of the rows of the largest unit, which lies on one side as a whole."""
@@ -41,7 +41,7 @@ def _determined(column: ColumnProfile, table: TableProfile) -> list[str]:
     # A measured number that happens to repeat is no unit.
     kind = column.type in ("text", "integer")
     size = column.n_unique >= _MIN_UNITS
-    shared = column.unique_share <= _MAX_UNIQUE_SHARE
+    shared = column.unique_share <= MAX_UNITS_BY_ROWS
     if not (kind and size and shared and column.top_share <= _MAX_TOP_SHARE):
         return []
     return [
