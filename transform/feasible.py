@@ -21,7 +21,7 @@ _SIDE = " held out"
 """Scratch column; shipped names never begin with a space."""
 
 
-def objection(proposal: Proposal, table: TableProfile) -> str:
+def why_infeasible(proposal: Proposal, table: TableProfile) -> str:
     """What is wrong with a proposal by itself."""
     findings = table.findings
     if findings is None:
@@ -38,7 +38,7 @@ def objection(proposal: Proposal, table: TableProfile) -> str:
     return next((sentence for check in checks for sentence in check), "")
 
 
-def conflict(proposal: Proposal, accepted: Sequence[Proposal], table: TableProfile) -> str:
+def why_excluded(proposal: Proposal, accepted: Sequence[Proposal], table: TableProfile) -> str:
     """Why a proposal cannot stand beside those of its table that were accepted before."""
     assert table.findings is not None
     if any(_question(other) == _question(proposal) for other in accepted):

@@ -20,7 +20,7 @@ from transform.families.series_instruction import (
     SeriesInstructionConfig,
     draft_series_instruction,
 )
-from transform.feasible import conflict, objection, shortfall
+from transform.feasible import shortfall, why_excluded, why_infeasible
 from transform.files.layout import identify
 from transform.plan import Plan
 from transform.profile.profile import Profile, TableProfile
@@ -73,7 +73,7 @@ def _plan_table(
 ) -> Iterator[Plan | Drop]:
     accepted: list[Proposal] = []
     for proposal in proposals:
-        why = objection(proposal, measured) or conflict(proposal, accepted, measured)
+        why = why_infeasible(proposal, measured) or why_excluded(proposal, accepted, measured)
         if why:
             yield _refused(proposal, Reason.INFEASIBLE, why)
         else:

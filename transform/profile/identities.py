@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transform.profile.dependence import determination
-from transform.profile.matrix import Floats, Ints, Matrix
+from transform.profile.matrix import Floats, Ints, SampledMatrix
 
 _ENOUGH = 50
 """Complete rows without which nothing is concluded."""
@@ -44,7 +44,7 @@ _PAIRS = 12
 """Numbers, the most telling first, of which each two are tried in simple formulas: 66 pairs."""
 
 
-def copies(matrix: Matrix, target: str) -> dict[str, str]:
+def copies(matrix: SampledMatrix, target: str) -> dict[str, str]:
     """Columns that alone tell the target exactly, with why."""
     reasons = {}
     t = matrix.place[target]
@@ -62,7 +62,7 @@ def copies(matrix: Matrix, target: str) -> dict[str, str]:
     return reasons
 
 
-def _same_number(matrix: Matrix, i: int, t: int) -> str:
+def _same_number(matrix: SampledMatrix, i: int, t: int) -> str:
     """How a column repeats a number, or an empty text."""
     if matrix.numeric[i]:
         r = correlation(matrix.values[:, i], matrix.values[:, t], SPOILT)
@@ -127,7 +127,7 @@ def _pearson(a: Floats, b: Floats) -> float:
     return float(a @ b) / scale if scale > 0 else 0.0
 
 
-def identities(matrix: Matrix, target: str, features: tuple[str, ...]) -> dict[str, str]:
+def identities(matrix: SampledMatrix, target: str, features: tuple[str, ...]) -> dict[str, str]:
     """Fewest columns, greedily, without which no identity is left.
 
     Of numbers sums and products of any length are found, of labels and ranks what a threshold on a
@@ -148,7 +148,7 @@ def identities(matrix: Matrix, target: str, features: tuple[str, ...]) -> dict[s
     return dropped | _formulas(matrix, target, [n for n in numeric if n not in dropped])
 
 
-def _formulas(matrix: Matrix, target: str, names: list[str]) -> dict[str, str]:
+def _formulas(matrix: SampledMatrix, target: str, names: list[str]) -> dict[str, str]:
     """One column of each pair whose sum, difference, product or ratio decides the target."""
     weights = {name: _weight(matrix, target, name) for name in names}
     best = sorted(names, key=lambda name: -weights[name])[:_PAIRS]
@@ -164,7 +164,7 @@ def _formulas(matrix: Matrix, target: str, names: list[str]) -> dict[str, str]:
     return dropped
 
 
-def _weight(matrix: Matrix, target: str, name: str) -> float:
+def _weight(matrix: SampledMatrix, target: str, name: str) -> float:
     """How strongly a number is related to the target, by ranks."""
     return correlation(matrix.column(name), matrix.column(target))
 
@@ -178,7 +178,7 @@ def _combined(a: Floats, b: Floats) -> Iterator[tuple[str, Floats]]:
         yield sign, np.divide(over, under, out=np.full_like(over, np.nan), where=under != 0)
 
 
-def _decides(matrix: Matrix, target: str, values: Floats) -> bool:
+def _decides(matrix: SampledMatrix, target: str, values: Floats) -> bool:
     """Whether a number has the ranks of the target, or its labels between few borders."""
     t = matrix.place[target]
     if np.isfinite(values).mean() < _KNOWN:
@@ -194,7 +194,7 @@ def _decides(matrix: Matrix, target: str, values: Floats) -> bool:
     return correlation(values, matrix.values[:, t], SPOILT) >= SAME_NUMBER
 
 
-def _factors(matrix: Matrix, names: list[str]) -> tuple[Floats, list[str]]:
+def _factors(matrix: SampledMatrix, names: list[str]) -> tuple[Floats, list[str]]:
     """Logarithms of positive columns, and of one minus those that are shares."""
     columns, owners = [], []
     for name in names:

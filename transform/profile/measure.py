@@ -17,7 +17,7 @@ from extract.stored_table import read_stored
 from transform.profile.columns import profile_columns
 from transform.profile.groups import find_group
 from transform.profile.identities import copies
-from transform.profile.matrix import Floats, Matrix, encode
+from transform.profile.matrix import Floats, SampledMatrix, encode
 from transform.profile.profile import (
     MOST_FORECASTS,
     ColumnNote,
@@ -213,7 +213,7 @@ class _Measurement:
         usable = [n for n, column in self.columns.items() if column.usable and n not in times]
         return frozenset(n for n in usable if any(is_calendar(frame[n], frame[t]) for t in times))
 
-    def _order(self, time: str | None, matrix: Matrix) -> Floats | None:
+    def _order(self, time: str | None, matrix: SampledMatrix) -> Floats | None:
         """Instants of the sampled rows as numbers, NaN where missing; None without a time axis."""
         if time is None:
             return None

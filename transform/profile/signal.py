@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transform.profile.matrix import Floats, Ints, Matrix, seeded
+from transform.profile.matrix import Floats, Ints, SampledMatrix, seeded
 from transform.profile.profile import TargetKind
 from transform.profile.single_feature import chance, single_feature_score
 
@@ -37,7 +37,7 @@ class Signal:
 
 
 def held_out(
-    matrix: Matrix, order: Floats | None, groups: Ints | None, key: str
+    matrix: SampledMatrix, order: Floats | None, groups: Ints | None, key: str
 ) -> npt.NDArray[np.bool_]:
     """Rows of the matrix that are scored: the latest, whole groups, or any."""
     if order is not None:
@@ -50,7 +50,7 @@ def held_out(
 
 
 def forest_signal(
-    matrix: Matrix,
+    matrix: SampledMatrix,
     target: str,
     features: tuple[str, ...],
     kind: TargetKind,
@@ -93,7 +93,7 @@ def _score(truth: npt.NDArray[Any], guess: npt.NDArray[Any], kind: TargetKind) -
 
 
 def feature_alone(
-    matrix: Matrix, target: str, feature: str, kind: TargetKind, test: npt.NDArray[np.bool_]
+    matrix: SampledMatrix, target: str, feature: str, kind: TargetKind, test: npt.NDArray[np.bool_]
 ) -> float:
     """What one feature tells by itself, on the same rows; see `single_feature_score`."""
     values, column = matrix.column(target), matrix.column(feature)

@@ -17,7 +17,7 @@ from pydantic import Field
 from extract.evidence.vocabulary import LIKELY, TARGET, mentions, words
 from extract.noun import Noun
 from transform.profile.identities import identities
-from transform.profile.matrix import Matrix
+from transform.profile.matrix import SampledMatrix
 from transform.profile.profile import (
     MOST_TARGETS,
     CandidateTarget,
@@ -65,7 +65,7 @@ class TargetConfig(Noun):
 class TargetTable:
     """All that candidate targets of one table are measured by."""
 
-    matrix: Matrix
+    matrix: SampledMatrix
     columns: Mapping[str, ColumnProfile]
     """Columns of the matrix and others."""
     test: npt.NDArray[np.bool_]

@@ -18,7 +18,7 @@ from pydantic import Field
 from extract.evidence.vocabulary import AFTERWARDS, mentions, words
 from extract.noun import Noun
 from transform.profile.identities import copies, identities
-from transform.profile.matrix import Matrix, encode
+from transform.profile.matrix import SampledMatrix, encode
 from transform.task import ID_COLUMN, Instructions, Task
 from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
@@ -75,7 +75,7 @@ class _Look:
         self,
         told: Instructions,
         rows: Answered,
-        matrix: Matrix,
+        matrix: SampledMatrix,
         target: str,
         features: tuple[str, ...],
         config: TabularLeaksConfig,

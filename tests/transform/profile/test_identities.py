@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from transform.profile.identities import copies, identities
-from transform.profile.matrix import Matrix, encode
+from transform.profile.matrix import SampledMatrix, encode
 
 N = 600
 RNG = np.random.default_rng(1)
@@ -11,7 +11,7 @@ A, B, C = (RNG.gamma(3.0, 20.0, N).round(2) + 1 for _ in range(3))
 CLASS = RNG.integers(0, 4, N)
 
 
-def matrix(**columns: object) -> Matrix:
+def matrix(**columns: object) -> SampledMatrix:
     frame = pl.DataFrame(columns)
     return encode(frame, frame.columns, 10_000, "key")
 
