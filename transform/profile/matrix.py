@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Matrix:
+class SampledMatrix:
     """Sampled rows of some columns, `(n_rows, n_cols)`."""
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ _LARGEST = 1e30
 """Trees compute in 32 bits; beyond that a value is only very large."""
 
 
-def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Matrix:
+def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> SampledMatrix:
     """Sample at most `rows` rows, by a seed derived from `key`, and turn them into numbers."""
     chosen = np.arange(frame.height)
     if frame.height > rows:
@@ -66,7 +66,7 @@ def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Ma
     values = np.array(columns, dtype=np.float64).T.reshape(len(chosen), len(names))
     values = np.clip(values, -_LARGEST, _LARGEST)
     numeric = np.array([frame[name].dtype != pl.String for name in names], dtype=np.bool_)
-    return Matrix(tuple(names), values, numeric, chosen.astype(np.int64))
+    return SampledMatrix(tuple(names), values, numeric, chosen.astype(np.int64))
 
 
 def seeded(key: str) -> np.random.Generator:
