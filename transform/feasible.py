@@ -43,6 +43,7 @@ def why_excluded(proposal: Proposal, accepted: Sequence[Proposal], table: TableP
     assert table.findings is not None
     if any(_question(other) == _question(proposal) for other in accepted):
         return "it was proposed before"
+    # Both ways: whichever of two tasks shows it, the other one is given away.
     for other in accepted:
         for asked, beside in ((other, proposal), (proposal, other)):
             shown = _shown(beside) & _telling(asked, table.findings)
@@ -107,6 +108,7 @@ def _prediction_objections(
 
 
 def _forecast_objections(proposal: Proposal, findings: Findings) -> Iterator[str]:
+    # Only views that were measured: whether another one fills a grid is not known here.
     view = _view(proposal, findings)
     if view is None:
         yield "the table was not found to be series on that grid with those entities"
@@ -116,6 +118,7 @@ def _forecast_objections(proposal: Proposal, findings: Findings) -> Iterator[str
     names = {feature.name for feature in proposal.features}
     if view.axis.column in names:
         yield f"`{view.axis.column}` is the time axis and a feature"
+    # A proposer may believe in more plans; a measurement taken for one would leak the answer.
     known = {note.name for note in view.known_covariates} & names
     unknown = [name for name in proposal.known_covariates if name not in known]
     if unknown:

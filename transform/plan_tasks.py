@@ -82,6 +82,7 @@ def _plan_table(
     yield from refusals.values()
     if split is None:
         return
+    # One file for all plans of the table: what is held out in one is in no train of another.
     file = split.write(folder)
     for proposal in (p for p in accepted if p not in refusals):
         for variant in _variants(proposal):
@@ -111,6 +112,7 @@ def _served(
 
 def _in_table_order(proposal: Proposal, table: Table) -> Proposal:
     place = {column.name: i for i, column in enumerate(table.columns)}
+    # A language model names columns in any order; tasks do not depend on it.
     features = sorted(proposal.features, key=lambda feature: place[feature.name])
     return proposal.model_copy(update={"features": tuple(features)})
 

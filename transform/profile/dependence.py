@@ -62,12 +62,13 @@ def determination(determinant: npt.NDArray[np.int64], dependent: npt.NDArray[np.
     groups = pairs // span
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     total = np.add.reduceat(counts, starts)
+    # A value that occurs once determines everything and proves nothing.
     repeated = total >= 2
-    seen = int(total[repeated].sum())
+    rows = int(total[repeated].sum())
     base = np.bincount(
         pairs % span, weights=counts * np.repeat(repeated, np.diff(np.r_[starts, len(pairs)]))
     )
-    if seen < len(determinant) / 4 or base.max() >= seen:
+    if rows < len(determinant) / 4 or base.max() >= rows:
         return 0.0
     common = int(np.maximum.reduceat(counts, starts)[repeated].sum())
-    return float((common - base.max()) / (seen - base.max()))
+    return float((common - base.max()) / (rows - base.max()))

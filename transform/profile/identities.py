@@ -56,6 +56,7 @@ def copies(matrix: SampledMatrix, target: str) -> dict[str, str]:
         if sure >= SURE or min(sure, back) >= _RECODED:
             reasons[name] = f"`{name}` determines `{target}` ({sure:.3f})"
         elif matrix.numeric[t]:
+            # Labels have no scale, so only numbers can be shifted, scaled or cut into bins.
             why = _same_number(matrix, i, t)
             if why:
                 reasons[name] = f"`{name}` is `{target}` {why}"
@@ -87,6 +88,7 @@ def binned(codes: Ints, values: Floats) -> float:
         return 0.0
     if len(np.unique(values)) <= 2 * len(labels):
         return 0.0
+    # Equal values in an order of chance, or a sorted file would look like bins.
     line = codes[np.lexsort((_shuffled(len(codes)), values))]
     changes = int((line[1:] != line[:-1]).sum()) - (len(labels) - 1)
     return 1 - changes / others
@@ -111,6 +113,7 @@ def correlation(a: Floats, b: Floats, spoilt: float = 0.0) -> float:
     ranks = rankdata(a), rankdata(b)
     signed = _pearson(*ranks)
     rank = abs(signed)
+    # Below, no few rows can hide that two columns are one.
     if spoilt and rank > 0.5:
         one, two = (side - side.mean() for side in ranks)
         gap = np.abs(one - np.sign(signed) * two)
@@ -140,6 +143,7 @@ def identities(matrix: SampledMatrix, target: str, features: tuple[str, ...]) ->
         dropped = {
             numeric[i]: f"`{target}` is a sum or difference with `{numeric[i]}`" for i in sums
         }
+        # Logarithms turn products and ratios into sums.
         factors, names = _factors(matrix, [name for name in numeric if name not in dropped])
         products = _terms(_logs(matrix.column(target)), factors)
         dropped |= {
@@ -188,6 +192,7 @@ def _decides(matrix: SampledMatrix, target: str, values: Floats) -> bool:
     both = np.isfinite(values) & np.isfinite(matrix.values[:, t])
     if both.sum() < _ENOUGH or not matrix.numeric[t]:
         return False
+    # Most pairs fail at a few hundred rows already.
     quick = both & (np.arange(len(both)) % max(1, len(both) // _QUICK) == 0)
     if correlation(values[quick], matrix.values[quick, t]) < _PROMISING:
         return False
@@ -201,6 +206,7 @@ def _factors(matrix: SampledMatrix, names: list[str]) -> tuple[Floats, list[str]
         values = matrix.column(name)
         columns.append(_logs(values))
         owners.append(name)
+        # A price after discount is a product with one minus the discount.
         if np.nanmin(values, initial=0) >= 0 and np.nanmax(values, initial=0) < 1:
             columns.append(np.log1p(-values))
             owners.append(name)

@@ -1,6 +1,6 @@
-"""A table as numbers, for quick looks at what tells what.
+"""A table as numbers, to measure what tells what.
 
-Usable columns of a frame enter; a sampled matrix leaves, in row order. Categories and texts become
+Takes usable columns of a frame; returns a sampled matrix, in row order. Categories and texts become
 codes in the order of their values, instants days since 1970, missing stays missing. It serves
 searching only: no task is computed from it.
 """
@@ -60,6 +60,7 @@ def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Sa
     """Sample at most `rows` rows, by a seed derived from `key`, and turn them into numbers."""
     chosen = np.arange(frame.height)
     if frame.height > rows:
+        # In row order, so that what is sorted by time stays so.
         chosen = np.sort(seeded(key).choice(frame.height, rows, replace=False))
     sample = frame[chosen.tolist()] if frame.height > rows else frame
     columns = [_numbers(sample[name]) for name in names]
@@ -76,6 +77,7 @@ def seeded(key: str) -> np.random.Generator:
 
 def _numbers(values: pl.Series) -> Floats:
     if values.dtype == pl.String:
+        # Ranks of texts do not depend on which text came first in the file.
         values = values.rank("dense")
     elif values.dtype.is_temporal():
         values = values.cast(pl.Datetime("us")).to_physical() / 86_400e6

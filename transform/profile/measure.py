@@ -99,6 +99,7 @@ class _Measurement:
         preferred = _preferred(views) if views else None
         view = None if preferred is None else views[preferred]
         time = view.axis.column if view and view.worth else self._split_column()
+        # Rows that are split by time may not be split by group as well.
         group = None if time else find_group(self.frame, self.table)
         beside = _beside(view, self.table) if view else []
         targets = self._target_table(view, time, group, beside)
@@ -128,6 +129,7 @@ class _Measurement:
             view = self._with_known_covariates(axis)
             series = candidate_series(self.frame, self.columns, view, constant, self.splitting.size)
             views.append(view.model_copy(update={"series": series}))
+            # The plainest come first; coarser ones need not be measured when this one will do.
             if views[-1].n_likely >= MOST_FORECASTS:
                 break
         return tuple(views), ""
@@ -184,6 +186,7 @@ class _Measurement:
         no_targets |= {note.name for note in view.known_covariates} if view else set()
         # The rows to forecast name their series, so a sibling must not ask for it.
         no_targets |= entities if beside else frozenset()
+        # Also of columns that are no candidates: another proposer may ask for them.
         asked = [n for n in names if self.columns[n].target_kind or n in beside]
         return TargetTable(
             matrix=matrix,

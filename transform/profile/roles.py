@@ -119,6 +119,7 @@ def _text_role(column: ColumnProfile, n_rows: int) -> tuple[Role, str]:
     assert column.mean_length is not None
     if column.pattern is not None:
         return "identifier", f"its values are {column.pattern}s"
+    # A category must repeat, or a model learns a table of names.
     n_cells = n_rows * (1 - column.missing_share)
     few = column.n_unique <= _MAX_CATEGORIES and column.n_unique * 4 <= n_cells
     many = column.n_unique <= _MAX_CATEGORIES_LARGE and column.n_unique * 50 <= n_cells
@@ -133,6 +134,7 @@ def _is_number_identifier(column: ColumnProfile, n_rows: int) -> bool:
     """Whole numbers, all different, that count rows or are called an identifier."""
     if column.type == "boolean" or not column.integer_like:
         return False
+    # Called an identifier: it may repeat, as a customer does in a list of orders.
     if column.type == "integer" and column.n_unique > 50 and _named_identifier(column.name):
         return True
     if column.unique_share < 0.98 or column.n_unique < 20:

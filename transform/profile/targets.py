@@ -87,9 +87,11 @@ def candidate_targets(table: TargetTable, beside: Sequence[str]) -> tuple[Candid
     `beside` are columns that forecasts of the table predict; neither they nor their copies become
     features.
     """
+    # A forecast of the table holds these values out, so nothing else may show them.
     banned = _with_copies(table, beside)
     measured = (_measured(table, name, banned) for name in _likely(table))
     candidates = [candidate for candidate in measured if candidate]
+    # Rounded, so that the last digits of a forest do not decide the order.
     candidates.sort(key=lambda candidate: -round(_worth(table, candidate), 6))
     rank = {
         candidate.target: [c.kind for c in candidates[:i]].count(candidate.kind)
@@ -175,6 +177,7 @@ def _measured(table: TargetTable, target: str, banned: frozenset[str]) -> Candid
     assert kind is not None
     dropped = dict(table.copies[target])
     free = [n for n in table.matrix.names if n not in banned and n not in dropped and n != target]
+    # Identities are of numbers; classes that a formula decides are caught by the forest.
     if kind == "regression":
         dropped |= identities(table.matrix, target, tuple(free))
     features = tuple(name for name in free if name not in dropped)
@@ -252,6 +255,7 @@ def _together(
             if features == candidate.features
             else _scored(table, candidate, features, _reasons(candidate))
         )
+        # A target may survive on weak features, but then it is another and a worse task.
         if again is None or again.skill < _KEPT_SKILL * candidate.best_skill:
             return ()
         kept.append(again)

@@ -59,6 +59,7 @@ class HeuristicProposer:
         self, profile: Profile, evidence: "SourceEvidence | None" = None
     ) -> tuple[Proposal, ...] | Drop:
         """Proposals for all tables with findings; what the source says changes none."""
+        # Rules judge by data; a language model will read what the source says.
         del evidence
         proposals: list[Proposal] = []
         why: list[str] = []

@@ -106,6 +106,7 @@ def _open(x: _Floats, y: _Floats, back: int, season: int) -> _Floats:
     at = np.arange(first, len(y))
     season_mean = np.mean([y[at - back - k] for k in range(season)], axis=0)
     ranks = x.argsort(kind="stable").argsort(kind="stable").astype(np.float64)
+    # History ends whole seasons before the instant, at least a horizon: later is not known yet.
     columns = (y[at], y[at - back], y[at - back - 1], season_mean, x[at], ranks[at], x[at - back])
     rows: _Floats = np.column_stack(columns)
     rows = rows[np.isfinite(rows).all(axis=1)]

@@ -152,6 +152,7 @@ def _joined(
     column: list[_Floats], target: list[_Floats], far: int
 ) -> tuple[_Floats, _Floats, _Floats, _Floats]:
     """Both columns, series after series with gaps wider than any lag, and where they are known."""
+    # So wide that no lag reaches from one series into the next.
     gap = np.full(far, np.nan)
     x = np.concatenate([part for values in column for part in (values, gap)])
     y = np.concatenate([part for values in target for part in (values, gap)])
@@ -161,6 +162,7 @@ def _joined(
 
 def _lagged(a: _Floats, b: _Floats, far: int) -> _Floats:
     """Sums of `a[t] * b[t + lag]` for the lags from `-far` to `far`."""
+    # Padded, because the product of transforms is a circular correlation.
     size = 1 << int(len(a) + far).bit_length()
     sums = np.fft.irfft(np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size), size)
     return np.concatenate([sums[size - far :], sums[: far + 1]])

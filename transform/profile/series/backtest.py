@@ -111,8 +111,10 @@ def outlook(past: Past, horizon: int) -> Outlook:
 
 def _fared(past: Past, end: int, horizon: int) -> tuple[float, float, float, float] | None:
     """R² of the best simple and of the best fitted forecast, its skill, and R² of luck."""
+    # Everything fitted sees the past of this origin only, as a solver would.
     before, truth = past.until(end), past.values[end : end + horizon]
     observed = np.isfinite(truth)
+    # A series without a past cannot be forecast, so it is not scored either.
     observed &= np.isfinite(before.values).any(axis=0)
     spread = np.sum((truth[observed] - truth[observed].mean()) ** 2) if observed.any() else 0.0
     if spread == 0.0:
@@ -125,6 +127,7 @@ def _fared(past: Past, end: int, horizon: int) -> tuple[float, float, float, flo
         return max(0.0, 1 - float(np.sum((truth[observed] - guess[observed]) ** 2) / spread))
 
     def skill(guess: Floats) -> float:
+        # As the grader does: a series that repeats exactly has no skill to win.
         moving = naive > 0
         gain = 1 - _errors(truth, observed, guess)[moving] / naive[moving]
         return float(np.clip(gain, 0, 1).mean()) if moving.any() else 0.0
@@ -159,6 +162,7 @@ def _fitted(past: Past, end: int, horizon: int) -> list[Floats]:
     """Ridge forecasts under each penalty, and their mean with the usual season."""
     before = past.until(end)
     n_series = before.values.shape[1]
+    # A sample of all pairs says nearly as much, however long the past is.
     rng = np.random.default_rng(_SEED)
     first = min(max(2 * past.season, 7), end // 2)
     ends = rng.integers(first, end, _PAIRS)
@@ -176,6 +180,7 @@ def _fitted(past: Past, end: int, horizon: int) -> list[Floats]:
         (_ridge(x, y, asked, penalty) * past.spread[every] + base).reshape(shape)
         for penalty in _PENALTIES
     ]
+    # Shrunk towards the usual season: a ridge alone overshoots where the past is short.
     usual = (asked[:, 0] * past.spread[every] + base).reshape(shape)
     return [*forecasts, np.mean([*forecasts, usual], axis=0)]
 
@@ -194,6 +199,7 @@ def _features(past: Past, origins: Ints, steps: Ints, series: Ints) -> tuple[Flo
         filled[np.maximum(back % season, back - k * season), series] for k in range(_SEASONS)
     ]
     recent = [filled[np.maximum(0, origins - k), series] for k in range(3)]
+    # Relative to a recent level, series of any size are learnt together.
     level = mean(max(season, 7))
     usual = [np.mean(seasons[:k], axis=0) for k in (_SEASONS, 3, 1)]
     parts = [*usual, *recent, *(mean(width) for width in (*_WIDTHS, 4 * season))]

@@ -72,6 +72,7 @@ def candidate_series(
         for name, column in columns.items()
         if name not in {*known, *constant} and _may_be_target(frame, column, view)
     ][:_NUMBERS]
+    # Labels would have to be encoded; a plan that matters is mostly a flag or a price.
     known = [name for name in known if columns[name].role == "number"]
     grid = _grid(frame, columns, view, [*names, *known])
     if grid.is_empty():
@@ -144,6 +145,7 @@ def _measured(
     values = _matrix(grid, name)
     longest = FREQUENCIES[view.axis.frequency].horizon
     candidates = []
+    # The shortest that is scored and the longest: some series can be told for a day, not a month.
     for horizon in sorted({size.min_instants, longest}):
         kept = _kept(values, horizon)
         if not kept or not _varies([values[:, place] for place in kept]):
@@ -167,6 +169,7 @@ def _outlooks(
     season = season_length(view.axis.frequency, shown)
     past = Past(values, _calendar(shown), np.empty((*values.shape, 0)), season)
     outlooks = [outlook(past, horizon)]
+    # What moves with the target was measured with it; the leak gate refuses it later.
     honest = [x for x in known if not leaks_target([*x.T], [*values.T], horizon, season)]
     if honest:
         with_known = replace(past, known=np.nan_to_num(np.stack(honest, axis=2)))
@@ -188,6 +191,7 @@ def _kept(values: Floats, horizon: int) -> list[int]:
     long = np.flatnonzero(lengths >= max(horizon, _PRESENT * len(values)))
     if not len(long):
         return []
+    # Levels far apart would decide the pooled score, so the task keeps comparable series as well.
     pasts = [column[np.isfinite(column)][-RECENT:] for column in values[:, long].T]
     alike = long[comparable(pasts, horizon)]
     return sorted(sorted(alike, key=lambda place: -lengths[place])[:_MAX_SERIES])
@@ -203,6 +207,7 @@ def _calendar(shown: pl.Series) -> Floats:
 
 def _varies(values: list[Floats]) -> bool:
     """Whether most series move, up and down."""
+    # A running total only rises: its next value is nearly the last one.
     moving = 0
     for series in values:
         known = series[np.isfinite(series)]

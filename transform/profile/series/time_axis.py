@@ -59,6 +59,7 @@ def time_columns(frame: pl.DataFrame, columns: _Columns) -> list[str]:
         for name, column in columns.items()
         if column.role == "time" and column.missing_share <= _MAX_MISSING
     ]
+    # The median, because a first or a last instant may be a typing error.
     middle = {name: instants(frame[name]).drop_nulls().sort() for name in names}
     return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
 
@@ -107,6 +108,7 @@ def _entity_columns(rows: pl.DataFrame, time: str, columns: _Columns) -> list[st
         few = 2 <= column.n_unique <= min(_MAX_ENTITIES, rows.height / _ENTITY_ROWS)
         if kind and telling and complete and few and not is_calendar(rows[name], rows[time]):
             names.append(name)
+    # Whole numbers are more often amounts than texts are.
     names.sort(key=lambda name: columns[name].type != "text")
     return names[:_ENTITY_COLUMNS]
 
@@ -149,6 +151,7 @@ def _choices(
     rows: pl.DataFrame, time: str, able: list[str], most: int
 ) -> Iterator[tuple[str, ...]]:
     """Sets of entity columns that name the rows, the smallest first."""
+    # More than three columns that name a series are a table of events.
     for k in range(4):
         fitting = []
         for entities in combinations(able, k):
@@ -177,6 +180,7 @@ def _step(keyed: pl.DataFrame, time: str) -> tuple[Frequency, float] | None:
         (int(gaps.is_between(*_bounds(facts)).sum()), frequency)
         for frequency, facts in FREQUENCIES.items()
     ]
+    # Of equal counts the finer grid comes first in the table of frequencies.
     count, frequency = max(counts, key=lambda item: item[0])
     return (frequency, count / len(gaps)) if count else None
 
@@ -214,6 +218,7 @@ def _gathered(rows: pl.DataFrame, time: str, able: list[str], needed: int) -> It
             totals.append(total)
         else:
             yield total
+    # Kept apart first: a sum over places hides what each of them does.
     yield from totals
 
 
