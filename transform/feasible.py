@@ -95,6 +95,10 @@ def _prediction_objections(
             yield f"`{name}` is no target of a {proposal.problem}: {column.role_reason}"
     if not proposal.features:
         yield "it has no feature"
+    names = {*proposal.targets, *(feature.name for feature in proposal.features)}
+    for name in sorted(names.difference(findings.compared)):
+        # Of a very wide table only the most promising columns are compared.
+        yield f"`{name}` was not compared with the others, so it may give the target away"
     # Of years only that column was found to order the table.
     time, group = proposal.split_column, proposal.group_column
     if time and time != findings.split_column and table.column(time).role != "time":

@@ -165,6 +165,17 @@ def test_a_foolish_proposal_is_refused_and_the_sound_ones_go_on(
     assert proposal not in {plan.proposal for plan in plans}
 
 
+def test_columns_that_were_not_compared_are_no_features(known: Known, tmp_path: Path) -> None:
+    raw, measured = known
+    people, *others = measured.tables
+    assert people.findings is not None
+    findings = people.findings.model_copy(update={"compared": ("price", "b")})
+    fewer = people.model_copy(update={"findings": findings})
+    narrow = measured.model_copy(update={"tables": (fewer, *others)})
+    _, (drop,) = planned((raw, narrow), tmp_path, asked())
+    assert "`a` was not compared" in drop.detail
+
+
 def test_sound_proposals_become_plans(known: Known, tmp_path: Path) -> None:
     plans, drops = planned(known, tmp_path, asked(), forecast())
     assert drops == []

@@ -111,6 +111,7 @@ class _Measurement:
             preferred=preferred,
             split_column=time,
             group_column=group,
+            compared=targets.matrix.names if targets else (),
             copies=_copies(targets) if targets else (),
             candidates=candidates,
             target_sets=target_sets(targets, candidates, beside) if targets else (),

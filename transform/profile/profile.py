@@ -192,6 +192,8 @@ class Findings(Noun):
     """Column of instants by which rows can be split."""
     group_column: str | None
     """Column whose rows belong together."""
+    compared: tuple[str, ...]
+    """Columns that were compared with each other; of others nothing is known to be no copy."""
     copies: tuple[Copies, ...]
     candidates: tuple[CandidateTarget, ...]
     """Each measured as if it were the only target, the best first."""
