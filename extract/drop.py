@@ -30,6 +30,7 @@ class Reason(StrEnum):
     BAD_ARCHIVE = "bad_archive"
     NO_TABLE = "no_table"
     NO_PROPOSAL = "no_proposal"
+    INFEASIBLE = "infeasible"
     TOO_SMALL = "too_small"
     NO_FEATURE = "no_feature"
     NO_NOISE = "no_noise"

@@ -1,7 +1,7 @@
 """The whole walk: sources to datasets to plans to proven tasks to a release.
 
-    refs --extract--> datasets --inspect--> evidence --design--> plans --try--> proven tasks
-         --publish--> folder
+    refs --extract--> datasets --inspect--> evidence --profile--> profiles --propose--> proposals
+         --plan--> plans --try--> proven tasks --publish--> folder
 
 A Prefect flow with one task for each dataset and stage, and one for each plan. Everything that is
 handed over is a noun or the settings, so a task may run in any process (`resources.py`). What a stage
@@ -35,15 +35,19 @@ from flows.settings import Settings, resolved
 from flows.sources import note_outcomes
 from flows.stages import (
     compare_sources,
-    design_dataset,
     extract_dataset,
     inspect_source,
+    plan_dataset,
+    profile_dataset,
+    propose_tasks,
     try_plan,
 )
 from flows.walk import Walk, outcomes, summary, write_history
 from publish.folder import publish
 from publish.release import PublishError
 from publish.swap import check_destination
+from transform.profile.profile import Profile
+from transform.proposal import Proposal
 from validate.environments.matrix import REFERENCE
 
 _PUBLISH_S = 4 * 3600
@@ -106,9 +110,16 @@ def build_split(settings: Settings) -> Walk:
         return walk
     walk.evidence = _each(walk, "inspect", inspect_source, walk.raws, settings)
     _compare(walk, settings)
-    walk.plans = _each(walk, "design", design_dataset, walk.raws, settings)
-    at.finish("pinned")
     raws = {raw.ref: raw for raw in walk.raws}
+    profiles = _each(walk, "profile", profile_dataset, walk.raws, settings)
+    proposals = _propose(walk, profiles, settings)
+    asked = [
+        (raws[measured.dataset], measured, mine)
+        for measured in profiles
+        if (mine := tuple(p for p in proposals if p.dataset == measured.dataset))
+    ]
+    walk.plans = _each(walk, "plan", plan_dataset, asked, settings)
+    at.finish("pinned")
     items = [(plan, raws[plan.proposal.dataset]) for plan in walk.plans]
     walk.trials = _each(walk, "try", try_plan, items, settings)
     at.finish("executor")
@@ -116,6 +127,12 @@ def build_split(settings: Settings) -> Walk:
     if not walk.pending:
         _publish(walk, settings)
     return walk
+
+
+def _propose(walk: Walk, profiles: Sequence[Profile], settings: Settings) -> list[Proposal]:
+    by_ref = {evidence.ref: evidence for evidence in walk.evidence}
+    items = [(measured, by_ref[measured.dataset]) for measured in profiles]
+    return _each(walk, "propose", propose_tasks, items, settings)
 
 
 def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
@@ -174,8 +191,10 @@ def _each(
 
 
 def _name(item: Any) -> str:
-    """What an item of any stage is called."""
-    return item[0].task_id if isinstance(item, tuple) else str(getattr(item, "ref", item))
+    """What an item of any stage is called: its task, or its dataset."""
+    noun = item[0] if isinstance(item, tuple) else item
+    names = (getattr(noun, field, None) for field in ("task_id", "ref", "dataset"))
+    return next((str(name) for name in names if name is not None), str(noun))
 
 
 @contextmanager

@@ -41,6 +41,9 @@ from extract.noun import Noun
 from extract.reading.limits import ReadConfig
 from publish.folder import PublishConfig
 from transform.plan_tasks import DesignConfig
+from transform.profile.measure import ProfileConfig
+from transform.propose.heuristic import ProposeConfig
+from transform.rows.split import Splitting
 from validate.environments.executor import ExecutorConfig
 from validate.environments.matrix import MatrixConfig
 from validate.gate import Gate
@@ -131,6 +134,8 @@ class Settings(Noun):
     """Every random choice of splits and tasks is derived from this and a stable key."""
     read: ReadConfig = ReadConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    profile: ProfileConfig = ProfileConfig()
+    propose: ProposeConfig = ProposeConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
     environments: MatrixConfig = MatrixConfig()
@@ -153,6 +158,11 @@ class Settings(Noun):
     def cache(self) -> Path:
         """The directory that a source of kind `kaggle` fills."""
         return self.source.mirror or self.state / "kaggle"
+
+    @property
+    def splitting(self) -> Splitting:
+        """All that decides a split but the data and the proposals."""
+        return Splitting(config=self.design.split, size=self.gates.size.limits, seed=self.seed)
 
     def gate_models(self) -> tuple[Gate, ...]:
         """The gates with their thresholds, in the order in which they run."""

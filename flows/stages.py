@@ -29,7 +29,11 @@ from flows.resources import Resources, resources
 from flows.settings import Settings
 from publish.selecting.split import SplitEvidence, gather
 from transform.plan import Plan
-from transform.plan_tasks import design
+from transform.plan_tasks import plan_tasks
+from transform.profile.measure import profile
+from transform.profile.profile import Profile
+from transform.proposal import Proposal
+from transform.propose.heuristic import HeuristicProposer
 from validate.trial import Prover, Trial
 
 _T = TypeVar("_T")
@@ -84,16 +88,51 @@ def compare_sources(
     )
 
 
-def design_dataset(raw: RawDataset, settings: Settings) -> tuple[Plan | Drop, ...]:
-    """All plans of a dataset."""
-    size, seed = settings.gates.size.limits, settings.seed
+def profile_dataset(raw: RawDataset, settings: Settings) -> tuple[Profile | Drop, ...]:
+    """What was measured of a dataset, for whoever proposes tasks on it."""
+    splitting = settings.splitting
     return _remembered(
         resources(settings),
-        Stage("plan", (design,)),
-        (raw, settings.design, size, seed),
+        Stage("profile", (profile,)),
+        (raw, settings.profile, splitting),
+        tuple[Profile | Drop, ...],
+        _Where(raw.ref.key, raw.ref.key, "transform"),
+        lambda at: (_run(at, profile, raw, settings.profile, splitting, at.store),),
+    )
+
+
+def propose_tasks(
+    item: tuple[Profile, SourceEvidence], settings: Settings
+) -> tuple[Proposal | Drop, ...]:
+    """Proposals for a dataset, made in this thread: a proposer waits for others, or takes no time.
+
+    What matters to it is the profile, so tables may be gone.
+    """
+    measured, evidence = item
+    proposer = HeuristicProposer(settings.propose)
+    return _remembered(
+        resources(settings),
+        Stage("propose", (HeuristicProposer,)),
+        (measured, evidence, settings.propose),
+        tuple[Proposal | Drop, ...],
+        _Where(measured.dataset.key, measured.dataset.key, "transform"),
+        lambda _: _all(proposer.propose(measured, evidence)),
+    )
+
+
+def plan_dataset(
+    item: tuple[RawDataset, Profile, tuple[Proposal, ...]], settings: Settings
+) -> tuple[Plan | Drop, ...]:
+    """All plans of a dataset, from the proposals that are feasible."""
+    raw, measured, proposals = item
+    splitting = settings.splitting
+    return _remembered(
+        resources(settings),
+        Stage("plan", (plan_tasks,)),
+        (raw, measured, proposals, splitting),
         tuple[Plan | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "transform"),
-        lambda at: _run(at, design, raw, settings.design, size, seed, at.store),
+        lambda at: _run(at, plan_tasks, raw, measured, proposals, splitting, at.store),
         files=lambda plans: (plan.split.sha256 for plan in plans if isinstance(plan, Plan)),
     )
 
@@ -123,6 +162,10 @@ def _run(at: Resources, function: Callable[..., _T], *args: object) -> _T:
     """In a pinned worker, with the limit of one dataset."""
     limit_s = at.settings.workers.dataset_timeout_s
     return run_patiently(at.pinned, function, *args, timeout_s=limit_s)
+
+
+def _all(outcome: tuple[_T, ...] | Drop) -> tuple[_T | Drop, ...]:
+    return (outcome,) if isinstance(outcome, Drop) else outcome
 
 
 def _compared(evidence: Sequence[SourceEvidence], store: Store) -> SplitEvidence:

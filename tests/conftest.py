@@ -17,9 +17,10 @@ from extract.reading.read import read_dataset
 from extract.store import Store
 from extract.workers import Workers
 from tests.building import Built, build
+from tests.planning import plans_of
 from tests.small_mirror import write_small_mirror
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, design, draft
+from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
 from transform.run.execute import execute
 from transform.task import Draft, Task
@@ -150,7 +151,7 @@ def tasks(
     made = [
         drafted
         for raw in raws.values()
-        for plan in design(raw, DesignConfig(), SizeConfig(), 0, folder)
+        for plan in plans_of(raw, folder)
         if isinstance(plan, Plan)
         if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), folder), Draft)
     ]

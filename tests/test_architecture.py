@@ -16,6 +16,7 @@ NOUNS = (
     "extract.dataset",
     "extract.drop",
     "transform.proposal",
+    "transform.profile.profile",
     "transform.task",
     "transform.plan",
     "validate.verdict",

@@ -1,6 +1,6 @@
 """What a task is drawn from: a proposal, a variant, the table's split, and what repairs changed.
 
-The design stage makes plans; drafting one again with an repair gives the repaired task under the
+The plan stage makes plans; drafting one again with a repair gives the repaired task under the
 same id. A plan says nothing about whether its draft will be any good.
 """
 
@@ -20,8 +20,8 @@ SplitKind = Literal["time", "group", "random"]
 class Repair(Noun):
     """What a gate asks the next draft of a task to do otherwise; repairs add up."""
 
-    draw: int = Field(default=0, ge=0)
-    """Salt of all random choices of the draft: another number, other steps and other noise."""
+    salt: int = Field(default=0, ge=0)
+    """Goes into all random choices of the draft: another number, other steps and other noise."""
     without_columns: tuple[str, ...] = ()
     """Columns that are not shipped."""
     avoid_steps: tuple[StepSpec, ...] = ()
@@ -32,9 +32,9 @@ class Repair(Noun):
     """Estimators that are not drawn."""
 
     def plus(self, more: "Repair") -> "Repair":
-        """Both repairs; draws add, lists join without repeats."""
+        """Both repairs; salts add, lists join without repeats."""
         return Repair(
-            draw=self.draw + more.draw,
+            salt=self.salt + more.salt,
             without_columns=_joined(self.without_columns, more.without_columns),
             avoid_steps=(
                 *self.avoid_steps,

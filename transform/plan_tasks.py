@@ -1,16 +1,16 @@
-"""The walk of one dataset through the transform room: profile, propose, split, then lay out.
+"""From proposals to plans, and from a plan to a draft.
 
-`design` turns a dataset into plans and the reasons why there are not more; `draft` lays one plan
-out, again and otherwise when its repair says so. One split of the rows of a table serves every
-draft made from it, so that nothing held out in one is given away by another. Nothing is executed
-here.
+`plan_tasks` checks the proposals of a dataset, whoever made them, splits the rows of each table
+once for all that is asked of it, and returns plans and the reasons why there are not more. `draft`
+lays one plan out, again and otherwise when its repair says so. Nothing is executed here. Not
+guaranteed: that every plan has a draft.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from extract.dataset import RawDataset, Table
-from extract.drop import Drop
+from extract.drop import Drop, Reason
 from extract.noun import Noun
 from extract.stored_table import read_stored
 from transform.families.forecasting import ForecastingConfig, draft_forecast
@@ -20,20 +20,19 @@ from transform.families.series_instruction import (
     SeriesInstructionConfig,
     draft_series_instruction,
 )
+from transform.feasible import shortfall, why_excluded, why_infeasible
 from transform.files.layout import identify
 from transform.plan import Plan
-from transform.profile import profile
+from transform.profile.profile import Profile, TableProfile
 from transform.proposal import Proposal
-from transform.propose.heuristic import HeuristicConfig, HeuristicProposer
 from transform.rows.size import SizeConfig
-from transform.rows.split import SplitConfig, Splitting, read_split, split_rows
+from transform.rows.split import Split, SplitConfig, Splitting, read_split, split_rows
 from transform.task import VARIANTS, Draft, Variant, tabular_variant
 
 
 class DesignConfig(Noun):
     """Everything that shapes a draft."""
 
-    propose: HeuristicConfig = HeuristicConfig()
     split: SplitConfig = SplitConfig()
     modelling: ModellingConfig = ModellingConfig()
     instruction: InstructionConfig = InstructionConfig()
@@ -41,37 +40,93 @@ class DesignConfig(Noun):
     series_instruction: SeriesInstructionConfig = SeriesInstructionConfig()
 
 
-def design(
-    raw: RawDataset, config: DesignConfig, size: SizeConfig, seed: int, folder: Path
+def plan_tasks(
+    raw: RawDataset,
+    profile: Profile,
+    proposals: Sequence[Proposal],
+    splitting: Splitting,
+    folder: Path,
 ) -> tuple[Plan | Drop, ...]:
-    """Plans of all variants of all proposals, in the order of tables and proposals.
+    """Plans of all variants of all feasible proposals, in the order of tables and proposals.
 
-    The splits are written into `folder`.
+    Where proposals exclude each other, the earlier one stays. The splits are written into `folder`.
     """
-    splitting = Splitting(config=config.split, size=size, seed=seed)
-    proposals = HeuristicProposer(config.propose, splitting).propose(raw, profile(raw))
-    if isinstance(proposals, Drop):
-        return (proposals,)
-    plans: list[Plan | Drop] = []
-    for table in raw.tables:
-        mine = tuple(p for p in proposals if p.table == table.name)
-        if mine:
-            plans += _plan_table(table, mine, splitting, folder)
+    tables = {table.name: table for table in raw.tables}
+    plans: list[Plan | Drop] = [
+        _refused(proposal, Reason.INFEASIBLE, "the dataset has no such table")
+        for proposal in proposals
+        if proposal.table not in tables or proposal.dataset != raw.ref
+    ]
+    for name, table in tables.items():
+        asked = [p for p in proposals if p.table == name and p.dataset == raw.ref]
+        if asked:
+            plans += _plan_table(table, profile.table(name), asked, splitting, folder)
     return tuple(plans)
 
 
 def _plan_table(
-    table: Table, proposals: tuple[Proposal, ...], splitting: Splitting, folder: Path
+    table: Table,
+    measured: TableProfile,
+    proposals: Sequence[Proposal],
+    splitting: Splitting,
+    folder: Path,
 ) -> Iterator[Plan | Drop]:
-    split = split_rows(read_stored(table), proposals, splitting, table.sha256)
-    if isinstance(split, Drop):
-        yield split
-        return
-    file = split.write(folder)
+    accepted: list[Proposal] = []
     for proposal in proposals:
+        why = why_infeasible(proposal, measured) or why_excluded(proposal, accepted, measured)
+        if why:
+            yield _refused(proposal, Reason.INFEASIBLE, why)
+        else:
+            accepted.append(_in_table_order(proposal, table))
+    split, refusals = _served(table, accepted, splitting)
+    yield from refusals.values()
+    if split is None:
+        return
+    # One file for all plans of the table: what is held out in one is in no train of another.
+    file = split.write(folder)
+    for proposal in (p for p in accepted if p not in refusals):
         for variant in _variants(proposal):
             task_id = identify(proposal, variant, split)
             yield Plan(task_id=task_id, variant=variant, proposal=proposal, split=file)
+
+
+def _served(
+    table: Table, proposals: Sequence[Proposal], splitting: Splitting
+) -> tuple[Split | None, dict[Proposal, Drop]]:
+    """The one split of the proposals that have enough on both sides, and what the others lack.
+
+    A proposal that is refused has no say in the split, which is then made again for the others.
+    """
+    frame = read_stored(table)
+    refusals: dict[Proposal, Drop] = {}
+    while left := [proposal for proposal in proposals if proposal not in refusals]:
+        split = split_rows(frame, left, splitting, table.sha256)
+        if isinstance(split, Drop):
+            return None, refusals | {left[0]: split}
+        lacking = {p: why for p in left if (why := shortfall(frame, p, split, splitting.size))}
+        if not lacking:
+            return split, refusals
+        refusals |= {p: _refused(p, Reason.TOO_SMALL, why) for p, why in lacking.items()}
+    return None, refusals
+
+
+def _in_table_order(proposal: Proposal, table: Table) -> Proposal:
+    place = {column.name: i for i, column in enumerate(table.columns)}
+    # A language model names columns in any order; tasks do not depend on it.
+    features = sorted(proposal.features, key=lambda feature: place[feature.name])
+    return proposal.model_copy(update={"features": tuple(features)})
+
+
+def _refused(proposal: Proposal, reason: Reason, why: str) -> Drop:
+    asked = f"{proposal.problem} of {', '.join(proposal.targets)}"
+    return Drop(
+        key=f"{proposal.dataset.key} {proposal.table}: {asked}",
+        source=proposal.dataset.key,
+        room="transform",
+        reason=reason,
+        detail=f"table {proposal.table!r}: {asked}: {why}",
+        evidence=f"proposed by {proposal.proposer}",
+    )
 
 
 def _variants(proposal: Proposal) -> tuple[Variant, ...]:

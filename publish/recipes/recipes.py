@@ -32,7 +32,9 @@ from publish.release import PublishError, Recipe, ReleaseFile
 from publish.selecting.license_tiers import RECIPES
 from transform.files.layout import identify
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, design, draft
+from transform.plan_tasks import DesignConfig, draft, plan_tasks
+from transform.profile.measure import ProfileConfig, profile
+from transform.propose.heuristic import HeuristicProposer, ProposeConfig
 from transform.rows.size import SizeConfig
 from transform.rows.split import Splitting, split_rows
 from transform.run.execute import execute
@@ -49,6 +51,8 @@ class NotMadeError(Exception):
 class Knobs(Noun):
     """What of the configuration shapes a task."""
 
+    profile: ProfileConfig
+    propose: ProposeConfig
     design: DesignConfig
     size: SizeConfig
     seed: int
@@ -59,6 +63,8 @@ class Knobs(Noun):
         """Those of a resolved configuration, as `config.json` holds it."""
         return cls.model_validate(
             {
+                "profile": resolved["profile"],
+                "propose": resolved["propose"],
                 "design": resolved["design"],
                 "size": resolved["gates"]["size"]["limits"],
                 "seed": resolved["seed"],
@@ -118,8 +124,12 @@ def recipes_of(
 
 
 def _plans(source: RawDataset, knobs: Knobs) -> list[Plan]:
+    measured = profile(source, knobs.profile, knobs.splitting)
+    proposals = HeuristicProposer(knobs.propose).propose(measured)
+    if isinstance(proposals, Drop):
+        return []
     with TemporaryDirectory() as folder:
-        drawn = design(source, knobs.design, knobs.size, knobs.seed, Path(folder))
+        drawn = plan_tasks(source, measured, proposals, knobs.splitting, Path(folder))
     return [plan for plan in drawn if isinstance(plan, Plan)]
 
 

@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.profile import codes_of, determination
-from transform.propose.identities import IdentityConfig, correlation
+from transform.profile.dependence import codes_of, determination
+from transform.profile.identities import SAME_NUMBER, SPOILT, SURE, correlation
 from transform.series.shifts import foretells, repeats
 
 _ENOUGH = 50
 """Rows side by side without which nothing is concluded."""
 _SHARE = 0.1
 """Part of the held-out rows that must find their row."""
-_CONFIG = IdentityConfig()
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ def telling_columns(
 
 def _decides(told: pl.Series, target: pl.Series) -> bool:
     if told.dtype.is_numeric() and target.dtype.is_numeric():
-        r = correlation(_numbers(told), _numbers(target), _CONFIG.spoilt)
-        if r >= _CONFIG.correlation:
+        r = correlation(_numbers(told), _numbers(target), SPOILT)
+        if r >= SAME_NUMBER:
             return True
-    return determination(codes_of(told), codes_of(target)) >= _CONFIG.determination
+    return determination(codes_of(told), codes_of(target)) >= SURE
 
 
 def moved_columns(

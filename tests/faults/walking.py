@@ -24,8 +24,11 @@ from extract.store import Store
 from extract.workers import Workers
 from tests.faults.worlds import Source
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, design
+from transform.plan_tasks import DesignConfig, plan_tasks
+from transform.profile.measure import ProfileConfig, profile
+from transform.propose.heuristic import HeuristicProposer
 from transform.rows.size import SizeConfig
+from transform.rows.split import Splitting
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task, Variant
 from validate.environments.executor import Executor
@@ -177,9 +180,7 @@ class Walker:
         model = self.read(errand.like) if errand.like else raw
         assert isinstance(model, RawDataset)
         folder = self.root / "work" / errand.key.replace("/", "__").replace("|", "-")
-        made = self.executor.compute(
-            design, model, DesignConfig(), SizeConfig(), 0, folder / "splits"
-        )
+        made = self._plans(model, folder / "splits")
         drops = tuple(item for item in made if isinstance(item, Drop))
         plans = [item for item in made if isinstance(item, Plan)]
         plans = [p for p in plans if p.variant in errand.variants]
@@ -193,6 +194,15 @@ class Walker:
             if isinstance(trial.result, Task)
         )
         return Walked(drops, tuple(plans), trials, raw, proven)
+
+    def _plans(self, raw: RawDataset, folder: Path) -> tuple[Plan | Drop, ...]:
+        """What the stages of a build make one after another, on the same arithmetic."""
+        splitting = Splitting()
+        measured = self.executor.compute(profile, raw, ProfileConfig(), splitting)
+        proposals = HeuristicProposer().propose(measured)
+        if isinstance(proposals, Drop):
+            return (proposals,)
+        return self.executor.compute(plan_tasks, raw, measured, proposals, splitting, folder)
 
     def _try(self, raw: RawDataset, plan: Plan, folder: Path) -> Trial:
         config, size = DesignConfig(), SizeConfig()

@@ -28,7 +28,7 @@ from tests.building import (
 from tests.small_mirror import BAD, GOOD
 
 pytestmark = pytest.mark.slow
-STAGES = ("read", "inspect", "design", "try")
+STAGES = ("read", "inspect", "profile", "propose", "plan", "try")
 """Folders of `STATE/results`, in the order in which a build fills them."""
 
 
@@ -58,7 +58,7 @@ def test_a_build_says_what_came_of_it(small_build: Built) -> None:
     lines = [" ".join(line.split()) for line in small_build.printed.splitlines()]
     assert f"sources {len(GOOD) + len(BAD)}" in lines
     assert f"their sources {len(GOOD)}" in lines
-    for stage in ("extract", "inspect", "compare", "design", "try", "publish"):
+    for stage in ("extract", "inspect", "compare", "profile", "propose", "plan", "try", "publish"):
         assert re.search(rf"^  {stage} +\d+\.\d$", small_build.printed, re.MULTILINE)
     assert small_build.printed.splitlines()[-1] == f"release written: {small_build.out}"
 
@@ -69,7 +69,7 @@ def test_it_complains_about_nothing(small_build: Built) -> None:
 
 
 def _is_progress(line: str) -> bool:
-    stage = re.match(r"(extract|inspect|compare|design|try) \d+/\d+ ", line)
+    stage = re.match(r"(extract|inspect|compare|profile|propose|plan|try) \d+/\d+ ", line)
     return bool(stage) or line.startswith("making the environment of libraries ")
 
 
@@ -94,9 +94,9 @@ def test_a_second_run_computes_nothing_and_says_unchanged(
     assert results(small_build.state) == before
     assert digests(small_build.out) == bytes_before
     stages = re.findall(
-        r"^  (?:inspect|compare|design|try) +(\d+\.\d)$", again.printed, re.MULTILINE
+        r"^  (?:inspect|compare|profile|propose|plan|try) +(\d+\.\d)$", again.printed, re.MULTILINE
     )
-    assert len(stages) == 4
+    assert len(stages) == 6
     assert max(map(float, stages)) < 2, "asking the memory takes no time"
     assert elapsed_s < 60, "8 s, of which Prefect takes 7, where nothing else runs"
 
@@ -232,10 +232,10 @@ def test_owed_work_stops_the_release_and_the_same_command_continues(
     n_plans = int(re.search(r"plans +(\d+)", owing.printed)[1])  # type: ignore[index]
     assert last.startswith(f"no release: {n_plans} items are pending")
 
-    done_before = {path for path in results(owing.state) if "/design/" in path}
+    done_before = {path for path in results(owing.state) if "/plan/" in path}
     continued = build(mirror, tmp_path)
     assert continued.code == 0, continued.complained
-    assert {path for path in results(owing.state) if "/design/" in path} == done_before
+    assert {path for path in results(owing.state) if "/plan/" in path} == done_before
     assert _hashes(continued.out).items() <= _hashes(small_build.out).items()
 
 

@@ -8,14 +8,23 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from extract.evidence.evidence import SourceEvidence
 from extract.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, WorkerTimeout
 from flows import stages
 from flows.settings import Settings, load
-from flows.stages import design_dataset, extract_dataset, try_plan
+from flows.stages import (
+    extract_dataset,
+    plan_dataset,
+    profile_dataset,
+    propose_tasks,
+    try_plan,
+)
 from tests.building import MIRROR_CONFIG
 from transform.plan import Plan, Repair
+from transform.profile.profile import Profile
+from transform.proposal import Proposal
 from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.size import Size
@@ -107,22 +116,66 @@ def test_who_stops_the_build_is_heard(
         extract_dataset(source.refs()[0], source, store, NOBODY, settings)
 
 
-# --- design: remembered -----------------------------------------------------------------------
+# --- profile, propose, plan: remembered -------------------------------------------------------
+
+
+def profiled(raw: RawDataset, store: Store, workers: Workers, settings: Settings) -> Profile:
+    (measured,) = profile_dataset(raw, store, workers, settings)
+    assert isinstance(measured, Profile)
+    return measured
+
+
+def planned(
+    raw: RawDataset, store: Store, workers: Workers, settings: Settings
+) -> tuple[Plan | Drop, ...]:
+    measured = profiled(raw, store, workers, settings)
+    found = propose_tasks((measured, evidence(raw)), store, settings)
+    proposals = tuple(item for item in found if isinstance(item, Proposal))
+    return plan_dataset((raw, measured, proposals), store, workers, settings)
+
+
+def evidence(raw: RawDataset) -> SourceEvidence:
+    nothing: tuple[Any, ...] = ()
+    return SourceEvidence(
+        ref=raw.ref,
+        newest=None,
+        updated=None,
+        tags=nothing,
+        quotes=nothing,
+        refused_tables=nothing,
+        personal=nothing,
+        tables=nothing,
+    )
 
 
 @pytest.mark.slow
-def test_a_design_is_remembered_until_something_it_depends_on_changes(
+def test_plans_are_remembered_until_something_they_depend_on_changes(
     raws: Mapping[str, RawDataset], store: Store, settings: Settings, workers: Workers
 ) -> None:
     raw = raws["bob/shops"]
-    first = design_dataset(raw, store, workers, settings)
+    first = planned(raw, store, workers, settings)
     assert {plan.variant for plan in first if isinstance(plan, Plan)} >= {"ts-xf", "ts-cf"}
-    assert design_dataset(raw, store, NOBODY, settings) == first
-    assert design_dataset(raw, store, NOBODY, changed(settings, workers=NOBODY)) == first
+    assert planned(raw, store, NOBODY, settings) == first
+    assert planned(raw, store, NOBODY, changed(settings, workers=NOBODY)) == first
     renamed = raw.model_copy(update={"title": "Another"})
     others = [(renamed, settings), (raw, changed(settings, seed=8))]
     for other, knobs in others:
-        assert the_drop(design_dataset(other, store, NOBODY, knobs)).reason == "crashed"
+        assert the_drop(profile_dataset(other, store, NOBODY, knobs)).reason == "crashed"
+
+
+@pytest.mark.slow
+def test_other_knobs_of_proposing_measure_nothing_again(
+    raws: Mapping[str, RawDataset], store: Store, settings: Settings, workers: Workers
+) -> None:
+    raw = raws["bob/shops"]
+    first = profiled(raw, store, workers, settings)
+    fewer = changed(settings, propose=settings.propose.model_copy(update={"forecasts": 0}))
+    measured = profiled(raw, store, NOBODY, fewer)
+    assert measured == first
+    proposals = propose_tasks((measured, evidence(raw)), store, fewer)
+    assert "forecasting" not in {p.problem for p in proposals if isinstance(p, Proposal)}
+    longer = changed(settings, profile=settings.profile.model_copy(update={"min_skill": 0.3}))
+    assert the_drop(profile_dataset(raw, store, NOBODY, longer)).reason == "crashed"
 
 
 @pytest.mark.slow
@@ -130,26 +183,26 @@ def test_a_torn_result_counts_as_none(
     raws: Mapping[str, RawDataset], store: Store, settings: Settings, workers: Workers
 ) -> None:
     raw = raws["bob/shops"]
-    first = design_dataset(raw, store, workers, settings)
-    (result,) = (store.root / "results" / "design").glob("*.json")
+    first = planned(raw, store, workers, settings)
+    (result,) = (store.root / "results" / "plan").glob("*.json")
     whole = result.read_bytes()
     result.write_bytes(whole[: len(whole) // 2])
-    assert design_dataset(raw, store, workers, settings) == first
+    assert planned(raw, store, workers, settings) == first
     assert result.read_bytes() == whole
 
 
 @pytest.mark.slow
-def test_a_design_without_end_is_owed_and_forgotten(
+def test_measuring_without_end_is_pending_and_forgotten(
     raws: Mapping[str, RawDataset], store: Store, settings: Settings
 ) -> None:
     hasty = changed(
         settings, workers=settings.workers.model_copy(update={"design_timeout_s": 0.001})
     )
     with Workers(1) as workers:
-        drop = the_drop(design_dataset(raws["ann/rents"], store, workers, hasty))
+        drop = the_drop(profile_dataset(raws["ann/rents"], store, workers, hasty))
         assert (drop.reason, drop.transient, drop.room) == ("timeout", True, "transform")
         assert not (store.root / "results").exists()
-        again = design_dataset(raws["ann/rents"], store, workers, settings)
+        again = planned(raws["ann/rents"], store, workers, settings)
     assert all(isinstance(item, Plan) for item in again)
 
 
@@ -168,7 +221,7 @@ def item(
 ) -> tuple[Plan, RawDataset]:
     """The plan of one open task, with its dataset."""
     raw = raws["ann/rents"]
-    plans = design_dataset(raw, store, workers, settings)
+    plans = planned(raw, store, workers, settings)
     return next((p, raw) for p in plans if isinstance(p, Plan) and p.variant == "reg-mm")
 
 
@@ -240,9 +293,9 @@ def test_a_repair_is_granted_twice_and_every_attempt_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(Wording, "check", picky)
         mended = the_trial(try_plan(item, store, executor, settings))
-        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Repair(draw=1)))
+        patch.setattr(Wording, "check", lambda gate, *_: gate.refused(repair=Repair(salt=1)))
         lost = the_trial(try_plan(item, Store(store.root / "other"), executor, settings))
     assert isinstance(mended.result, Task)
     assert [attempt.repair.without_columns for attempt in mended.attempts] == [(), (column,)]
     assert isinstance(lost.result, Drop)
-    assert [attempt.repair.draw for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))
+    assert [attempt.repair.salt for attempt in lost.attempts] == list(range(MAX_REPAIRS + 1))

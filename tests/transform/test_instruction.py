@@ -284,7 +284,7 @@ def test_another_draw_gives_other_steps_and_noise_on_the_same_rows(
     case = make_case("categories")
     clean = []
     for draw in range(2):
-        draft = case.draft(tmp_path / str(draw), repair=Repair(draw=draw))
+        draft = case.draft(tmp_path / str(draw), repair=Repair(salt=draw))
         clean.append((_steps(draft), pl.read_parquet(draft.clean_file)))
     (steps, table), (other_steps, other_table) = clean
     assert steps != other_steps

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,9 +11,11 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from tests.planning import plans_of
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, design, draft
+from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
+from transform.rows.split import Splitting
 from transform.run.execute import load_tables
 from transform.task import Draft
 
@@ -57,11 +58,11 @@ def sales(n: int = 700) -> pl.DataFrame:
     )
 
 
-def laid_out(raw: RawDataset, folder: Path, seed: int = 0, **knobs: Any) -> Drafts:
-    config, size = DesignConfig(**knobs), SizeConfig()
+def laid_out(raw: RawDataset, folder: Path, seed: int = 0) -> Drafts:
+    config, size = DesignConfig(), SizeConfig()
     return tuple(
         draft(raw, plan, config, size, folder) if isinstance(plan, Plan) else plan
-        for plan in design(raw, config, size, seed, folder)
+        for plan in plans_of(raw, folder, Splitting(seed=seed))
     )
 
 

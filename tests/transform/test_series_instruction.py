@@ -286,7 +286,7 @@ def test_amendments_are_honoured(make_raw: Any, tmp_path: Path) -> None:
     fit = steps[-1].parameters["estimator"]
     lag = next(step for step in steps if step.kind == "derive_lag")
     asked = Repair(
-        draw=1,
+        salt=1,
         avoid_kinds=("derive_date_parts",),
         avoid_models=(str(fit),),
         avoid_steps=(lag,),

@@ -107,7 +107,7 @@ def test_no_gate_no_objection(task: Task) -> None:
 
 
 def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: Task) -> None:
-    graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(draw=1)
+    graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(salt=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
     assert judge(task, [first, Scripted(title="last")], IDLE).repair is None
     refused = Scripted(title="last", outcome="invalid", proofs=Proofs(exposure=()), repair=repair)

@@ -33,7 +33,7 @@ class Draw:
 
     def rng(self, *purpose: str) -> random.Random:
         """Random numbers for one purpose; other purposes do not disturb them."""
-        salt = (str(self.repair.draw), str(self.attempt))
+        salt = (str(self.repair.salt), str(self.attempt))
         return random.Random(derive_seed("instructions", self.task_id, *salt, *purpose))
 
     def options(self, kind: type[Step], context: StepContext, turn: int = 0) -> tuple[Step, ...]:

@@ -18,7 +18,7 @@ from pydantic import Field
 from extract.dataset import Table
 from extract.noun import Noun
 from extract.stored_table import read_stored
-from transform.propose.identities import correlation
+from transform.profile.identities import correlation
 from transform.propose.rescaled import Scale, scale_of
 
 _NUMBERS = 10

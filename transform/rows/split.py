@@ -129,7 +129,7 @@ def split_rows(
     that one table published twice is split alike and neither copy shows the other's answers.
     """
     assert proposals, "a split needs a proposal"
-    problem = _disagreement(proposals)
+    problem = disagreement(proposals)
     if problem:
         return _drop(proposals, Reason.NO_PROPOSAL, problem)
     if _time_columns(proposals):
@@ -137,8 +137,8 @@ def split_rows(
     return _by_unit(frame, proposals, how, content)
 
 
-def _disagreement(proposals: Sequence[Proposal]) -> str:
-    """What the proposals disagree on, or an empty text."""
+def disagreement(proposals: Sequence[Proposal]) -> str:
+    """What proposals disagree on that one split of their table must obey, or an empty text."""
     times = _time_columns(proposals)
     axes = {proposal.time for proposal in proposals if proposal.time}
     tabular = [proposal for proposal in proposals if proposal.problem != "forecasting"]

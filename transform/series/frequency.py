@@ -1,6 +1,6 @@
 """The grids on which forecasts are scored: one row of facts for each frequency.
 
-Enters nothing, leaves a table. How often a proposer picks a frequency is not decided here.
+Takes nothing, returns a table. Which of them a table is seen on is not decided here.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class FrequencyFacts(NamedTuple):
     words: str
     """The step in prose."""
     season: int
-    """Steps after which values repeat; of days those that occur count, see `baseline.py`.
+    """Steps after which values repeat; of days those that occur count, see `seasonal_naive.py`.
 
     A day of instants below a day (an hour of minutes), a week of days, else a year.
     """

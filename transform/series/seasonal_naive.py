@@ -1,7 +1,7 @@
-"""The seasonal naive forecast: the yardstick by which a forecast counts as skill.
+"""The seasonal naive forecast, by which the skill of other forecasts is normalised.
 
-What enters are the observed values of one series and the places to forecast; what leaves is the
-last season repeated. It knows nothing of calendars: a season is a number of observed values, so
+Takes the observed values of one series and the places to forecast; returns the last season
+repeated. It knows nothing of calendars: a season is a number of observed values, so
 that a series without weekends has a week of five.
 """
 
@@ -15,7 +15,7 @@ from transform.proposal import Frequency
 from transform.series.frequency import FREQUENCIES
 
 _OPEN_SHARE = 0.01
-"""A weekday counts when it has more than this share of the instants."""
+"""A weekday counts when it has more than this share of the instants; one extra Sunday does not."""
 
 
 def season_length(frequency: Frequency, instants: pl.Series) -> int:

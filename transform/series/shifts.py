@@ -1,7 +1,7 @@
 """Whether a column of some series is made of another column's values at other instants.
 
-Series of two columns enter, row by row in order of time; how the first tells the second leaves, or
-an empty text. Found are values moved in time (as they are, in another unit, rounded, or as a flag
+Takes series of two columns, row by row in order of time; returns how the first tells the second, or
+an empty text. It finds values moved in time (as they are, in another unit, rounded, or as a flag
 above a threshold) and whatever is linear in neighbouring values: centred averages, differences,
 running totals. What a column tells of the same or an earlier instant is no future; smooth series
 always resemble their neighbours, so a later instant must explain clearly better than those before.
@@ -12,11 +12,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from extract.noun import Noun
-
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
+_SAME = 0.99
+"""Correlation of the steps, area under the curve of a flag, or explained share from which values
+are those of the target; measurements made side by side stay below."""
+_FAR = 400
+"""Rows by which a column may be moved: a year of days, and some."""
+_WINDOW = 31
+"""Rows before and after of which averages and totals may be made: a month of days."""
+_MAX_SERIES = 6
+"""Series that are compared, evenly chosen."""
+_MAX_ROWS = 3_000
+"""Rows that are compared, the latest of each series, so that a fit of 63 lags stays quick."""
 _ENOUGH = 60
 """Steps without which nothing is concluded."""
 _RARE = 10
@@ -29,62 +37,42 @@ _NOTHING = 1e-6
 """Part of the variance below which nothing is left to explain."""
 
 
-class ShiftConfig(Noun):
-    """How close is the same."""
-
-    same: float = Field(default=0.99, gt=0.5, le=1)
-    """Correlation of the steps, area under the curve of a flag, or explained share."""
-    far: int = Field(default=400, ge=1)
-    """Rows by which a column may be moved."""
-    window: int = Field(default=31, ge=1)
-    """Rows before and after of which averages and totals may be made."""
-    series: int = Field(default=6, ge=1)
-    """Series that are looked at, evenly chosen."""
-    rows: int = Field(default=3_000, ge=100)
-    """Rows that are looked at, the latest of each series."""
-
-
-_PLAIN = ShiftConfig()
-
-
-def foretells(
-    told: Sequence[Floats], target: Sequence[Floats], config: ShiftConfig = _PLAIN
-) -> str:
+def foretells(column: Sequence[_Floats], target: Sequence[_Floats]) -> str:
     """How a column tells later values of the target; one array for each series, NaN for missing."""
-    told, target = _latest(told, config), _latest(target, config)
-    lags, alike = _by_lag(told, target, config)
+    column, target = _latest(column), _latest(target)
+    lags, alike = _by_lag(column, target)
     later, lag = _best(alike, lags, lags > 0)
     past, _ = _best(alike, lags, lags <= 0)
-    if later >= config.same and later > past and 1 - later <= _CLEARLY * (1 - past):
+    if later >= _SAME and later > past and 1 - later <= _CLEARLY * (1 - past):
         return f"it is the target {lag} rows later (r = {later:.3f})"
-    before = _unexplained(told, target, range(-config.window, 1))
-    around = _unexplained(told, target, range(-config.window, config.window + 1))
-    if before > _NOTHING and around <= (1 - config.same) * before:
+    before = _unexplained(column, target, range(-_WINDOW, 1))
+    around = _unexplained(column, target, range(-_WINDOW, _WINDOW + 1))
+    if before > _NOTHING and around <= (1 - _SAME) * before:
         return f"it is made of later values of the target ({1 - around / before:.3f} explained)"
     return ""
 
 
-def repeats(told: Sequence[Floats], target: Sequence[Floats], config: ShiftConfig = _PLAIN) -> str:
+def repeats(column: Sequence[_Floats], target: Sequence[_Floats]) -> str:
     """How a column tells values of the target at any instant nearby, be it past or future."""
-    told, target = _latest(told, config), _latest(target, config)
-    lags, alike = _by_lag(told, target, config)
-    best, lag = _best(alike, lags, np.abs(lags) <= config.window)
-    if best >= config.same:
+    column, target = _latest(column), _latest(target)
+    lags, alike = _by_lag(column, target)
+    best, lag = _best(alike, lags, np.abs(lags) <= _WINDOW)
+    if best >= _SAME:
         return f"it is the target {lag} rows later (r = {best:.3f})"
-    rest = _unexplained(told, target, range(-config.window, config.window + 1))
-    if rest <= 1 - config.same:
+    rest = _unexplained(column, target, range(-_WINDOW, _WINDOW + 1))
+    if rest <= 1 - _SAME:
         return f"it is made of values of the target ({1 - rest:.3f} explained)"
     return ""
 
 
-def _latest(series: Sequence[Floats], config: ShiftConfig) -> list[Floats]:
-    chosen = series[:: max(1, -(-len(series) // config.series))]
-    most = config.rows // max(1, len(chosen))
+def _latest(series: Sequence[_Floats]) -> list[_Floats]:
+    chosen = series[:: max(1, -(-len(series) // _MAX_SERIES))]
+    most = _MAX_ROWS // max(1, len(chosen))
     return [np.asarray(values[-most:], dtype=np.float64) for values in chosen]
 
 
 def _best(
-    alike: Floats, lags: npt.NDArray[np.int64], where: npt.NDArray[np.bool_]
+    alike: _Floats, lags: npt.NDArray[np.int64], where: npt.NDArray[np.bool_]
 ) -> tuple[float, int]:
     if not where.any():
         return 0.0, 0
@@ -95,56 +83,57 @@ def _best(
 # --- moved ------------------------------------------------------------------------------------
 
 
-def _by_lag(
-    told: list[Floats], target: list[Floats], config: ShiftConfig
-) -> tuple[npt.NDArray[np.int64], Floats]:
+def _by_lag(column: list[_Floats], target: list[_Floats]) -> tuple[npt.NDArray[np.int64], _Floats]:
     """How alike the column is to the target so many rows later, 0 to 1, for every lag.
 
     Values and ranks within a series are compared, by their steps, so that neither unit nor level
     counts: ranks know no outliers, but those of two spans of a trend differ. Of a flag it is the
     area under the curve.
     """
-    longest = max((len(values) for values in told), default=0)
-    far = min(config.far, longest - 1)
+    longest = max((len(values) for values in column), default=0)
+    far = min(_FAR, longest - 1)
     lags = np.arange(-far, far + 1)
     known = (
-        np.concatenate([values[np.isfinite(values)] for values in told]) if told else np.empty(0)
+        np.concatenate([values[np.isfinite(values)] for values in column])
+        if column
+        else np.empty(0)
     )
     if longest < _ENOUGH or len(np.unique(known)) < 2:
         return lags, np.zeros(len(lags))
     values = np.unique(known)
     if len(values) == 2:
-        flags = [np.where(np.isfinite(x), (x == values[1]).astype(float), np.nan) for x in told]
+        flags = [np.where(np.isfinite(x), (x == values[1]).astype(float), np.nan) for x in column]
         # A threshold may be that of all series or of each.
         places = np.cumsum([len(y) for y in target])[:-1]
         together = np.split(_ranks(np.concatenate(target)), places)
         by_series = _curves(flags, [_ranks(y) for y in target], far)
         return lags, np.maximum(by_series, _curves(flags, together, far))
-    plain = [np.diff(x) for x in told], [np.diff(y) for y in target]
-    ranked = [np.diff(_ranks(x)) for x in told], [np.diff(_ranks(y)) for y in target]
+    plain = [np.diff(x) for x in column], [np.diff(y) for y in target]
+    ranked = [np.diff(_ranks(x)) for x in column], [np.diff(_ranks(y)) for y in target]
     return lags, np.maximum(_correlations(*plain, far), _correlations(*ranked, far))
 
 
-def _ranks(values: Floats) -> Floats:
+def _ranks(values: _Floats) -> _Floats:
     """Mean ranks from 0 to 1, NaN where missing; ties share theirs."""
+    from scipy.stats import rankdata
+
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
     if known.any():
-        _, inverse, counts = np.unique(values[known], return_inverse=True, return_counts=True)
-        ranks[known] = (np.cumsum(counts) - counts / 2)[inverse] / known.sum()
+        ranks[known] = (rankdata(values[known]) - 0.5) / known.sum()
     return ranks
 
 
-def _correlations(told: list[Floats], target: list[Floats], far: int) -> Floats:
+def _correlations(column: list[_Floats], target: list[_Floats], far: int) -> _Floats:
     """|r| about zero at every lag, over all series together."""
-    x, y, p, q = _joined(told, target, far)
+    x, y, p, q = _joined(column, target, far)
     n = _lagged(p, q, far)
     scale = _lagged(x * x, q, far) * _lagged(p, y * y, far)
     r = np.abs(_lagged(x, y, far)) / np.sqrt(np.maximum(scale, 1e-300))
     return np.where(_enough(n) & (scale > 1e-12), np.minimum(r, 1.0), 0.0)
 
 
-def _curves(flags: list[Floats], target: list[Floats], far: int) -> Floats:
+def _curves(flags: list[_Floats], target: list[_Floats], far: int) -> _Floats:
     """Area under the curve of the flag for the target at every lag, or of its opposite."""
     x, y, p, q = _joined(flags, target, far)
     up, down = _lagged(x, q, far), _lagged(p - x, q, far)
@@ -154,24 +143,26 @@ def _curves(flags: list[Floats], target: list[Floats], far: int) -> Floats:
     return np.where(enough, np.minimum(0.5 + np.abs(above - below), 1.0), 0.0)
 
 
-def _enough(n: Floats) -> npt.NDArray[np.bool_]:
+def _enough(n: _Floats) -> npt.NDArray[np.bool_]:
     """Lags at which enough rows meet; of series that wander, the ends always agree."""
     return np.asarray(n >= max(_ENOUGH, _OVERLAP * n.max(initial=0)), dtype=np.bool_)
 
 
 def _joined(
-    told: list[Floats], target: list[Floats], far: int
-) -> tuple[Floats, Floats, Floats, Floats]:
+    column: list[_Floats], target: list[_Floats], far: int
+) -> tuple[_Floats, _Floats, _Floats, _Floats]:
     """Both columns, series after series with gaps wider than any lag, and where they are known."""
+    # So wide that no lag reaches from one series into the next.
     gap = np.full(far, np.nan)
-    x = np.concatenate([part for values in told for part in (values, gap)])
+    x = np.concatenate([part for values in column for part in (values, gap)])
     y = np.concatenate([part for values in target for part in (values, gap)])
     p, q = np.isfinite(x), np.isfinite(y)
     return np.where(p, x, 0), np.where(q, y, 0), p.astype(float), q.astype(float)
 
 
-def _lagged(a: Floats, b: Floats, far: int) -> Floats:
+def _lagged(a: _Floats, b: _Floats, far: int) -> _Floats:
     """Sums of `a[t] * b[t + lag]` for the lags from `-far` to `far`."""
+    # Padded, because the product of transforms is a circular correlation.
     size = 1 << int(len(a) + far).bit_length()
     sums = np.fft.irfft(np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size), size)
     return np.concatenate([sums[size - far :], sums[: far + 1]])
@@ -180,12 +171,12 @@ def _lagged(a: Floats, b: Floats, far: int) -> Floats:
 # --- mixed ------------------------------------------------------------------------------------
 
 
-def _unexplained(told: list[Floats], target: list[Floats], lags: range) -> float:
+def _unexplained(column: list[_Floats], target: list[_Floats], lags: range) -> float:
     """Part of the variance of a column's steps that is not linear in the target at those lags.
 
     1 where too few rows are complete to say anything.
     """
-    blocks = [_block(x, y, lags) for x, y in zip(told, target, strict=True)]
+    blocks = [_block(x, y, lags) for x, y in zip(column, target, strict=True)]
     rows = np.concatenate(blocks) if blocks else np.empty((0, len(lags) + 1))
     freedom = len(rows) - len(lags) - len(blocks)
     if freedom < 2 * len(lags) or len(rows) < _ENOUGH:
@@ -199,7 +190,7 @@ def _unexplained(told: list[Floats], target: list[Floats], lags: range) -> float
     return min(1.0, (len(rows) - len(blocks)) / freedom * float(rest @ rest) / total)
 
 
-def _block(x: Floats, y: Floats, lags: range) -> Floats:
+def _block(x: _Floats, y: _Floats, lags: range) -> _Floats:
     """A step of the column beside the target around it, for each complete instant of a series.
 
     Columns are centred: the level of a series says nothing.

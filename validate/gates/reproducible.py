@@ -73,12 +73,12 @@ class Reproducible(Gate):
                 1 - len(found.apart) / n_members,
                 1.0,
                 f"{len(found.apart)} of {n_members} members disagree: {', '.join(found.apart)}",
-                repair=Repair(draw=1, avoid_models=_estimators(task)),
+                repair=Repair(salt=1, avoid_models=_estimators(task)),
                 proofs=proofs,
             )
         if found.margin is not None and found.margin < self.min_margin:
             said = "the best two scores of some row are too close"
-            repair = Repair(draw=1)
+            repair = Repair(salt=1)
             return self.refused(found.margin, self.min_margin, said, repair=repair, proofs=proofs)
         said = f"{n_members} members agree"
         return self.passed(1.0, 1.0, said, proofs=proofs)

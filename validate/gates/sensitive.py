@@ -45,7 +45,7 @@ class Sensitive(Gate):
         steps = task.spec.instructions.steps
         kinds = [type(registry.resolve(spec)) for spec in steps]
         n_rules = sum(issubclass(kind, CleaningStep) for kind in kinds)
-        again = Repair(draw=1)
+        again = Repair(salt=1)
         if len(steps) < self.min_steps:
             return self.refused(len(steps), self.min_steps, "steps", again)
         if n_rules < self.min_cleaning_rules:
@@ -72,7 +72,7 @@ class Sensitive(Gate):
 
     def _without(self, task: Task, steps: Sequence[StepMutations]) -> Repair:
         specs = task.spec.instructions.steps
-        return Repair(draw=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
+        return Repair(salt=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
 
 
 def _may_be_skipped(step: StepMutations) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from transform.propose.matrix import seeded
+from transform.profile.matrix import seeded
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task
 

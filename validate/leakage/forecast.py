@@ -16,7 +16,7 @@ from pydantic import Field
 
 from extract.noun import Noun
 from transform.rows.split import cells
-from transform.series.covariates import CovariateConfig, leaks_target
+from transform.series.covariates import leaks_target
 from transform.series.seasonal_naive import season_length
 from transform.series.shifts import foretells
 from transform.task import ID_COLUMN, Grid, Instructions, Task
@@ -36,7 +36,6 @@ class ForecastLeaksConfig(Noun):
     """Share of the instants between its first and last at which the median series has a row."""
     errors: float = Field(default=6, gt=0)
     """Standard errors by which ids may follow time, target or side."""
-    covariates: CovariateConfig = CovariateConfig()
 
 
 def find_future(task: Task, config: ForecastLeaksConfig) -> Leaks:
@@ -50,7 +49,7 @@ def find_future(task: Task, config: ForecastLeaksConfig) -> Leaks:
     if leaks.faults:
         # Columns are looked at along the time axis, which has to be sound.
         return leaks
-    for name, why in _telling(told, told.grid, rows, config):
+    for name, why in _telling(told, told.grid, rows):
         leaks.blame(name, f"`{name}`: {why}")
     return leaks
 
@@ -108,9 +107,7 @@ def _betrayed(task: Task, grid: Grid, rows: Answered, config: ForecastLeaksConfi
 # --- columns ----------------------------------------------------------------------------------
 
 
-def _telling(
-    told: Instructions, grid: Grid, rows: Answered, config: ForecastLeaksConfig
-) -> Iterator[tuple[str, str]]:
+def _telling(told: Instructions, grid: Grid, rows: Answered) -> Iterator[tuple[str, str]]:
     """Columns of train that hold the future, and columns of future rows that move with it."""
     taken = {ID_COLUMN, grid.column, *grid.entities, *told.targets}
     future = [name for name in rows.held_out.columns if name not in taken]
@@ -121,12 +118,12 @@ def _telling(
     season = season_length(grid.frequency, rows.train[grid.column])
     for target in told.targets:
         for name in past:
-            why = foretells(_of(train, name), _of(train, target), config.covariates.shifts)
+            why = foretells(_of(train, name), _of(train, target))
             if why:
                 yield name, why
         for name in future:
             pair = _of(both, name), _of(both, target)
-            why = leaks_target(*pair, horizon, season, config.covariates)
+            why = leaks_target(*pair, horizon, season)
             if why:
                 yield name, why
 

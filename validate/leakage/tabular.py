@@ -17,8 +17,8 @@ from pydantic import Field
 
 from extract.evidence.vocabulary import AFTERWARDS, mentions, words
 from extract.noun import Noun
-from transform.propose.identities import IdentityConfig, copies, identities
-from transform.propose.matrix import Matrix, encode
+from transform.profile.identities import copies, identities
+from transform.profile.matrix import SampledMatrix, encode
 from transform.task import ID_COLUMN, Instructions, Task
 from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
@@ -51,7 +51,6 @@ class TabularLeaksConfig(Noun):
     """Share of one label among the rows in which a column has a value, or has none."""
     errors: float = Field(default=6, gt=0)
     """Standard errors by which ids may follow a target or a side."""
-    identities: IdentityConfig = IdentityConfig()
 
 
 def find_leaks(task: Task, config: TabularLeaksConfig) -> Leaks:
@@ -76,7 +75,7 @@ class _Look:
         self,
         told: Instructions,
         rows: Answered,
-        matrix: Matrix,
+        matrix: SampledMatrix,
         target: str,
         features: tuple[str, ...],
         config: TabularLeaksConfig,
@@ -91,10 +90,10 @@ class _Look:
 
     def guilty(self) -> Iterator[tuple[str, str]]:
         """Columns with why, the surest reasons first."""
-        copied = copies(self.matrix, self.target, self.config.identities)
+        copied = copies(self.matrix, self.target)
         found = {name: why for name, why in copied.items() if name in self.features}
         left = tuple(name for name in self.features if name not in found)
-        found |= identities(self.matrix, self.target, left, self.config.identities)
+        found |= identities(self.matrix, self.target, left)
         yield from found.items()
         for name in self.features:
             if name not in found:

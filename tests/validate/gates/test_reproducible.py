@@ -91,7 +91,7 @@ def test_truth_with_one_changed_cell(
     finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), executor))
     assert finding.check.value == 0
     assert "6 of 6 members disagree: reference, jitter" in finding.check.evidence
-    assert finding.repair == Repair(draw=1, avoid_models=(estimator(task),))
+    assert finding.repair == Repair(salt=1, avoid_models=(estimator(task),))
     assert finding.proofs.certificate is not None
     assert not any(member.agrees for member in finding.proofs.certificate.members)
 
@@ -127,7 +127,7 @@ def test_an_estimator_whose_seed_nobody_stated(
     finding = refused(Reproducible().check(task, executor))
     assert "reference" in finding.check.evidence
     assert "kernel" in finding.check.evidence
-    assert finding.repair == Repair(draw=1, avoid_models=("DecisionTreeRegressor",))
+    assert finding.repair == Repair(salt=1, avoid_models=("DecisionTreeRegressor",))
 
 
 def test_a_label_that_hangs_by_a_hair(
@@ -150,7 +150,7 @@ def test_a_label_that_hangs_by_a_hair(
     finding = refused(Reproducible().check(tied, executor))
     assert finding.check.value == pytest.approx(2e-5)
     assert finding.check.threshold == 1e-4
-    assert finding.repair == Repair(draw=1)
+    assert finding.repair == Repair(salt=1)
     assert Reproducible(min_margin=1e-5).check(tied, executor).check.verdict == "valid"
 
 

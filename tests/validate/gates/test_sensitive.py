@@ -67,7 +67,7 @@ def test_avoids_a_step_that_nothing_shows(
     assert finding.check.evidence == (
         f"nothing shows a mistake in step {position + 1} (filter_range)"
     )
-    assert finding.repair == Repair(draw=1, avoid_steps=(rule.spec(),))
+    assert finding.repair == Repair(salt=1, avoid_steps=(rule.spec(),))
     assert finding.proofs.exposure is not None
 
 
@@ -88,7 +88,7 @@ def test_too_few_steps_or_rules(tasks: Mapping[str, Task], executor: Executor) -
         finding: Finding = gate.check(tasks["reg-if"], executor)
         assert finding.check.verdict == "invalid"
         assert finding.check.evidence == reason
-        assert finding.repair == Repair(draw=1)
+        assert finding.repair == Repair(salt=1)
 
 
 def test_applies_to_executed_tasks_alone(tasks: Mapping[str, Task]) -> None:

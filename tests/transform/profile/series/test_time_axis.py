@@ -7,32 +7,25 @@ import polars as pl
 import pytest
 
 from extract.dataset import RawDataset
-from transform.profile import profile
-from transform.propose.roles import Judged, RoleConfig, judge
-from transform.propose.time_axis import (
-    SeriesAxis,
-    TimeAxisConfig,
-    find_axes,
-    is_calendar,
-    time_columns,
-    year_column,
-)
+from transform.profile.columns import profile_columns
+from transform.profile.profile import ColumnProfile, SeriesView
+from transform.profile.series.time_axis import find_axes, time_columns, year_column
 from transform.rows.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
 RNG = np.random.default_rng(3)
-CONFIG, SIZE = TimeAxisConfig(), SizeConfig()
 
 
-def judged(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, Judged]:
-    return judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
+def columns(make_raw: MakeRaw, frame: pl.DataFrame) -> dict[str, ColumnProfile]:
+    (table,) = make_raw(t=frame).tables
+    return profile_columns(table, frame).by_name
 
 
-def axes(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesAxis, ...] | str:
-    return find_axes(frame, judged(make_raw, frame), CONFIG, SIZE)
+def axes(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesView, ...] | str:
+    return find_axes(frame, columns(make_raw, frame), SizeConfig())
 
 
-def found(make_raw: MakeRaw, frame: pl.DataFrame) -> SeriesAxis:
+def found(make_raw: MakeRaw, frame: pl.DataFrame) -> SeriesView:
     result = axes(make_raw, frame)
     assert not isinstance(result, str), result
     return result[0]
@@ -149,7 +142,7 @@ def test_a_series_is_also_seen_coarser_and_together(make_raw: MakeRaw) -> None:
         ("1w", True, ("country", "sex")),
     ]
     assert {("1d", True, ("country",)), ("1d", True, ("sex",))} <= set(ways)
-    assert len(set(ways)) == len(ways) <= CONFIG.axes
+    assert len(set(ways)) == len(ways) <= 6
     assert not any(axis.is_events for axis in result)
 
 
@@ -163,7 +156,7 @@ def test_what_begins_stands_before_what_ends(make_raw: MakeRaw) -> None:
     start = [date(2020, 1, 1) + timedelta(days=i) for i in range(300)]
     frame = pl.DataFrame({"closed": [d + timedelta(days=9) for d in start], "opened": start})
     frame = frame.with_columns(rare=pl.when(pl.int_range(pl.len()) < 200).then("opened"))
-    assert time_columns(frame, judged(make_raw, frame), 0.05) == ["opened", "closed"]
+    assert time_columns(frame, columns(make_raw, frame)) == ["opened", "closed"]
 
 
 def test_years_name_series_but_not_cars(make_raw: MakeRaw) -> None:
@@ -172,7 +165,7 @@ def test_years_name_series_but_not_cars(make_raw: MakeRaw) -> None:
     frame = frame.with_columns(
         country=pl.format("country {}", "c"), y=pl.Series(RNG.normal(size=600))
     ).drop("c")
-    assert year_column(frame, judged(make_raw, frame), CONFIG) == "Year"
+    assert year_column(frame, columns(make_raw, frame)) == "Year"
     cars = pl.DataFrame(
         {
             "make": RNG.choice(["a", "b", "c"], 600),
@@ -180,28 +173,4 @@ def test_years_name_series_but_not_cars(make_raw: MakeRaw) -> None:
             "price": RNG.normal(size=600),
         }
     )
-    assert year_column(cars, judged(make_raw, cars), CONFIG) is None
-
-
-@pytest.mark.parametrize("part", ["month", "weekday", "weekend", "year", "season"])
-def test_calendar_columns(part: str) -> None:
-    when = pl.Series([date(2018, 1, 1) + timedelta(days=i // 3) for i in range(3_000)])
-    values = {
-        "month": when.dt.month(),
-        "weekday": when.dt.strftime("%A"),
-        "weekend": when.dt.weekday() >= 6,
-        "year": when.dt.year(),
-        "season": when.dt.month() // 3,
-    }[part]
-    assert is_calendar(values, when)
-
-
-def test_holidays_and_measurements_are_no_calendar() -> None:
-    when = pl.Series([date(2018, 1, 1) + timedelta(days=i) for i in range(1_000)])
-    holidays = RNG.choice(1_000, 30, replace=False).tolist()
-    assert not is_calendar(pl.Series([i in holidays for i in range(1_000)]), when)
-    assert not is_calendar(pl.Series(RNG.normal(size=1_000)), when)
-    # A promotion that fills weeks: one year of data cannot tell it from the week's number.
-    promotion = pl.Series([i // 7 % 5 == 0 for i in range(360)])
-    assert not is_calendar(promotion, when.head(360))
-    assert not is_calendar(pl.Series([1] * 1_000), when)
+    assert year_column(cars, columns(make_raw, cars)) is None

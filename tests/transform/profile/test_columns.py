@@ -5,13 +5,10 @@ import polars as pl
 import pytest
 
 from extract.dataset import RawDataset
-from transform.profile import (
-    ColumnProfile,
-    Profile,
-    codes_of,
-    determination,
-    profile,
-)
+from transform.profile.columns import profile_columns
+from transform.profile.dependence import codes_of, determination
+from transform.profile.measure import profile
+from transform.profile.profile import ColumnProfile, Profile, TableProfile
 
 MakeRaw = Callable[..., RawDataset]
 
@@ -30,9 +27,13 @@ HOSTILE = [
 ]
 
 
+def measured(make_raw: MakeRaw, frame: pl.DataFrame) -> TableProfile:
+    (table,) = make_raw(t=frame).tables
+    return profile_columns(table, frame)
+
+
 def of(make_raw: MakeRaw, name: str, values: list[object]) -> ColumnProfile:
-    raw = make_raw(t=pl.DataFrame({name: values}, strict=False))
-    return profile(raw).table("t").column(name)
+    return measured(make_raw, pl.DataFrame({name: values}, strict=False)).column(name)
 
 
 def test_counts_of_a_number(make_raw: MakeRaw) -> None:
@@ -55,12 +56,11 @@ def test_text_is_measured(make_raw: MakeRaw) -> None:
 
 
 def test_an_empty_column_and_an_empty_table(make_raw: MakeRaw) -> None:
-    raw = make_raw(t=pl.DataFrame({"x": pl.Series([None, None], dtype=pl.String)}))
-    empty = profile(raw).table("t").column("x")
+    frame = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.String)})
+    empty = measured(make_raw, frame).column("x")
     assert (empty.n_unique, empty.missing_share, empty.minimum, empty.top) == (0, 1.0, None, ())
     assert empty.top_share == 1.0
-    raw = make_raw(t=pl.DataFrame({"x": pl.Series([], dtype=pl.Int64)}))
-    assert profile(raw).table("t").n_rows == 0
+    assert measured(make_raw, pl.DataFrame({"x": pl.Series([], dtype=pl.Int64)})).n_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -102,18 +102,17 @@ def test_values_and_lists_are_bounded(make_raw: MakeRaw) -> None:
 
 
 def test_wide_tables_keep_fewer_values(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transform.profile._TOP_IN_TABLE", 300)
+    monkeypatch.setattr("transform.profile.columns._TOP_IN_TABLE", 300)
     frame = pl.DataFrame({f"c{k}": list(range(40)) for k in range(30)})
-    found = profile(make_raw(t=frame)).table("t")
+    found = measured(make_raw, frame)
     assert {len(column.top) for column in found.columns} == {10}
 
 
 def test_dependencies_point_from_finer_to_coarser(make_raw: MakeRaw) -> None:
     town = [i % 20 for i in range(400)]
     frame = pl.DataFrame({"country": [t % 4 for t in town], "town": town, "noise": range(400)})
-    pairs = {
-        (d.determinant, d.dependent) for d in profile(make_raw(t=frame)).tables[0].dependencies
-    }
+    dependencies = measured(make_raw, frame).dependencies
+    pairs = {(one.determinant, one.dependent) for one in dependencies}
     assert pairs == {("town", "country")}
 
 
@@ -129,7 +128,7 @@ def test_determination_ignores_what_says_nothing() -> None:
 
 def test_hostile_names_are_only_names(make_raw: MakeRaw) -> None:
     frame = pl.DataFrame({name: [i % (3 + k) for i in range(60)] for k, name in enumerate(HOSTILE)})
-    found = profile(make_raw(t=frame)).table("t")
+    found = measured(make_raw, frame)
     assert [column.name for column in found.columns] == HOSTILE
     assert [column.n_unique for column in found.columns] == [3 + k for k in range(len(HOSTILE))]
 
@@ -139,5 +138,5 @@ def test_round_trip_and_determinism(make_raw: MakeRaw, monkeypatch: pytest.Monke
     raw = make_raw(t=pl.DataFrame(rows, schema=["a", "b", "c"], orient="row"))
     first = profile(raw)
     assert Profile.model_validate_json(first.model_dump_json()) == first
-    monkeypatch.setattr("transform.profile._THREADS", 1)
+    monkeypatch.setattr("transform.profile.columns._THREADS", 1)
     assert profile(raw) == first

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from extract.dataset import RawDataset
-from transform.profile import profile
-from transform.propose.roles import RoleConfig, judge
+from transform.profile.columns import profile_columns
 
 MakeRaw = Callable[..., RawDataset]
 N = 400
@@ -51,6 +50,8 @@ COLUMNS: list[tuple[str, str, list[Any]]] = [
 def test_roles(make_raw: MakeRaw, role: str, name: str, values: list[Any]) -> None:
     dtype = pl.String if values[0] is None and values[-1] is None else None
     frame = pl.DataFrame({name: pl.Series(values, dtype=dtype)})
-    found = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())[name]
-    assert found.role == role, found.why
-    assert found.why
+    (table,) = make_raw(t=frame).tables
+    column = profile_columns(table, frame).column(name)
+    assert column.role == role, column.role_reason
+    assert column.role_reason
+    assert column.usable == (role in ("number", "category", "time"))

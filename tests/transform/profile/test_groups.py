@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 
 from extract.dataset import RawDataset
-from transform.profile import profile
-from transform.propose.groups import GroupsConfig, find_group
+from transform.profile.columns import profile_columns
+from transform.profile.groups import find_group
 
 MakeRaw = Callable[..., RawDataset]
 N = 600
@@ -14,7 +14,8 @@ UNIT = RNG.integers(0, 120, N)
 
 
 def group_of(make_raw: MakeRaw, frame: pl.DataFrame) -> str | None:
-    return find_group(frame, profile(make_raw(t=frame)).table("t"), GroupsConfig())
+    (table,) = make_raw(t=frame).tables
+    return find_group(frame, profile_columns(table, frame))
 
 
 def test_families_are_found(make_raw: MakeRaw) -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import polars as pl
 
 from extract.dataset import RawDataset
-from transform.profile import profile
-from transform.propose.roles import RoleConfig, judge
-from transform.propose.series import SeriesConfig, SeriesTarget, series_targets
-from transform.propose.time_axis import TimeAxisConfig, find_axes
+from transform.profile.columns import profile_columns
+from transform.profile.profile import CandidateSeries, ColumnNote
+from transform.profile.series.candidate_series import candidate_series
+from transform.profile.series.time_axis import find_axes
 from transform.rows.size import SizeConfig
 
 MakeRaw = Callable[..., RawDataset]
@@ -19,15 +19,20 @@ LEVEL = np.cumsum(RNG.normal(size=N)) + 50
 SEASON = np.array([5, 1, 2, 9, 4, 8, 3])[np.arange(N) % 7]
 
 
-def looked(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesTarget, ...]:
-    judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    axes = find_axes(frame, judged, TimeAxisConfig(), SizeConfig())
+def measured(
+    make_raw: MakeRaw, frame: pl.DataFrame, known: tuple[str, ...] = ()
+) -> tuple[CandidateSeries, ...]:
+    (table,) = make_raw(t=frame).tables
+    columns = profile_columns(table, frame).by_name
+    axes = find_axes(frame, columns, SizeConfig())
     assert not isinstance(axes, str), axes
-    return series_targets(frame, judged, axes[0], (), (), SeriesConfig(), SizeConfig())
+    notes = tuple(ColumnNote(name=name, why="planned") for name in known)
+    view = axes[0].model_copy(update={"known_covariates": notes})
+    return candidate_series(frame, columns, view, (), SizeConfig())
 
 
-def names(found: tuple[SeriesTarget, ...]) -> set[str]:
-    return {target.name for target in found}
+def names(series: tuple[CandidateSeries, ...]) -> set[str]:
+    return {one.name for one in series}
 
 
 def test_what_is_not_worth_forecasting(make_raw: MakeRaw) -> None:
@@ -44,14 +49,14 @@ def test_what_is_not_worth_forecasting(make_raw: MakeRaw) -> None:
             "mostly zero": np.where(RNG.random(N) < 0.95, 0, RNG.normal(size=N)),
         }
     )
-    assert names(looked(make_raw, frame)) in ({"level"}, {"in fahrenheit"})
+    assert names(measured(make_raw, frame)) in ({"level"}, {"in fahrenheit"})
 
 
 def test_a_noisy_season_has_room(make_raw: MakeRaw) -> None:
     exact, noise = SEASON + 0.01 * RNG.normal(size=N), RNG.normal(size=N)
     noisy = SEASON + 2 * RNG.normal(size=N)
     frame = pl.DataFrame({"day": DAYS, "exact": exact, "noise": noise, "noisy": noisy})
-    found = {target.name: target for target in looked(make_raw, frame)}
+    found = {one.name: one for one in measured(make_raw, frame)}
     assert next(iter(found)) == "noisy"
     assert found["noisy"].likely > 0.5
     assert found["noisy"].room > 0.1
@@ -62,7 +67,9 @@ def test_a_noisy_season_has_room(make_raw: MakeRaw) -> None:
 def test_nothing_behind_the_cutoff_is_looked_at(make_raw: MakeRaw) -> None:
     values = SEASON + 2 * RNG.normal(size=N)
     changed = np.where(np.arange(N) < 0.8 * N, values, RNG.normal(scale=99, size=N))
-    one, other = (looked(make_raw, pl.DataFrame({"day": DAYS, "y": y})) for y in (values, changed))
+    one, other = (
+        measured(make_raw, pl.DataFrame({"day": DAYS, "y": y})) for y in (values, changed)
+    )
     assert one == other
 
 
@@ -72,16 +79,13 @@ def test_what_describes_a_series_is_left_out(make_raw: MakeRaw) -> None:
         how="cross",
     )
     frame = frame.with_columns(y=pl.Series(RNG.normal(size=frame.height)))
-    assert names(looked(make_raw, frame)) == {"y"}
+    assert names(measured(make_raw, frame)) == {"y"}
 
 
-def test_a_covariate_known_ahead_counts(make_raw: MakeRaw) -> None:
+def test_a_known_covariate_counts(make_raw: MakeRaw) -> None:
     promo = RNG.integers(0, 2, N)
     frame = pl.DataFrame({"day": DAYS, "promo": promo, "y": 3 * promo + RNG.normal(size=N)})
-    judged = judge(profile(make_raw(t=frame)).table("t"), RoleConfig())
-    axes = find_axes(frame, judged, TimeAxisConfig(), SizeConfig())
-    assert not isinstance(axes, str), axes
-    how = (SeriesConfig(), SizeConfig())
-    (target,) = series_targets(frame, judged, axes[0], ("promo",), (), *how)
-    assert target.alone.likely == 0
-    assert target.likely == target.told.likely == 1
+    (blind,) = measured(make_raw, frame)
+    assert blind.likely == 0
+    (informed,) = measured(make_raw, frame, ("promo",))
+    assert informed.likely == 1

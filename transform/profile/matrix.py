@@ -1,6 +1,6 @@
-"""A table as numbers, for quick looks at what tells what.
+"""A table as numbers, to measure what tells what.
 
-Usable columns of a frame enter; a sampled matrix leaves, in row order. Categories and texts become
+Takes usable columns of a frame; returns a sampled matrix, in row order. Categories and texts become
 codes in the order of their values, instants days since 1970, missing stays missing. It serves
 searching only: no task is computed from it.
 """
@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.profile import codes_of
+from transform.profile.dependence import codes_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Matrix:
+class SampledMatrix:
     """Sampled rows of some columns, `(n_rows, n_cols)`."""
 
     names: tuple[str, ...]
@@ -53,20 +53,21 @@ class Matrix:
 
 
 _LARGEST = 1e30
+"""Trees compute in 32 bits; beyond that a value is only very large."""
 
 
-def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> Matrix:
+def encode(frame: pl.DataFrame, names: Sequence[str], rows: int, key: str) -> SampledMatrix:
     """Sample at most `rows` rows, by a seed derived from `key`, and turn them into numbers."""
     chosen = np.arange(frame.height)
     if frame.height > rows:
+        # In row order, so that what is sorted by time stays so.
         chosen = np.sort(seeded(key).choice(frame.height, rows, replace=False))
     sample = frame[chosen.tolist()] if frame.height > rows else frame
     columns = [_numbers(sample[name]) for name in names]
     values = np.array(columns, dtype=np.float64).T.reshape(len(chosen), len(names))
-    # The looks use trees, which compute in 32 bits; beyond that a value is only very large.
     values = np.clip(values, -_LARGEST, _LARGEST)
     numeric = np.array([frame[name].dtype != pl.String for name in names], dtype=np.bool_)
-    return Matrix(tuple(names), values, numeric, chosen.astype(np.int64))
+    return SampledMatrix(tuple(names), values, numeric, chosen.astype(np.int64))
 
 
 def seeded(key: str) -> np.random.Generator:
@@ -76,6 +77,7 @@ def seeded(key: str) -> np.random.Generator:
 
 def _numbers(values: pl.Series) -> Floats:
     if values.dtype == pl.String:
+        # Ranks of texts do not depend on which text came first in the file.
         values = values.rank("dense")
     elif values.dtype.is_temporal():
         values = values.cast(pl.Datetime("us")).to_physical() / 86_400e6

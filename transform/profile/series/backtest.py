@@ -1,7 +1,7 @@
 """Forecasts of the recent past: whether effort will pay on a table before a task is made of it.
 
-Series enter as matrices, instants by series; how forecasts from the last origins would have
-fared leaves. Simple answers (last value, mean, drift, past season) stand against a ridge on lags,
+Takes series as a matrix, instants by series; returns how forecasts from the last origins would
+have fared. Simple answers (last value, mean, drift, past season) stand against a ridge on lags,
 season and calendar, by the clipped R² and the skill that tasks are graded by. Deterministic, some
 ten milliseconds. Not guaranteed: that the future is like the past, or what a patient solver finds.
 """
@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from pydantic import Field
 
-from extract.noun import Noun
-from transform.propose.matrix import Floats, Ints
+from transform.profile.matrix import Floats, Ints
 
 _SEED = 1
 _WIDTHS = (3, 14, 60)
@@ -22,27 +20,24 @@ _SEASONS = 8
 """Seasons over which a usual value of the same place in the season is taken."""
 
 
-class BacktestConfig(Noun):
-    """When a forecast is worth a task."""
-
-    origins: int = Field(default=6, ge=1)
-    """Origins, a horizon apart, the last one a horizon before the end."""
-    min_history: int = Field(default=90, ge=10)
-    """Instants before the first origin."""
-    pairs: int = Field(default=2_000, ge=100)
-    """Pairs of origin and step that the ridge learns from."""
-    penalties: tuple[float, ...] = (30.0, 1000.0)
-    """Of the ridge on standardised features."""
-    room: float = Field(default=0.1, gt=0, lt=1)
-    """R² of the best fitted less that of the best simple forecast, at least."""
-    skill: float = Field(default=0.05, gt=0, lt=1)
-    """1 − error / error of seasonal naive, mean over the series, at least."""
-    gap: float = Field(default=0.05, ge=0, lt=1)
-    """R² of the best fitted, at least."""
-    luck: float = Field(default=7, gt=0)
-    """R² by the number of scored rows that chance may reach: squared normal deviates."""
-    most: float = Field(default=0.97, gt=0, le=1)
-    """R² from which nothing is left to do."""
+_ORIGINS = 6
+"""Origins, a horizon apart, the last one a horizon before the end."""
+_MIN_HISTORY = 90
+"""Instants before the first origin, from which the ridge can learn a weekly season."""
+_PAIRS = 2_000
+"""Pairs of origin and step that the ridge learns from."""
+_PENALTIES = (30.0, 1000.0)
+"""Of the ridge on standardised features: for series that follow their past closely, and loosely."""
+_MIN_ROOM = 0.1
+"""R² of the best fitted less that of the best simple forecast; the headroom gate asks the same."""
+_MIN_SKILL = 0.05
+"""1 − error / error of seasonal naive, mean over the series; the forecastable gate's."""
+_MIN_SCORE = 0.05
+"""R² of the best fitted; the learnable gate's gap."""
+_LUCK = 7.0
+"""R² times the number of scored rows that chance may reach: squared normal deviates, p < 0.01."""
+_MAX_SCORE = 0.97
+"""R² from which nothing is left to do."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +74,8 @@ class Past:
     @cached_property
     def spread(self) -> Floats:
         """Standard deviation of each series; 1 where it does not move."""
-        found = self.filled.std(axis=0)
-        return np.where(found > 0, found, 1.0)
+        spread = self.filled.std(axis=0)
+        return np.where(spread > 0, spread, 1.0)
 
 
 @dataclass(frozen=True)
@@ -98,58 +93,59 @@ class Outlook:
 NOTHING = Outlook(likely=0.0, learnt=0.0, room=0.0)
 
 
-def outlook(past: Past, horizon: int, config: BacktestConfig) -> Outlook:
+def outlook(past: Past, horizon: int) -> Outlook:
     """How well a horizon could have been forecast from each origin."""
     n = len(past.values)
-    ends = [n - k * horizon for k in range(config.origins, 0, -1)]
-    ends = [end for end in ends if end >= max(config.min_history, past.season + horizon)]
-    found = [_fared(past, end, horizon, config) for end in ends]
-    rows = np.array([row for row in found if row is not None])
+    ends = [n - k * horizon for k in range(_ORIGINS, 0, -1)]
+    ends = [end for end in ends if end >= max(_MIN_HISTORY, past.season + horizon)]
+    fared = [_fared(past, end, horizon) for end in ends]
+    rows = np.array([row for row in fared if row is not None])
     if not len(rows):
         return NOTHING
     floor, ceiling, skill, luck = rows.T
     room = ceiling - floor
-    learnt = (skill >= config.skill) & (ceiling > np.maximum(config.gap, luck))
-    worth = learnt & (room >= config.room) & (ceiling < config.most)
+    learnt = (skill >= _MIN_SKILL) & (ceiling > np.maximum(_MIN_SCORE, luck))
+    worth = learnt & (room >= _MIN_ROOM) & (ceiling < _MAX_SCORE)
     return Outlook(*(float(v.mean()) for v in (worth, learnt, room)))
 
 
-def _fared(
-    past: Past, end: int, horizon: int, config: BacktestConfig
-) -> tuple[float, float, float, float] | None:
+def _fared(past: Past, end: int, horizon: int) -> tuple[float, float, float, float] | None:
     """R² of the best simple and of the best fitted forecast, its skill, and R² of luck."""
+    # Everything fitted sees the past of this origin only, as a solver would.
     before, truth = past.until(end), past.values[end : end + horizon]
-    seen = np.isfinite(truth)
-    seen &= np.isfinite(before.values).any(axis=0)
-    spread = np.sum((truth[seen] - truth[seen].mean()) ** 2) if seen.any() else 0.0
+    observed = np.isfinite(truth)
+    # A series without a past cannot be forecast, so it is not scored either.
+    observed &= np.isfinite(before.values).any(axis=0)
+    spread = np.sum((truth[observed] - truth[observed].mean()) ** 2) if observed.any() else 0.0
     if spread == 0.0:
         return None
     simple = _simple(before, horizon)
-    fitted = _fitted(past, end, horizon, config)
-    naive = _errors(truth, seen, simple[-1])
+    fitted = _fitted(past, end, horizon)
+    naive = _errors(truth, observed, simple[-1])
 
     def r2(guess: Floats) -> float:
-        return max(0.0, 1 - float(np.sum((truth[seen] - guess[seen]) ** 2) / spread))
+        return max(0.0, 1 - float(np.sum((truth[observed] - guess[observed]) ** 2) / spread))
 
     def skill(guess: Floats) -> float:
+        # As the grader does: a series that repeats exactly has no skill to win.
         moving = naive > 0
-        gain = 1 - _errors(truth, seen, guess)[moving] / naive[moving]
+        gain = 1 - _errors(truth, observed, guess)[moving] / naive[moving]
         return float(np.clip(gain, 0, 1).mean()) if moving.any() else 0.0
 
     return (
         max(map(r2, simple)),
         max(map(r2, fitted)),
         max(map(skill, [*simple, *fitted])),
-        config.luck / int(seen.sum()),
+        _LUCK / int(observed.sum()),
     )
 
 
-def _errors(truth: Floats, seen: np.ndarray, guess: Floats) -> Floats:
+def _errors(truth: Floats, observed: np.ndarray, guess: Floats) -> Floats:
     """Mean absolute error of each series that has rows."""
-    error = np.where(seen, np.abs(truth - guess), 0.0).sum(axis=0)
-    rows = seen.sum(axis=0)
-    found: Floats = error[rows > 0] / rows[rows > 0]
-    return found
+    error = np.where(observed, np.abs(truth - guess), 0.0).sum(axis=0)
+    rows = observed.sum(axis=0)
+    mean: Floats = error[rows > 0] / rows[rows > 0]
+    return mean
 
 
 def _simple(past: Past, horizon: int) -> list[Floats]:
@@ -162,29 +158,31 @@ def _simple(past: Past, horizon: int) -> list[Floats]:
     return [last, mean, drift, filled[n - past.season + steps % past.season]]
 
 
-def _fitted(past: Past, end: int, horizon: int, config: BacktestConfig) -> list[Floats]:
+def _fitted(past: Past, end: int, horizon: int) -> list[Floats]:
     """Ridge forecasts under each penalty, and their mean with the usual season."""
     before = past.until(end)
     n_series = before.values.shape[1]
+    # A sample of all pairs says nearly as much, however long the past is.
     rng = np.random.default_rng(_SEED)
     first = min(max(2 * past.season, 7), end // 2)
-    ends = rng.integers(first, end, config.pairs)
-    series = rng.integers(0, n_series, config.pairs)
+    ends = rng.integers(first, end, _PAIRS)
+    series = rng.integers(0, n_series, _PAIRS)
     steps = rng.integers(0, np.minimum(horizon, ends))
-    is_seen = np.isfinite(before.values[ends, series])
-    ends, series, steps = ends[is_seen], series[is_seen], steps[is_seen]
+    is_observed = np.isfinite(before.values[ends, series])
+    ends, series, steps = ends[is_observed], series[is_observed], steps[is_observed]
     x, level = _features(past, ends - steps - 1, steps, series)
     y = (before.values[ends, series] - level) / past.spread[series]
-    ahead = np.repeat(np.arange(horizon), n_series)
+    later = np.repeat(np.arange(horizon), n_series)
     every = np.tile(np.arange(n_series), horizon)
-    asked, base = _features(past, np.full(len(ahead), end - 1), ahead, every)
+    asked, base = _features(past, np.full(len(later), end - 1), later, every)
     shape = (horizon, n_series)
-    found = [
+    forecasts = [
         (_ridge(x, y, asked, penalty) * past.spread[every] + base).reshape(shape)
-        for penalty in config.penalties
+        for penalty in _PENALTIES
     ]
+    # Shrunk towards the usual season: a ridge alone overshoots where the past is short.
     usual = (asked[:, 0] * past.spread[every] + base).reshape(shape)
-    return [*found, np.mean([*found, usual], axis=0)]
+    return [*forecasts, np.mean([*forecasts, usual], axis=0)]
 
 
 def _features(past: Past, origins: Ints, steps: Ints, series: Ints) -> tuple[Floats, Floats]:
@@ -201,6 +199,7 @@ def _features(past: Past, origins: Ints, steps: Ints, series: Ints) -> tuple[Flo
         filled[np.maximum(back % season, back - k * season), series] for k in range(_SEASONS)
     ]
     recent = [filled[np.maximum(0, origins - k), series] for k in range(3)]
+    # Relative to a recent level, series of any size are learnt together.
     level = mean(max(season, 7))
     usual = [np.mean(seasons[:k], axis=0) for k in (_SEASONS, 3, 1)]
     parts = [*usual, *recent, *(mean(width) for width in (*_WIDTHS, 4 * season))]
@@ -211,9 +210,11 @@ def _features(past: Past, origins: Ints, steps: Ints, series: Ints) -> tuple[Flo
 
 
 def _ridge(x: Floats, y: Floats, asked: Floats, penalty: float) -> Floats:
-    centre, scale = x.mean(axis=0), x.std(axis=0)
-    used = scale > 1e-12
-    x, asked = ((side[:, used] - centre[used]) / scale[used] for side in (x, asked))
-    gram = x.T @ x + penalty * np.eye(x.shape[1])
-    fitted: Floats = asked @ np.linalg.solve(gram, x.T @ (y - y.mean())) + y.mean()
-    return np.clip(fitted, y.min(), y.max())
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    ridge = make_pipeline(StandardScaler(), Ridge(penalty, solver="cholesky"))
+    forecast: Floats = ridge.fit(x, y).predict(asked)
+    # Beyond what was ever seen a line knows nothing.
+    return np.clip(forecast, y.min(), y.max())

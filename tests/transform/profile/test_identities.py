@@ -2,17 +2,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transform.propose.identities import IdentityConfig, copies, identities
-from transform.propose.matrix import Matrix, encode
+from transform.profile.identities import copies, identities
+from transform.profile.matrix import SampledMatrix, encode
 
 N = 600
 RNG = np.random.default_rng(1)
 A, B, C = (RNG.gamma(3.0, 20.0, N).round(2) + 1 for _ in range(3))
 CLASS = RNG.integers(0, 4, N)
-CONFIG = IdentityConfig()
 
 
-def matrix(**columns: object) -> Matrix:
+def matrix(**columns: object) -> SampledMatrix:
     frame = pl.DataFrame(columns)
     return encode(frame, frame.columns, 10_000, "key")
 
@@ -30,7 +29,7 @@ def matrix(**columns: object) -> Matrix:
     ids=["scaled", "negative", "rounded", "monotone", "noisy", "with gaps"],
 )
 def test_copies_of_a_number(copy: np.ndarray) -> None:
-    found = copies(matrix(t=A, copy=copy, other=B), "t", CONFIG)
+    found = copies(matrix(t=A, copy=copy, other=B), "t")
     assert set(found) == {"copy"}
 
 
@@ -38,12 +37,12 @@ def test_recoded_and_finer_classes_are_copies_and_coarser_ones_are_not() -> None
     fine = CLASS * 10 + RNG.integers(0, 5, N)
     names = np.array(["d", "a", "c", "b"])[CLASS]
     table = matrix(t=CLASS, names=names, fine=fine, coarse=CLASS // 2, other=B > 50)
-    assert set(copies(table, "t", CONFIG)) == {"names", "fine"}
+    assert set(copies(table, "t")) == {"names", "fine"}
 
 
 def test_correlated_is_not_copied() -> None:
     near = A + RNG.normal(scale=A.std() / 5, size=N)
-    assert copies(matrix(t=A, near=near), "t", CONFIG) == {}
+    assert copies(matrix(t=A, near=near), "t") == {}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +63,11 @@ def test_correlated_is_not_copied() -> None:
 def test_one_term_of_an_identity_is_left_out(target: np.ndarray, guilty: set[str]) -> None:
     table = matrix(t=target, a=A, b=B, c=C, share=C / 1_000)
     features = ("a", "b", "c") if "share" not in guilty else ("a", "b", "share")
-    found = identities(table, "t", features, CONFIG)
+    found = identities(table, "t", features)
     assert len(found) == 1
     assert set(found) <= guilty
     left = tuple(name for name in features if name not in found)
-    assert identities(table, "t", left, CONFIG) == {}
+    assert identities(table, "t", left) == {}
 
 
 def test_days_between_two_dates() -> None:
@@ -76,14 +75,14 @@ def test_days_between_two_dates() -> None:
     end = pl.Series([18_000 + int(a) + int(b) for a, b in zip(A, B, strict=True)]).cast(pl.Date)
     days = B.astype(int)
     table = matrix(days=days, start=start, end=end, other=C)
-    found = identities(table, "days", ("start", "end", "other"), CONFIG)
+    found = identities(table, "days", ("start", "end", "other"))
     assert set(found) <= {"start", "end"}
     assert found
 
 
 def test_honest_features_stay() -> None:
     target = A + B + RNG.normal(scale=10, size=N)
-    assert identities(matrix(t=target, a=A, b=B, c=C), "t", ("a", "b", "c"), CONFIG) == {}
-    assert identities(matrix(t=target), "t", (), CONFIG) == {}
+    assert identities(matrix(t=target, a=A, b=B, c=C), "t", ("a", "b", "c")) == {}
+    assert identities(matrix(t=target), "t", ()) == {}
     words = matrix(t=np.array(["x", "y"])[CLASS % 2], a=A)
-    assert identities(words, "t", ("a",), CONFIG) == {}
+    assert identities(words, "t", ("a",)) == {}

@@ -1,0 +1,1 @@
+"""Measuring what a proposer may know of a dataset."""
