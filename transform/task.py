@@ -20,7 +20,7 @@ from transform.proposal import Frequency, Problem
 Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if"]
 Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
-Side = Literal["train", "val"]
+TableSide = Literal["train", "val"]
 CellType = Literal["integer", "number", "text", "time"]
 
 
@@ -82,7 +82,7 @@ class DataFiles(Noun):
             return ("data.sqlite",)
         return (*self.tables("train"), *self.tables("val"))
 
-    def tables(self, side: Side) -> tuple[str, ...]:
+    def tables(self, side: TableSide) -> tuple[str, ...]:
         """Tables of the database, `train_1` to `train_n`; of other formats the one file."""
         if self.format == "sqlite":
             return tuple(f"{side}_{number}" for number in range(1, self.parts + 1))

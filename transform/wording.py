@@ -171,7 +171,7 @@ def _read_line(line: str, found: dict[str, Any]) -> None:
     if numbered:
         if int(numbered[1]) != len(found["steps"]) + 1:
             raise ValueError(f"step {len(found['steps']) + 1} expected, found: {line[:80]!r}")
-        found["steps"].append(registry.read(numbered[2]).spec())
+        found["steps"].append(registry.read_sentence(numbered[2]).spec())
         return
     if line in (_MISSING, _STEPS):
         return

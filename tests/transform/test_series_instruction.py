@@ -20,7 +20,7 @@ from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
-from transform.run.execute import apply_steps, cleaned, execute, load, load_tables
+from transform.run.execute import apply_steps, cleaned, execute, load_tables, load_workspace
 from transform.run.program import write_program
 from transform.steps import registry
 from transform.steps.fitting.fit_predict import FitPredict
@@ -226,7 +226,7 @@ def test_every_lag_is_known_for_every_row_to_predict(make_task: MakeTask, shape:
     _, _, task = make_task(shape)
     told, steps = task.spec.instructions, steps_of(task)
     end = max(i for i, step in enumerate(steps) if step.stage == "lag")
-    work = apply_steps(tuple(steps[: end + 1]), load(told, task.public))
+    work = apply_steps(tuple(steps[: end + 1]), load_workspace(told, task.public))
     new = [step.name for step in steps[: end + 1] if isinstance(step, DeriveLag | DeriveRolling)]
     assert sum(work.val.select(new).null_count().row(0)) == 0
     assert sum(work.train.select(new).null_count().row(0)) > 0
@@ -246,7 +246,7 @@ def test_own_violations_of_what_looks_back_are_seen(make_task: MakeTask, shape: 
     _, _, task = make_task(shape)
     told, steps = task.spec.instructions, steps_of(task)
     right = pl.read_parquet(task.truth.path)["sales"]
-    work = load(told, task.public)
+    work = load_workspace(told, task.public)
     for place, step in enumerate(steps):
         if step.stage in ("resample", "fill", "lag", "incomplete"):
             for wrong in step.mutations():

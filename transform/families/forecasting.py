@@ -25,9 +25,9 @@ from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Aggregation, Frequency, Proposal
 from transform.rows.size import SizeConfig
-from transform.rows.split import Split, cells, instants
+from transform.rows.split import Split, as_instants, cells
 from transform.series.aggregate import aggregated
-from transform.series.comparable import RECENT, comparable
+from transform.series.comparable import RECENT, comparable_series
 from transform.series.covariates import leaks_target
 from transform.series.frequency import FREQUENCIES
 from transform.series.seasonal_naive import season_length, seasonal_naive
@@ -138,7 +138,7 @@ def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
 def sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame:
     """Rows with instant, entity and side, by time; the columns in shipped order."""
     assert proposal.time is not None
-    time = instants(frame[proposal.time.column]).alias(proposal.time.column)
+    time = as_instants(frame[proposal.time.column]).alias(proposal.time.column)
     names = _columns(frame, proposal)
     sided = frame.with_columns(time, split.held_out.alias(_SIDE)).select(*names, _SIDE)
     floats = sided.select(cs.float()).columns
@@ -248,7 +248,7 @@ def _scored(
     typical: int = lengths[len(lengths) // 2]
     horizon = size.horizon(typical, most)
     enough = long.filter(pl.col("n") >= size.history_factor * horizon)
-    alike = comparable([past.to_numpy() for past in enough[_PAST]], max(horizon, 1))
+    alike = comparable_series([past.to_numpy() for past in enough[_PAST]], max(horizon, 1))
     enough = enough[alike].head(config.max_entities)
     rows = _first_instants(future.join(enough, on=SERIES, how="semi"), time, horizon)
     complete = pl.len().over(SERIES) >= _MIN_SHARE * horizon

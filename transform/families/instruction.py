@@ -29,7 +29,7 @@ from transform.rows.divide import (
     Rows,
     capped,
     divide,
-    shortage,
+    too_few_rows,
     typed,
     without_rare_classes,
     without_repeats,
@@ -127,7 +127,7 @@ def draft_instruction(
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":
         rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
-    refusal = shortage(rows, proposal, size, task_id, variant)
+    refusal = too_few_rows(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
     table = _Table(typed(rows.train), typed(rows.val), typed(held_out).drop(ID_COLUMN))
@@ -138,7 +138,7 @@ def draft_instruction(
     # Cleaning took rows as well. What it takes from train it takes from a solver's file, too, where
     # copies of such rows stand among the noise, so the file is what counts.
     left = Rows(soiled.noisy, soiled.val)
-    refusal = shortage(left, proposal, size, task_id, variant)
+    refusal = too_few_rows(left, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
     draft = render_task(raw, proposal, _layout(recipe, soiled, plan, rows.notes), folder)

@@ -22,7 +22,7 @@ from transform.rows.divide import (
     Rows,
     capped,
     divide,
-    shortage,
+    too_few_rows,
     without_rare_classes,
     without_repeats,
 )
@@ -56,7 +56,7 @@ def draft_modelling(
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":
         rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
-    refusal = shortage(rows, proposal, size, task_id, variant)
+    refusal = too_few_rows(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
     return render_task(raw, proposal, _layout(rows, proposal, task_id, variant), folder)

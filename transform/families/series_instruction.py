@@ -36,7 +36,7 @@ from transform.steps.cleaning.drop_duplicates import DropDuplicates
 from transform.steps.cleaning.normalise_text import NormaliseText
 from transform.steps.fitting.fit_predict import UNFIT
 from transform.steps.fitting.models import MODELS
-from transform.steps.step import CleaningStep, Series, Step, StepContext, Workspace
+from transform.steps.step import CleaningStep, SeriesFacts, Step, StepContext, Workspace
 from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
 
 _CELL = " cell"
@@ -73,7 +73,7 @@ class _History:
     """Scratch id, time, entities as text, targets, covariates; as fine as the source."""
     val: pl.DataFrame
     """The future on the grid: time, entities, what is known ahead, and the true targets."""
-    series: Series
+    series: SeriesFacts
     notes: tuple[str, ...]
 
 
@@ -190,7 +190,7 @@ def _history(
     )
     lengths = (side[forecasting.SERIES].value_counts(name=" n")[" n"] for side in (past, future))
     history, horizon = next(lengths).min(), next(lengths).max()
-    series = Series(
+    series = SeriesFacts(
         time=axis.column,
         by=by,
         frequency=axis.frequency,
@@ -289,7 +289,7 @@ def _sketch(
     train: pl.DataFrame,
     val: pl.DataFrame,
     targets: tuple[str, ...],
-    series: Series,
+    series: SeriesFacts,
 ) -> StepContext:
     """To an estimator a forecast is a regression."""
     blank = kind(train, val, "regression", targets, (), (), (), model="", series=series)

@@ -27,7 +27,7 @@ from transform.task import (
     ColumnSpec,
     DataFiles,
     Instructions,
-    Side,
+    TableSide,
     TaskFile,
     possible_parts,
 )
@@ -193,7 +193,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_tables(
+def read_task_tables(
     folder: Path, instructions: Instructions, text_columns: frozenset[str] = frozenset()
 ) -> tuple[tuple[pl.DataFrame, pl.DataFrame], ...]:
     """Train and val of each part, typed as steps expect, by ascending `row_id`.
@@ -343,7 +343,7 @@ _BODIES: dict[str, Callable[[bool, bool], Iterator[str]]] = {
 def _calls(data: DataFiles, train_texts: list[str], val_texts: list[str]) -> Iterator[str]:
     if data.format == "sqlite":
         yield f'database = sqlite3.connect("{data.names[0]}")'
-    calls: tuple[tuple[Side, list[str]], ...] = (("train", train_texts), ("val", val_texts))
+    calls: tuple[tuple[TableSide, list[str]], ...] = (("train", train_texts), ("val", val_texts))
     for side, texts in calls:
         names = data.tables(side)
         if len(names) > 1:

@@ -43,7 +43,7 @@ from transform.propose.time_axis import (
     time_columns,
     year_column,
 )
-from transform.rows.split import Splitting, instants, split_rows
+from transform.rows.split import Splitting, as_instants, split_rows
 
 _TYPES: dict[Role, FeatureType] = {"number": "number", "category": "category", "time": "time"}
 _LEFT_OUT = 12
@@ -385,7 +385,7 @@ def _order(bench: _Bench, rows: list[int]) -> Floats | None:
     """Instants of the sampled rows as numbers, NaN where missing; None for an unordered table."""
     if bench.time is None:
         return None
-    when = instants(bench.frame[bench.time])[rows].to_physical().cast(pl.Float64)
+    when = as_instants(bench.frame[bench.time])[rows].to_physical().cast(pl.Float64)
     return np.asarray(when.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 

@@ -22,9 +22,9 @@ from transform.propose.matrix import Floats
 from transform.propose.roles import Judged
 from transform.propose.time_axis import SeriesAxis, is_calendar
 from transform.rows.size import SizeConfig
-from transform.rows.split import cells, instants
+from transform.rows.split import as_instants, cells
 from transform.series.aggregate import aggregated
-from transform.series.comparable import RECENT, comparable
+from transform.series.comparable import RECENT, comparable_series
 from transform.series.covariates import leaks_target
 from transform.series.frequency import FREQUENCIES
 from transform.series.seasonal_naive import season_length
@@ -153,7 +153,7 @@ def _grid(
 ) -> pl.DataFrame:
     """The latest past on its grid, with the numbers of instant and series."""
     axis = seen.axis
-    when = instants(frame[axis.column])
+    when = as_instants(frame[axis.column])
     if axis.resample:
         when = cells(when, axis.frequency)
     rows = frame.select(*names, *seen.entities).with_columns(when.alias(axis.column))
@@ -221,7 +221,7 @@ def _kept(values: Floats, horizon: int, config: SeriesConfig) -> list[int]:
     if not len(long):
         return []
     pasts = [column[np.isfinite(column)][-RECENT:] for column in values[:, long].T]
-    alike = long[comparable(pasts, horizon)]
+    alike = long[comparable_series(pasts, horizon)]
     return sorted(sorted(alike, key=lambda place: -lengths[place])[: config.max_series])
 
 

@@ -23,7 +23,7 @@ from transform.proposal import Frequency, TimeAxis
 from transform.propose.matrix import Ints
 from transform.propose.roles import Judged
 from transform.rows.size import SizeConfig
-from transform.rows.split import cells, instants
+from transform.rows.split import as_instants, cells
 from transform.series.frequency import FREQUENCIES, FrequencyFacts
 
 _KEY = " entity"
@@ -75,7 +75,7 @@ def time_columns(frame: pl.DataFrame, judged: Mapping[str, Judged], most: float)
         for name, found in judged.items()
         if found.role == "time" and found.column.missing_share <= most
     ]
-    middle = {name: instants(frame[name]).drop_nulls().sort() for name in names}
+    middle = {name: as_instants(frame[name]).drop_nulls().sort() for name in names}
     return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
 
 
@@ -87,7 +87,7 @@ def find_axes(
     why = "no column of instants is complete enough to be a time axis"
     needed = size.shortest_history + size.min_instants
     for name in names[:3]:
-        when = instants(frame[name])
+        when = as_instants(frame[name])
         if when.n_unique() < needed:
             why = f"`{name}` has {when.n_unique()} instants, a forecast needs {needed}"
             continue
@@ -314,7 +314,7 @@ def is_calendar(values: pl.Series, when: pl.Series) -> bool:
     A field says something only where each of its values occurs at three instants or more, and the
     week only where years repeat it: a promotion may fill a week.
     """
-    table = pl.DataFrame({"v": values, "t": instants(when)}).drop_nulls().unique()
+    table = pl.DataFrame({"v": values, "t": as_instants(when)}).drop_nulls().unique()
     if table["v"].n_unique() < 2:
         return False
     date, distinct = table["t"].dt, table["t"].unique()

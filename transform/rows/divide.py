@@ -150,7 +150,7 @@ def _rare(rows: Rows, target: str, least: int) -> list[int] | list[str]:
     return [label for label in labels if min(train.get(label, 0), val.get(label, 0)) < least]
 
 
-def shortage(
+def too_few_rows(
     rows: Rows, proposal: Proposal, size: SizeConfig, task_id: str, variant: Variant
 ) -> Drop | None:
     """The refusal of rows that are too few, or that have one class or no feature."""

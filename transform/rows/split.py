@@ -102,7 +102,7 @@ def read_split(file: SplitFile) -> Split:
     return Split(file.kind, file.cutoff, held_out, file.description)
 
 
-def instants(values: pl.Series) -> pl.Series:
+def as_instants(values: pl.Series) -> pl.Series:
     """The column as Datetime("us"); a column of numbers is read as calendar years.
 
     Years outside 1 to 9999 become null.
@@ -115,8 +115,8 @@ def instants(values: pl.Series) -> pl.Series:
 
 
 def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
-    """Starts of the grid cells in which instants lie; weeks start on Monday."""
-    return instants(values).dt.truncate(FREQUENCIES[frequency].every)
+    """Starts of the grid cells in which as_instants lie; weeks start on Monday."""
+    return as_instants(values).dt.truncate(FREQUENCIES[frequency].every)
 
 
 def split_rows(
@@ -185,7 +185,7 @@ def _by_time(frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting)
     """Cut at the grid instant nearest to the wanted share of rows that leaves both sides enough."""
     (column,) = _time_columns(proposals)
     axis = next((proposal.time for proposal in proposals if proposal.time), None)
-    when = instants(frame[column])
+    when = as_instants(frame[column])
     grid = cells(when, axis.frequency) if axis and axis.resample else when
     counts = grid.drop_nulls().value_counts(name=" n").sort(grid.name)
     before = np.concatenate([[0], counts[" n"].to_numpy().cumsum()])

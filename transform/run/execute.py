@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from transform.files.parquet import write_parquet, write_truth
-from transform.files.tables import read_tables
+from transform.files.tables import read_task_tables
 from transform.rows.shuffle import shuffle_files
 from transform.run.grading import grading_of
 from transform.run.perturbation import Perturbation
@@ -31,12 +31,12 @@ number may still lie so close to the middle between two neighbours that it is ro
 53 whole answers 3 differed on an emulated older processor, 37 without rounding."""
 
 
-def load(instructions: Instructions, public: Path) -> Workspace:
+def load_workspace(instructions: Instructions, public: Path) -> Workspace:
     """The workspace before the first step: the public files, typed, ascending id."""
     text_columns = frozenset(
         name for spec in instructions.steps for name in registry.resolve(spec).text_columns
     )
-    parts = read_tables(public, instructions, text_columns)
+    parts = read_task_tables(public, instructions, text_columns)
     train, val = parts[0]
     unjoined = parts if len(parts) > 1 else ()
     return Workspace(train=train, val=val, targets=instructions.targets, parts=unjoined)
@@ -44,7 +44,7 @@ def load(instructions: Instructions, public: Path) -> Workspace:
 
 def load_tables(instructions: Instructions, public: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Train and val as a solver sees them, parts joined, ascending id."""
-    work = load(instructions, public)
+    work = load_workspace(instructions, public)
     parts = work.parts or ((work.train, work.val),)
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
@@ -61,7 +61,7 @@ def apply_steps(steps: tuple[Step, ...], work: Workspace) -> Workspace:
 def cleaned(instructions: Instructions, public: Path) -> pl.DataFrame:
     """The training table after the join and the stated cleaning, before any other step."""
     cleaning, _ = _divided(instructions)
-    return apply_steps(cleaning, load(instructions, public)).train
+    return apply_steps(cleaning, load_workspace(instructions, public)).train
 
 
 def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
@@ -70,14 +70,14 @@ def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
     Raises whatever an estimator raises on data that it cannot fit.
     """
     steps = tuple(registry.resolve(spec) for spec in instructions.steps)
-    return _answer(instructions, apply_steps(steps, load(instructions, public)))
+    return _answer(instructions, apply_steps(steps, load_workspace(instructions, public)))
 
 
 def execute(draft: Draft, answer_path: Path) -> Truth:
     """Truth of an instruction draft; the answer is written to `answer_path`."""
     told = draft.spec.instructions
     cleaning, others = _divided(told)
-    clean = apply_steps(cleaning, load(told, draft.public))
+    clean = apply_steps(cleaning, load_workspace(told, draft.public))
     answer = _rounded(_answer(told, apply_steps(others, clean)))
     return Truth(
         path=answer_path,
@@ -98,14 +98,14 @@ def execute_perturbed(
     told = draft.spec.instructions
     folder.mkdir(parents=True, exist_ok=True)
     *before, last = (registry.resolve(spec) for spec in told.steps)
-    prepared = apply_steps(tuple(before), load(told, draft.public))
+    prepared = apply_steps(tuple(before), load_workspace(told, draft.public))
     found: dict[Perturbation, Path | str] = {}
     for how in perturbations:
         try:
             work = prepared
             if how == "file_order":
                 shuffle_files(draft.public, folder / "shuffled", told.data, seed=0)
-                work = apply_steps(tuple(before), load(told, folder / "shuffled"))
+                work = apply_steps(tuple(before), load_workspace(told, folder / "shuffled"))
             answer = _answer(told, last.apply(replace(work, perturbation=how)))
         except MemoryError:
             raise

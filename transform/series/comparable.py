@@ -19,7 +19,7 @@ _BLOCKS = 8
 """Horizons at the end of a history by which it is judged."""
 
 
-def comparable(histories: Sequence[Floats], horizon: int) -> list[int]:
+def comparable_series(histories: Sequence[Floats], horizon: int) -> list[int]:
     """Positions of the longest run, by level, with little spread between levels; ascending.
 
     Histories hold finite values by time, at least `horizon` of them. The spread within a series is

@@ -43,7 +43,7 @@ def resolve(spec: StepSpec) -> Step:
     raise ValueError(f"step kind {spec.kind!r} is unknown; expected one of: {known}")
 
 
-def read(sentence: str) -> Step:
+def read_sentence(sentence: str) -> Step:
     """The step that says this sentence. Raises `ValueError` unless exactly one does."""
     readings = [step for cls in step_classes() if (step := cls.read(sentence)) is not None]
     if len(readings) != 1:

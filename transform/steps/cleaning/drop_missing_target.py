@@ -10,7 +10,14 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 from transform.task import ID_COLUMN
 
 
@@ -66,27 +73,8 @@ class DropMissingTarget(RowRule):
     def mutations(self) -> tuple[Mutation, ...]:
         """Fill in rather than remove; most estimators do not let anybody skip it."""
         return tuple(
-            Mutation(how, (self.model_copy(update={"how": how}),))
-            for how in ("most_frequent", "previous")
-            if how != self.how
+            self.mutated(how, how=how) for how in ("most_frequent", "previous") if how != self.how
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill in from the rows after, or with a value of its own."""
-        return (slip("next", self._from_next), slip("placeholder", self._with_placeholder))
-
-    def _from_next(self, work: Workspace) -> Workspace:
-        fills = pl.col(self.columns).backward_fill().forward_fill()
-        return work.on_train(lambda frame: frame.with_columns(fills))
-
-    def _with_placeholder(self, work: Workspace) -> Workspace:
-        """Zero, or a text."""
-        schema = work.train.schema
-        fills = [
-            pl.col(name).fill_null("unknown" if schema[name] == pl.String else 0)
-            for name in self.columns
-        ]
-        return work.on_train(lambda frame: frame.with_columns(fills))
 
     @property
     def sees_targets(self) -> bool:
@@ -95,7 +83,7 @@ class DropMissingTarget(RowRule):
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Mixtures of two clean rows each, lest they repeat one; each lacks a target, by turns."""
-        first, second = copies(clean, rng, n), copies(clean, rng, n)
+        first, second = sampled_rows(clean, rng, n), sampled_rows(clean, rng, n)
         mixed = [
             name
             for name in clean.columns

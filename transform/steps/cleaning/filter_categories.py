@@ -11,7 +11,14 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 
 _MAX_CATEGORIES = 12
 _MAX_LENGTH = 60
@@ -79,40 +86,8 @@ class FilterCategories(RowRule):
         """Skip it, or overlook a listed category."""
         wrong = [Mutation("skip", ())]
         if len(self.categories) > 1:
-            wrong.append(Mutation("without_last", (self._listing(self.categories[:-1]),)))
+            wrong.append(self.mutated("without_last", categories=self.categories[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Lose rows with a missing value, let a category in, rename the others, overlook one."""
-        wrong = [slip("one_more", self._with_one_more), slip("rename", self._renamed)]
-        if self.missing == "keep":
-            lost = self.model_copy(update={"missing": "remove"})
-            wrong.insert(0, Mutation("lose_missing", (lost,)))
-        if len(self.categories) > 1:
-            wrong.append(Mutation("without_first", (self._listing(self.categories[1:]),)))
-        return tuple(wrong)
-
-    def _listing(self, categories: tuple[str, ...]) -> "FilterCategories":
-        return self.model_copy(update={"categories": categories})
-
-    def _with_one_more(self, work: Workspace) -> Workspace:
-        """The commonest category that is not listed stays."""
-        if not work.present((self.column,)):
-            return work
-        cells = work.train[self.column].drop_nulls()
-        unlisted = cells.filter(~cells.is_in(list(self.categories)))
-        return self._listing((*self.categories, *unlisted.mode().sort()[:1])).apply(work)
-
-    def _renamed(self, work: Workspace) -> Workspace:
-        """Categories that are not listed become the first listed one."""
-        if not work.present((self.column,)):
-            return work
-        cell = pl.col(self.column)
-        listed = cell.is_in(list(self.categories)) | cell.is_null()
-        renamed = (
-            pl.when(listed).then(cell).otherwise(pl.lit(self.categories[0])).alias(self.column)
-        )
-        return work.on_train(lambda frame: frame.with_columns(renamed))
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows with a few new labels, tidy ones that no other rule changes."""
@@ -121,7 +96,7 @@ class FilterCategories(RowRule):
         fresh += [f"group {number}" for number in range(90, 100) if f"group {number}" not in known]
         labels = rng.sample(fresh[: len(_NEW)], _MAX_NEW)
         cells = pl.Series(self.column, [labels[i % _MAX_NEW] for i in range(n)], pl.String)
-        return copies(clean, rng, n).with_columns(cells)
+        return sampled_rows(clean, rng, n).with_columns(cells)
 
 
 def _listed(context: StepContext, column: str) -> tuple[str, ...]:

@@ -61,17 +61,8 @@ class JoinTables(Step):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Overlook the last table."""
-        return (self._without(len(self.train) - 1),)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Overlook another table."""
-        return tuple(self._without(position) for position in range(len(self.train) - 1))
-
-    def _without(self, position: int) -> Mutation:
-        train, val = (
-            (*names[:position], *names[position + 1 :]) for names in (self.train, self.val)
-        )
-        return Mutation(f"without_{position + 1}", (JoinTables(train=train, val=val),))
+        name = f"without_{len(self.train)}"
+        return (self.mutated(name, train=self.train[:-1], val=self.val[:-1]),)
 
 
 def _index(name: str) -> int:

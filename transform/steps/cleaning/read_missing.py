@@ -14,7 +14,7 @@ from pydantic import Field
 from transform.steps.phrase import Phrase
 from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
 
-CellType = Literal["number", "text"]
+_Content = Literal["number", "text"]
 
 _NUMERIC_MARKERS = ("-999", "-9999", "-1", "9999", "99999", "999999")
 _TEXT_MARKERS = ("?", "unknown", "not recorded", "missing", "--", "not stated")
@@ -48,7 +48,7 @@ class ReadMissing(CellRule):
 
     columns: tuple[str, ...] = Field(min_length=1)
     marker: str
-    type: CellType
+    type: _Content
     """What the columns hold; numbers are read once the marker is understood."""
     means: Literal["missing", "value", "zero", "removal"] = "missing"
 
@@ -64,7 +64,7 @@ class ReadMissing(CellRule):
         Numbers come first, with numeric markers where possible: those are seen when overlooked.
         """
         found: list[ReadMissing] = []
-        features: dict[CellType, tuple[str, ...]]
+        features: dict[_Content, tuple[str, ...]]
         features = {"number": context.numbers, "text": context.categories}
         for kind, names in features.items():
             columns = [
@@ -122,24 +122,12 @@ class ReadMissing(CellRule):
         """Take the marker for a value or for zero, or overlook the last column."""
         wrong = []
         if self.type == "text" or _is_number(self.marker):
-            wrong.append(Mutation("take_for_value", (self._but(means="value"),)))
+            wrong.append(self.mutated("take_for_value", means="value"))
         if self.type == "number":
-            wrong.append(Mutation("take_for_zero", (self._but(means="zero"),)))
+            wrong.append(self.mutated("take_for_zero", means="zero"))
         if self.type == "text" and len(self.columns) > 1:
-            wrong.append(Mutation("miss_last", (self._but(columns=self.columns[:-1]),)))
+            wrong.append(self.mutated("miss_last", columns=self.columns[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take the row for lost, or overlook the first column."""
-        wrong = [Mutation("remove_rows", (self._but(means="removal"),))]
-        if len(self.columns) > 1 and (self.type == "text" or _is_number(self.marker)):
-            first, others = self.columns[:1], self.columns[1:]
-            overlooked = self._but(columns=first, means="value")
-            wrong.append(Mutation("miss_first", (overlooked, self._but(columns=others))))
-        return tuple(wrong)
-
-    def _but(self, **changes: object) -> "ReadMissing":
-        return self.model_copy(update=changes)
 
     def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Markers in at least a third of the missing cells of each column."""

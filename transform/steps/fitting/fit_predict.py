@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from transform.run.perturbation import Matrix, disturbed
 from transform.steps.fitting.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Slip, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Stage, Step, StepContext, UnstatedChange, Workspace
 from transform.task import ID_COLUMN
 
 UNFIT = (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning)
@@ -36,9 +36,6 @@ _MIN_COLUMNS_TO_DRAW = 3
 _PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
 
-_MISREAD = 1.2
-"""Factor between an argument and what it is misread for."""
-_USUAL_SEED, _OTHER_SEED = 42, 0
 
 Targets = Literal["single", "joint", "separate"]
 
@@ -192,47 +189,22 @@ class FitPredict(Step):
         model, wrong = MODELS[self.estimator], []
         seed = self.arguments.get("random_state")
         if isinstance(seed, int):
-            wrong.append(self._with("other_seed", random_state=seed + 1))
+            wrong.append(self._arguments("other_seed", random_state=seed + 1))
         for name in self.arguments:
             if name not in _PRECISION:
                 kept = {n: value for n, value in self.arguments.items() if n != name}
-                step = self.model_copy(update={"arguments": kept})
-                wrong.append(Mutation(f"default_{name}", (step,)))
+                wrong.append(self.mutated(f"default_{name}", arguments=kept))
         if model.mistake:
-            wrong.append(self._with("other_arguments", **model.mistake))
+            wrong.append(self._arguments("other_arguments", **model.mistake))
         if model.several_targets and self.targets != "single":
             other = "joint" if self.targets == "separate" else "separate"
-            wrong.append(Mutation(f"fit_{other}", (self.model_copy(update={"targets": other}),)))
+            wrong.append(self.mutated(f"fit_{other}", targets=other))
         if self.sees_column_order:
-            wrong.append(Mutation("other_columns_first", (Slip(_turned), self)))
+            wrong.append(Mutation("other_columns_first", (UnstatedChange(_turned), self)))
         return tuple(wrong)
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """The usual seed, an argument misread, or an estimator that is taken for this one."""
-        wrong = [
-            self._with(f"nudged_{name}", **{name: nudged})
-            for name, value in self.arguments.items()
-            if name not in _PRECISION and (nudged := _nudged(value)) is not None
-        ]
-        if "random_state" in self.arguments:
-            usual = _OTHER_SEED if self.arguments["random_state"] == _USUAL_SEED else _USUAL_SEED
-            wrong.insert(0, self._with("usual_seed", random_state=usual))
-        return (*wrong, Mutation("other_estimator", (self._sibling(),)))
-
-    def _with(self, name: str, **arguments: JsonValue) -> Mutation:
-        changed = self.model_copy(update={"arguments": self.arguments | arguments})
-        return Mutation(name, (changed,))
-
-    def _sibling(self) -> "FitPredict":
-        name = MODELS[self.estimator].sibling
-        sibling = MODELS[name]
-        return FitPredict(
-            estimator=name,
-            module=sibling.module,
-            arguments=dict(sibling.arguments[0]) | ({"random_state": 0} if sibling.seed else {}),
-            targets="single" if self.targets == "single" else "separate",
-            scores=self.scores,
-        )
+    def _arguments(self, name: str, **others: JsonValue) -> Mutation:
+        return self.mutated(name, arguments=self.arguments | others)
 
 
 def _turned(work: Workspace) -> Workspace:
@@ -244,16 +216,6 @@ def _turned(work: Workspace) -> Workspace:
         train=work.train.select(*rest, *turned),
         val=work.val.select(ID_COLUMN, *turned),
     )
-
-
-def _nudged(value: JsonValue) -> JsonValue:
-    """The number misread a little; None for what is no number."""
-    if isinstance(value, list) and value:
-        first = _nudged(value[0])
-        return None if first is None else [first, *value[1:]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value + 1 if isinstance(value, int) else float(f"{value * _MISREAD:.6g}")
 
 
 def score_columns(labels: pl.Series) -> tuple[str, ...]:

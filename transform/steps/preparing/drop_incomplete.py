@@ -9,7 +9,6 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.preparing.impute_constant import ImputeConstant
 from transform.steps.preparing.impute_number import ImputeNumber
 from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
@@ -55,9 +54,3 @@ class DropIncomplete(Step):
         """Fill in the mean rather than remove, or skip it, which loses the columns."""
         mean = ImputeNumber(columns=self.columns, strategy="mean")
         return (Mutation("mean", (mean,)), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill in something else."""
-        median = ImputeNumber(columns=self.columns, strategy="median")
-        zero = ImputeConstant(columns=self.columns, value=0.0)
-        return (Mutation("zero", (zero,)), Mutation("median", (median,)))

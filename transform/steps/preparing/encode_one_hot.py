@@ -80,17 +80,6 @@ class EncodeOneHot(Step):
         numbered = EncodeOrdinal(columns=self.columns)
         return (Mutation("ordinal", (numbered,)), Mutation("skip", ()))
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Leave out the first category, number by frequency, or overlook a column."""
-        by_frequency = EncodeOrdinal(columns=self.columns, order="frequency")
-        wrong = [Mutation("by_frequency", (by_frequency,))]
-        if self.drop == "none":
-            wrong.append(Mutation("drop_first", (self.model_copy(update={"drop": "first"}),)))
-        if len(self.columns) > 1:
-            fewer = self.model_copy(update={"columns": self.columns[1:]})
-            wrong.append(Mutation("miss_first", (fewer,)))
-        return tuple(wrong)
-
 
 def _categories(values: pl.Series) -> list[str]:
     return sorted(values.drop_nulls().unique().to_list())

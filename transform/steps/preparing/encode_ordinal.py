@@ -5,19 +5,18 @@ where there are none.
 """
 
 import random
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
-Order = Literal["text", "appearance", "frequency"]
+_Order = Literal["text", "appearance", "frequency"]
 _MIN_TEXTS = 4
 """With three, a third of all orders are alike."""
-_ORDERS: tuple[Order, ...] = ("appearance", "frequency", "text")
+_ORDERS: tuple[_Order, ...] = ("appearance", "frequency", "text")
 
 
 class EncodeOrdinal(Step):
@@ -43,7 +42,7 @@ class EncodeOrdinal(Step):
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
-    order: Order = "text"
+    order: _Order = "text"
     others: Literal["minus_one", "none"] = "minus_one"
     """What becomes of texts that train does not have; `none` where there are none."""
 
@@ -66,7 +65,7 @@ class EncodeOrdinal(Step):
             and set(context.val[c]) <= set(context.train[c])
             for c in context.categories
         )
-        found: tuple[Order, Order] = ("text", "frequency")
+        found: tuple[_Order, _Order] = ("text", "frequency")
         return tuple(
             cls(columns=context.categories, order=order, others="none" if known else "minus_one")
             for order in rng.sample(found, len(found))
@@ -110,22 +109,5 @@ class EncodeOrdinal(Step):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Number in another order, or lose the columns by not encoding them."""
-        return (self._by(self._others()[0]), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Number in the third order, or each table by itself."""
-        return (
-            self._by(self._others()[1]),
-            slip("each_alone", self._each_alone, if_it_acts=True),
-        )
-
-    def _others(self) -> list[Order]:
-        return [order for order in _ORDERS if order != self.order]
-
-    def _by(self, order: Order) -> Mutation:
-        return Mutation(f"by_{order}", (self.model_copy(update={"order": order}),))
-
-    def _each_alone(self, work: Workspace) -> Workspace:
-        """The numbers of the rows to predict are those of their own texts."""
-        by_val = self.apply(replace(work, train=work.val))
-        return replace(self.apply(work), val=by_val.val)
+        other = next(order for order in _ORDERS if order != self.order)
+        return (self.mutated(f"by_{other}", order=other), Mutation("skip", ()))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 from transform.task import ID_COLUMN
 
 _MIN_COLUMNS = 2
@@ -71,21 +71,6 @@ class SelectColumns(Step):
         if len(self.columns) > 1:
             wrong.append(Mutation("without_last", (SelectColumns(columns=self.columns[:-1]),)))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Overlook another column, or use one too many."""
-        wrong = [slip("one_more", self._with_one_more, if_it_acts=True)]
-        middle = len(self.columns) // 2
-        if middle:
-            fewer = (*self.columns[:middle], *self.columns[middle + 1 :])
-            wrong.append(Mutation("without_middle", (SelectColumns(columns=fewer),)))
-            wrong.append(Mutation("without_first", (SelectColumns(columns=self.columns[1:]),)))
-        return tuple(wrong)
-
-    def _with_one_more(self, work: Workspace) -> Workspace:
-        """Also the first number that is to be removed."""
-        more = [name for name in work.numeric(work.features) if name not in self.columns]
-        return SelectColumns(columns=(*self.columns, *more[:1])).apply(work)
 
 
 def _left_out(context: StepContext, names: list[str], rng: random.Random) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.series.in_series import ORDERS, InSeries, appended
-from transform.steps.step import Mutation, Series, Stage, StepContext, Workspace
+from transform.steps.step import Mutation, SeriesFacts, Stage, StepContext, Workspace
 from transform.task import ID_COLUMN
 
 MAX_NAME = 80
@@ -79,17 +79,13 @@ class DeriveLag(InSeries):
     def mutations(self) -> tuple[Mutation, ...]:
         """Count one row too many, take them in another order, or skip it."""
         return (
-            self.other("one_more", lag=self.lag + 1),
+            self.mutated("one_more", lag=self.lag + 1),
             self.in_file_order(),
             Mutation("skip", ()),
         )
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take all series for one, or count far too many rows."""
-        return (*self.across_series(), self.other("twice_the_lag", lag=2 * self.lag))
 
-
-def seasonal_lags(series: Series, n: int) -> tuple[int, ...]:
+def seasonal_lags(series: SeriesFacts, n: int) -> tuple[int, ...]:
     """Up to `n` lags from the horizon on, whole seasons where the history is long enough."""
     season, longest = series.season, series.history // 2
     first = -(-series.horizon // season) * season

@@ -109,19 +109,10 @@ class DeriveRolling(InSeries):
         """Another window, statistic or order, or skip it."""
         other: Statistic = "min" if self.statistic == "max" else "max"
         return (
-            self.other("one_more_value", window=self.window + 1),
-            self.other(other, statistic=other),
+            self.mutated("one_more_value", window=self.window + 1),
+            self.mutated(other, statistic=other),
             self.in_file_order(),
             Mutation("skip", ()),
-        )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Count the rows wrong, take all series for one, or one value less."""
-        fewer = self.other("one_value_less", window=self.window - 1)
-        return (
-            self.other("one_more", lag=self.lag + 1),
-            *self.across_series(),
-            *([fewer] if self.window > 1 else []),
         )
 
 

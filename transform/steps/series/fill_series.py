@@ -81,9 +81,4 @@ class FillSeries(InSeries):
     def mutations(self) -> tuple[Mutation, ...]:
         """Fill from the other side, take another order, or skip it."""
         other: How = "next" if self.how == "previous" else "previous"
-        return (self.other(other, how=other), self.in_file_order(), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill with zeros, or from another series."""
-        zero = () if self.how == "zero" else (self.other("zero", how="zero"),)
-        return (*zero, *self.across_series())
+        return (self.mutated(other, how=other), self.in_file_order(), Mutation("skip", ()))

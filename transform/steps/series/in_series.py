@@ -14,12 +14,12 @@ import polars as pl
 from transform.steps.step import Mutation, Step, Workspace
 from transform.task import ID_COLUMN
 
-Order = Literal["time", "id"]
+RowOrder = Literal["time", "id"]
 ORDERS: dict[str, str] = {
     "time": "by instant and, where instants are equal, by ascending `row_id`",
     "id": "by ascending `row_id` alone",
 }
-"""How phrases say an `Order`."""
+"""How phrases say a `RowOrder`."""
 
 
 class InSeries(Step):
@@ -28,7 +28,7 @@ class InSeries(Step):
     time: str
     by: tuple[str, ...] = ()
     """Columns whose combinations are the series; without any, all rows are one."""
-    order: Order = "time"
+    order: RowOrder = "time"
 
     def ordered(self, tables: Iterable[pl.DataFrame], column: str) -> pl.DataFrame:
         """Id, instant, series and one column of the tables together, in order.
@@ -60,15 +60,7 @@ class InSeries(Step):
 
     def in_file_order(self) -> Mutation:
         """The rows as they lie in the file."""
-        return self.other("file_order", order="id")
-
-    def across_series(self) -> tuple[Mutation, ...]:
-        """All series taken for one, where there are several."""
-        return (self.other("across_series", by=()),) if self.by else ()
-
-    def other(self, name: str, **changes: object) -> Mutation:
-        """The mistake of other parameters."""
-        return Mutation(name, (self.model_copy(update=changes),))
+        return self.mutated("file_order", order="id")
 
 
 def appended(work: Workspace, values: pl.DataFrame) -> Workspace:

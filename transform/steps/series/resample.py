@@ -131,25 +131,15 @@ class Resample(Step):
         wider = names[(names.index(self.every) + 1) % len(names)]
         return (
             *(self._otherwise(place) for place in range(len(self.aggregations))),
-            Mutation("wider_cells", (self._but(every=wider),)),
+            self.mutated("wider_cells", every=wider),
             Mutation("skip", ()),
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take another row of each cell for the whole, or all series for one."""
-        last = tuple((name, "last") for name, _ in self.aggregations)
-        wrong = [] if last == self.aggregations else [self._but(aggregations=last)]
-        over_all = (Mutation("across_series", (self._but(by=()),)),) if self.by else ()
-        return (*(Mutation("last_row", (step,)) for step in wrong), *over_all)
 
     def _otherwise(self, place: int) -> Mutation:
         name, how = self.aggregations[place]
         other = (name, _OTHERS[how])
         changed = (*self.aggregations[:place], other, *self.aggregations[place + 1 :])
-        return Mutation(f"{other[1]}_{place + 1}", (self._but(aggregations=changed),))
-
-    def _but(self, **changes: object) -> "Resample":
-        return self.model_copy(update=changes)
+        return self.mutated(f"{other[1]}_{place + 1}", aggregations=changed)
 
 
 _AGGREGATES: dict[Aggregation, Callable[[pl.Expr], pl.Expr]] = {
