@@ -153,6 +153,18 @@ class TaskFile(Noun):
     role: Literal["train", "val", "data", "metadata"]
 
 
+class StepSpan(Noun):
+    """Which words of the literal text belong to a step."""
+
+    step: int
+    """Position in the instructions, from 1."""
+    kind: str
+    start: int
+    """First character of its sentence; the number before it does not belong to it."""
+    end: int
+    """The character after the last one."""
+
+
 class TaskSpec(Noun):
     """The public side of a task."""
 
@@ -161,8 +173,10 @@ class TaskSpec(Noun):
     source_sha256: str
     table: str
     instructions: Instructions
+    literal_text: str
+    """The prose as `wording.say` writes it: complete and unambiguous, and what gates read."""
     question: str
-    """The prose; complete and unambiguous."""
+    """What a solver is asked; equal to the literal text where that was not reworded."""
     files: tuple[TaskFile, ...]
     noise: tuple[str, ...] = ()
     n_rows: int
@@ -208,7 +222,7 @@ class Truth(Noun):
 
 
 class Draft(Noun):
-    """A task that is laid out; its truth may still have to be executed."""
+    """A rendered task; its truth may still have to be executed."""
 
     spec: TaskSpec
     folder: Path
@@ -230,6 +244,20 @@ class Draft(Noun):
     def clean_file(self) -> Path:
         """IF: the table that the stated cleaning must restore."""
         return self.private / "clean.parquet"
+
+    @property
+    def noise_file(self) -> Path:
+        """IF: what noise was injected where.
+
+        `row_id`, `column` (null: the whole row was inserted), `kind` of noise, and `step`, the
+        position from 1 of the step that undoes it.
+        """
+        return self.private / "noise.parquet"
+
+    @property
+    def phrases_file(self) -> Path:
+        """IF: the `StepSpan` of each step, as a JSON list in the order of the steps."""
+        return self.private / "phrases.json"
 
     @property
     def held_out_file(self) -> Path:

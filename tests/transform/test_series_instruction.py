@@ -11,10 +11,9 @@ import pytest
 
 from extract.drop import Drop
 from transform import wording
-from transform.families.series_instruction import (
-    SeriesInstructionConfig,
-    draft_series_instruction,
-)
+from transform.families.forecasting import ForecastingConfig
+from transform.families.instruction import InstructionConfig
+from transform.families.series_instruction import draft_series_instruction
 from transform.files.layout import identify
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
@@ -103,8 +102,8 @@ def drafted(
 ) -> tuple[Plan, Draft | Drop]:
     raw = make_raw(sales=frame)
     plan, split = planned(frame, raw, repair or Repair(), finer)
-    config = SeriesInstructionConfig(**knobs)
-    parts = (raw, frame, plan, split, config, SizeConfig(), folder)
+    limits = (InstructionConfig(**knobs), ForecastingConfig())
+    parts = (raw, frame, plan, split, limits, SizeConfig(), folder)
     return plan, draft_series_instruction(*parts)
 
 
@@ -316,8 +315,8 @@ def test_a_short_history_is_refused(make_raw: Any, tmp_path: Path) -> None:
     raw = make_raw(sales=frame)
     plan, split = planned(frame, raw, Repair(), finer=False)
     short = frame.with_columns(pl.when(pl.int_range(pl.len()) > 300).then("sales").alias("sales"))
-    size, config = SizeConfig(), SeriesInstructionConfig()
-    refused = draft_series_instruction(raw, short, plan, split, config, size, tmp_path)
+    size, limits = SizeConfig(), (InstructionConfig(), ForecastingConfig())
+    refused = draft_series_instruction(raw, short, plan, split, limits, size, tmp_path)
     assert isinstance(refused, Drop)
     assert (refused.reason, refused.variant) == ("too_small", "ts-if")
 

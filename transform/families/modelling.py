@@ -1,7 +1,7 @@
 """Open modelling tasks: a labelled table, unlabelled rows, and a free choice of model.
 
-A proposal and the table's split enter; a draft of `class-mm` or `reg-mm` whose truth is the
-held-out targets leaves, or a `Drop`. Held-out rows that stand in train, target included, are left
+Takes a plan and the table's split, returns a draft of `class-mm` or `reg-mm` whose truth is the
+held-out targets, or a `Drop`. Held-out rows that stand in train, target included, are left
 out, so that no answer can be looked up. Whether the target can be learnt is for validation to find
 out.
 """
@@ -59,13 +59,13 @@ def draft_modelling(
     refusal = too_few_rows(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    return render_task(raw, proposal, _layout(rows, proposal, task_id, variant), folder)
+    return render_task(raw, proposal, _rendered(rows, proposal, task_id, variant), folder)
 
 
-def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> RenderedTask:
+def _rendered(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> RenderedTask:
     train, solved = assign_ids(rows.train, rows.val, derive_seed("row ids", task_id))
     val = solved.drop(proposal.targets)
-    told = Instructions(
+    instructions = Instructions(
         variant=variant,
         problem=proposal.problem,
         data=pick_format(task_id, train.columns, val.columns),
@@ -74,4 +74,4 @@ def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> R
         metric=VARIANTS[variant].metric,
     )
     truth = solved.select(ID_COLUMN, *proposal.targets)
-    return RenderedTask(task_id, told, train, val, truth=truth, notes=rows.notes)
+    return RenderedTask(task_id, instructions, train, val, truth=truth, notes=rows.notes)

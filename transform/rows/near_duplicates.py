@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
 _TOLERANCE = 1e-4
 """Relative difference of two numbers that is none."""
 _NEIGHBOURS = 32
 """Places further on the line that a row is compared with."""
 
 
-def near_pairs(frame: pl.DataFrame) -> Ints:
+def near_pairs(frame: pl.DataFrame) -> _Ints:
     """Positions of rows that are twins, `(n_pairs, 2)`; deterministic."""
     codes, sizes = _cells(frame)
     if not frame.height or not frame.width:
@@ -41,7 +41,7 @@ def near_pairs(frame: pl.DataFrame) -> Ints:
     return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
 
 
-def _cells(frame: pl.DataFrame) -> tuple[Floats, Floats]:
+def _cells(frame: pl.DataFrame) -> tuple[_Floats, _Floats]:
     """Cells that must be equal, as codes, and logarithms of floats, which may differ a little."""
     codes, sizes = [np.zeros(frame.height)], [np.zeros(frame.height)]
     for column in frame:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
 BETWEEN = 0.3
 """Largest share of the squared spread that may lie between the levels."""
 RECENT = 800
@@ -19,7 +19,7 @@ _BLOCKS = 8
 """Horizons at the end of a history by which it is judged."""
 
 
-def comparable_series(histories: Sequence[Floats], horizon: int) -> list[int]:
+def comparable_series(histories: Sequence[_Floats], horizon: int) -> list[int]:
     """Positions of the longest run, by level, with little spread between levels; ascending.
 
     Histories hold finite values by time, at least `horizon` of them. The spread within a series is
@@ -31,14 +31,14 @@ def comparable_series(histories: Sequence[Floats], horizon: int) -> list[int]:
     return sorted(order[start:end].tolist())
 
 
-def _shape(history: Floats, horizon: int) -> tuple[float, float]:
+def _shape(history: _Floats, horizon: int) -> tuple[float, float]:
     """Level and squared spread within a horizon."""
     n = min(_BLOCKS, len(history) // horizon)
     blocks = history[len(history) - n * horizon :].reshape(n, horizon)
     return float(blocks[-2:].mean()), float(blocks.var(axis=1).mean())
 
 
-def _longest_run(level: Floats, spread: Floats) -> tuple[int, int]:
+def _longest_run(level: _Floats, spread: _Floats) -> tuple[int, int]:
     """First and behind-last place of the longest run that is even enough, the most even of them."""
     n = len(level)
     centred = level - level.mean()

@@ -145,6 +145,7 @@ def _task(
         source_sha256="0" * 64,
         table="made",
         instructions=told,
+        literal_text="none",
         question="none",
         files=files,
         n_rows=train.height + val.height,
