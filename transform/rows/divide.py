@@ -1,6 +1,6 @@
 """The rows of a tabular task: which columns, which side, and no answer to look up.
 
-A table, a proposal and the table's split enter; typed train and val rows leave, targets included.
+Takes a table, a proposal and the table's split, returns typed train and val rows, targets included.
 All tabular variants take their rows here, so that they share one idea of what is held out. Whether
 there are enough rows is asked here as well; whether they can be learnt from is not.
 """
@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from extract.drop import Drop, Reason
 from transform.files.layout import derive_seed, too_small
 from transform.files.tables import shipped
 from transform.proposal import Proposal
-from transform.rows.near_duplicates import near_pairs
+from transform.rows.near_duplicates import nearly_in
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split
 from transform.task import ID_COLUMN, Variant
@@ -103,18 +102,9 @@ def without_repeats(rows: Rows) -> Rows:
         known, on=rows.train.columns, how="left", nulls_equal=True, maintain_order="left"
     )
     val = joined.filter(pl.col(_KNOWN).is_null()).drop(_KNOWN)
-    near = _nearly_known(rows.train, val)
+    near = nearly_in(rows.train, val)
     few = near.sum() <= _FEW_NEAR * val.height
     return replace(rows, val=val.filter(pl.Series(~near)) if few else val)
-
-
-def _nearly_known(train: pl.DataFrame, val: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which val rows nearly stand in train."""
-    pairs = np.sort(near_pairs(pl.concat([train, val])), axis=1)
-    astride = pairs[(pairs[:, 0] < train.height) & (pairs[:, 1] >= train.height)]
-    found = np.zeros(val.height, dtype=np.bool_)
-    found[astride[:, 1] - train.height] = True
-    return found
 
 
 def capped(rows: Rows, max_train_rows: int, max_val_rows: int, key: str) -> Rows:
@@ -161,9 +151,9 @@ def too_few_rows(
     if proposal.problem == "classification":
         classes = min(rows.train[name].n_unique() for name in proposal.targets)
         counts.append(("classes with enough rows", classes, _MIN_CLASSES))
-    for what, found, needed in counts:
-        if found < needed:
-            return too_small(proposal, task_id, variant, what, found, needed)
+    for what, n, needed in counts:
+        if n < needed:
+            return too_small(proposal, task_id, variant, what, n, needed)
     if rows.train.width == len(proposal.targets):
         return Drop(
             key=task_id,
