@@ -18,7 +18,7 @@ from transform.families.instruction import InstructionConfig
 from transform.families.modelling import ModellingConfig, draft_modelling
 from transform.families.series_instruction import draft_series_instruction
 from transform.families.tabular_instruction import draft_instruction
-from transform.files.layout import identify
+from transform.files.rendered_task import identify
 from transform.plan import Plan
 from transform.profile import profile
 from transform.proposal import Proposal

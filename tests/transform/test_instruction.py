@@ -132,12 +132,13 @@ def test_what_is_asked_may_differ_from_the_literal_text(make_task: MakeTask) -> 
     reworded = task.model_copy(
         update={"spec": task.spec.model_copy(update={"question": "Please do as a friend told."})}
     )
-    assert Wording().look(reworded).verdict == Wording().look(task).verdict == "valid"
+    assert Wording().look(task).check.verdict == "valid"
+    assert Wording().look(reworded).check.verdict == "valid"
     assert reworded.spec.task_key != task.spec.task_key
     lost = task.model_copy(
         update={"spec": task.spec.model_copy(update={"literal_text": "Do as a friend told."})}
     )
-    assert Wording().look(lost).verdict == "invalid"
+    assert Wording().look(lost).check.verdict == "invalid"
 
 
 @every_shape
@@ -195,7 +196,7 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(
     sides = pl.Series([i >= 700 for i in range(1400)])
     split = Split("random", None, sides, "by hand")
     doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
-    monkeypatch.setattr(missing_values, "MAX_COLUMNS", len(features))
+    monkeypatch.setattr(missing_values, "MAX_INJECTED_COLUMNS", len(features))
     draft = doubled.draft(tmp_path)
     assert isinstance(draft, Draft)
     held_out = shipped(without_repeats(divide(doubled.frame, case.proposal, split)).val)

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.files.layout import identify
+from transform.files.rendered_task import identify
 from transform.files.tables import read_task_tables
 from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal

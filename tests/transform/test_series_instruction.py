@@ -14,7 +14,7 @@ from transform import wording
 from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import InstructionConfig
 from transform.families.series_instruction import draft_series_instruction
-from transform.files.layout import identify
+from transform.files.rendered_task import identify
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
 from transform.rows.size import SizeConfig

@@ -20,7 +20,13 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task, too_small
+from transform.files.rendered_task import (
+    RenderedTask,
+    assign_ids,
+    derive_seed,
+    render_task,
+    too_small,
+)
 from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Aggregation, Proposal
@@ -92,7 +98,7 @@ def draft_forecast(
 
 
 TooFew = tuple[str, float, float]
-"""What there is too little of, how much was found, how much is needed."""
+"""What there is too little of, how much there is, how much is needed."""
 
 
 def shipped_series(

@@ -3,7 +3,7 @@
 Takes a family, which knows its rows and what is special about them, returns a draft without truth,
 or a `Drop`. Steps choose themselves for the table, in the order of their stages, and work on clean
 tables as they go; then the noise is injected that the cleaning steps undo. Which steps an answer
-really depends on is for validation to find out; a plan that was repaired says what it found.
+really depends on is for validation to find out; a repaired plan says which did not.
 """
 
 from abc import ABC, abstractmethod
@@ -26,8 +26,8 @@ from transform.families.sample_steps import (
     choose_preparing,
     settle,
 )
-from transform.files.layout import RenderedTask, render_task
 from transform.files.parquet import write_parquet
+from transform.files.rendered_task import RenderedTask, render_task
 from transform.files.tables import cell_types, pick_format, shipped
 from transform.plan import Plan, Repair
 from transform.proposal import Proposal
@@ -63,7 +63,7 @@ class InstructionConfig(Noun):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ChosenSteps:
     """The steps of a task and the clean tables that its cleaning leaves alone."""
 
     steps: tuple[Step, ...]
@@ -123,7 +123,7 @@ class InstructionFamily(ABC):
         """Estimators in the order in which they are tried."""
         return choices.models(context.problem)
 
-    def stands(self, recipe: Recipe, tables: NoisyTables) -> bool:
+    def stands(self, chosen: ChosenSteps, tables: NoisyTables) -> bool:
         """Whether the answer on the tables with their final ids is as good as it was."""
         return True
 
@@ -140,14 +140,14 @@ def draft_task(
     family: InstructionFamily, config: InstructionConfig, raw: RawDataset, folder: Path
 ) -> Draft | Drop:
     """Lay out the instruction task of a family in `folder`."""
-    noisy = _noisy_recipe(family, config)
+    noisy = _noisy_steps(family, config)
     if isinstance(noisy, Reason):
         return _refuse(noisy, family)
-    recipe, tables = noisy
+    chosen, tables = noisy
     refusal = family.refusal(tables)
     if refusal is not None:
         return refusal
-    draft = render_task(raw, family.proposal, _rendered(family, recipe, tables), folder)
+    draft = render_task(raw, family.proposal, _rendered(family, chosen, tables), folder)
     truth = shipped(tables.val.select(ID_COLUMN, *family.proposal.targets))
     write_parquet(truth, draft.held_out_file)
     return draft
@@ -168,52 +168,54 @@ def _refuse(reason: Reason, family: InstructionFamily) -> Drop:
 # --- choosing steps ---------------------------------------------------------------------------
 
 
-def _noisy_recipe(
+def _noisy_steps(
     family: InstructionFamily, config: InstructionConfig
-) -> tuple[Recipe, NoisyTables] | Reason:
-    """A recipe with its noisy tables, or why there is none.
+) -> tuple[ChosenSteps, NoisyTables] | Reason:
+    """Steps with the noisy tables that they undo, or why there are none.
 
     Ids come with the noise and order the rows; an estimator whose answer they turn is passed over.
     """
     repair = family.plan.repair
     for _ in range(MODELS_TRIED):
-        recipe = _best_recipe(family, config, repair)
-        if isinstance(recipe, Reason):
-            return recipe
+        chosen = _best_steps(family, config, repair)
+        if isinstance(chosen, Reason):
+            return chosen
         tables = inject_noise(
-            recipe.train.drop(ID_COLUMN),
-            recipe.val.drop(ID_COLUMN),
-            recipe.cleaning,
+            chosen.train.drop(ID_COLUMN),
+            chosen.val.drop(ID_COLUMN),
+            chosen.cleaning,
             SampledChoices(family.plan.task_id, repair).rng("dirt"),
             config.noise_share,
             family.proposal.targets,
             family.held_out,
         )
-        if family.stands(recipe, tables):
-            return recipe, tables
-        repair = repair.plus(Repair(avoid_models=(recipe.fit.estimator,)))
+        if family.stands(chosen, tables):
+            return chosen, tables
+        repair = repair.plus(Repair(avoid_models=(chosen.fit.estimator,)))
     return Reason.NO_FIT
 
 
-def _best_recipe(
+def _best_steps(
     family: InstructionFamily, config: InstructionConfig, repair: Repair
-) -> Recipe | Reason:
+) -> ChosenSteps | Reason:
     """The first sample that is long enough, else the longest, or why the last one fails."""
-    best: Recipe | None = None
-    recipe: Recipe | Reason = Reason.NO_STEPS
+    best: ChosenSteps | None = None
+    chosen: ChosenSteps | Reason = Reason.NO_STEPS
     for attempt in range(_ATTEMPTS):
         choices = SampledChoices(family.plan.task_id, repair, attempt)
-        recipe = _recipe(family, config, choices)
-        if isinstance(recipe, Recipe) and (best is None or len(recipe.steps) > len(best.steps)):
-            best = recipe
+        chosen = _chosen_steps(family, config, choices)
+        if isinstance(chosen, ChosenSteps) and (
+            best is None or len(chosen.steps) > len(best.steps)
+        ):
+            best = chosen
         if best is not None and len(best.steps) >= family.good_steps:
             break
-    return best or recipe
+    return best or chosen
 
 
-def _recipe(
+def _chosen_steps(
     family: InstructionFamily, config: InstructionConfig, choices: SampledChoices
-) -> Recipe | Reason:
+) -> ChosenSteps | Reason:
     """Let every kind of step choose itself, cleaning first, then preparing and fitting."""
     context = family.cleaning_context(choices)
     cleaning, context = choose_cleaning(context, choices, family.max_rules_of_kind)
@@ -223,7 +225,18 @@ def _recipe(
     prepared = family.preparing_context(settled, cleaning)
     if prepared is None:
         return Reason.NO_NOISE
-    context, val = prepared
+    return _with_model(family, config, choices, cleaning, *prepared)
+
+
+def _with_model(
+    family: InstructionFamily,
+    config: InstructionConfig,
+    choices: SampledChoices,
+    cleaning: tuple[CleaningStep, ...],
+    context: StepContext,
+    val: pl.DataFrame,
+) -> ChosenSteps | Reason:
+    """Cleaning, preparing and the first estimator whose answer is worth a task."""
     reason = Reason.NO_STEPS
     for model in family.models(choices, context)[:MODELS_TRIED]:
         try:
@@ -235,24 +248,23 @@ def _recipe(
         if answer is None or len(steps) < config.min_steps:
             continue
         # Rows to predict do not act on the fit: without some of them the others' answers stay.
-        recipe = Recipe(steps, context.train, val)
-        sure = sure_val(answer, val, recipe, context.targets, MIN_MARGIN)
-        if sure.height >= family.min_val_rows and tells(answer, sure, context):
-            return replace(recipe, val=sure)
+        chosen = ChosenSteps(steps, context.train, val)
+        sure = sure_val(answer, val, chosen.fit, context.targets, MIN_MARGIN)
+        if sure.height >= family.min_val_rows and beats_chance(answer, sure, context):
+            return replace(chosen, val=sure)
         reason = Reason.NO_FIT
     return reason
 
 
 def sure_val(
-    answer: pl.DataFrame, val: pl.DataFrame, recipe: Recipe, targets: Sequence[str], least: float
+    answer: pl.DataFrame, val: pl.DataFrame, fit: FitPredict, targets: Sequence[str], least: float
 ) -> pl.DataFrame:
     """The rows of val whose answer no other machine turns over."""
-    fit = recipe.fit
     scores = [name for name in answer.columns if name not in (ID_COLUMN, *targets)]
     return val.filter(pl.col(ID_COLUMN).is_in(sure_rows(answer, scores, fit.scores, least)))
 
 
-def tells(answer: pl.DataFrame, val: pl.DataFrame, context: StepContext) -> bool:
+def beats_chance(answer: pl.DataFrame, val: pl.DataFrame, context: StepContext) -> bool:
     """Whether the answer to the rows of val is various and better than chance."""
     kept = val.select(ID_COLUMN).join(answer, on=ID_COLUMN, how="left", maintain_order="left")
     return is_telling(kept, val, context.targets, context.problem)
@@ -274,7 +286,7 @@ def clean_context(
 # --- rendering --------------------------------------------------------------------------------
 
 
-def _rendered(family: InstructionFamily, recipe: Recipe, tables: NoisyTables) -> RenderedTask:
+def _rendered(family: InstructionFamily, chosen: ChosenSteps, tables: NoisyTables) -> RenderedTask:
     plan, targets = family.plan, family.proposal.targets
     val = tables.val.drop(targets)
     data, join = _pick_files(plan, tables.noisy, val)
@@ -284,10 +296,10 @@ def _rendered(family: InstructionFamily, recipe: Recipe, tables: NoisyTables) ->
         data=data,
         columns=cell_types(tables.clean, val),
         targets=targets,
-        scores=score_columns(recipe.train[targets[0]]) if recipe.fit.scores != "none" else (),
+        scores=score_columns(chosen.train[targets[0]]) if chosen.fit.scores != "none" else (),
         metric=VARIANTS[plan.variant].metric,
         grid=family.grid(val),
-        steps=tuple(step.spec() for step in (*join, *recipe.steps)),
+        steps=tuple(step.spec() for step in (*join, *chosen.steps)),
     )
     return RenderedTask(
         plan.task_id,
@@ -295,8 +307,8 @@ def _rendered(family: InstructionFamily, recipe: Recipe, tables: NoisyTables) ->
         tables.noisy,
         val,
         clean=tables.clean,
-        noise=tuple(sorted({step.noise for step in recipe.cleaning})),
-        injected=_injected(tables, recipe.cleaning, first_position=1 + len(join)),
+        noise=tuple(sorted({step.noise for step in chosen.cleaning})),
+        injected=_injected(tables, chosen.cleaning, first_position=1 + len(join)),
         notes=family.notes,
     )
 

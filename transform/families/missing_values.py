@@ -18,7 +18,7 @@ _LUCK = 0.3
 _SHARE = 0.08
 """Of the cells of a column, half of them the largest values: enough that each way of filling them
 moves the answer, few enough that the column still tells something."""
-MAX_COLUMNS = 4
+MAX_INJECTED_COLUMNS = 4
 """Features with injected missing values; never more than a third, other rules need columns."""
 
 
@@ -30,7 +30,7 @@ def hide_cells(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Both tables with missing values; `rng` gives the random numbers of one column."""
     order = {name: _skewness(train[name]) + _LUCK * rng(name).random() for name in features}
-    n = min(MAX_COLUMNS, max(1, len(features) // 3))
+    n = min(MAX_INJECTED_COLUMNS, max(1, len(features) // 3))
     for name in sorted(features, key=lambda name: -order[name])[:n]:
         seed = rng(f"holes in {name}").getrandbits(32)
         train, val = (_hide(side, name, seed) for side in (train, val))

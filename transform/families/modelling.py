@@ -14,7 +14,7 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task
+from transform.files.rendered_task import RenderedTask, assign_ids, derive_seed, render_task
 from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Proposal

@@ -89,7 +89,7 @@ def _changed_cells(
 ) -> pl.DataFrame:
     """Cells of one column that differ; numbers may have become texts."""
     old, new = before[name], after[name]
-    # A marker that is no number casts to null, so it is told by what was missing before.
+    # A marker that is no number casts to null, so it is recognised by what was missing before.
     differs = (new.cast(old.dtype, strict=False) != old).fill_null(value=False)
     ids = before.filter(differs | (new.is_null() != old.is_null()))[ID_COLUMN]
     return _record(ids, name, position)

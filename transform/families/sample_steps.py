@@ -12,7 +12,7 @@ from itertools import groupby
 
 import polars as pl
 
-from transform.files.layout import derive_seed
+from transform.files.rendered_task import derive_seed
 from transform.plan import Repair
 from transform.proposal import Problem
 from transform.steps.fitting.models import MODELS

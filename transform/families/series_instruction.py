@@ -26,7 +26,7 @@ from transform.families.instruction import (
 )
 from transform.families.missing_values import hide_cells
 from transform.families.sample_steps import SampledChoices
-from transform.files.layout import too_small
+from transform.files.rendered_task import too_small
 from transform.plan import Plan, Repair
 from transform.proposal import Aggregation, Proposal
 from transform.rows.divide import typed

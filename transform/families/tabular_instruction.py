@@ -16,13 +16,13 @@ from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
 from transform.families.instruction import (
     MIN_MARGIN,
+    ChosenSteps,
     InstructionConfig,
     InstructionFamily,
-    Recipe,
+    beats_chance,
     clean_context,
     draft_task,
     sure_val,
-    tells,
 )
 from transform.families.missing_values import hide_cells
 from transform.families.noise import NoisyTables
@@ -106,20 +106,20 @@ class TabularInstruction(InstructionFamily):
         """The settled tables themselves."""
         return settled, settled.val
 
-    def stands(self, recipe: Recipe, tables: NoisyTables) -> bool:
+    def stands(self, chosen: ChosenSteps, tables: NoisyTables) -> bool:
         """Whether every row is still sure, and the answer telling."""
         targets = self.proposal.targets
         work = Workspace(tables.clean, tables.val.drop(targets), targets)
         try:
-            for step in recipe.steps[len(recipe.cleaning) :]:
+            for step in chosen.steps[len(chosen.cleaning) :]:
                 work = step.apply(work)
         except UNFIT:
             return False
         assert work.answer is not None
         # A nearly level row may have come a little nearer.
-        sure = sure_val(work.answer, tables.val, recipe, targets, MIN_MARGIN / 2)
+        sure = sure_val(work.answer, tables.val, chosen.fit, targets, MIN_MARGIN / 2)
         context = clean_context(StepContext, tables.clean, tables.val, self.proposal)
-        return sure.height == tables.val.height and tells(work.answer, sure, context)
+        return sure.height == tables.val.height and beats_chance(work.answer, sure, context)
 
     def refusal(self, tables: NoisyTables) -> Drop | None:
         """Cleaning took rows as well.

@@ -1,4 +1,4 @@
-"""`metadata.md`: what a solver is told about the data beside the question.
+"""`metadata.md`: what a solver learns about the data beside the question.
 
 Takes the source's own record and the training table as shipped, returns Markdown in which
 everything that others wrote is escaped or fenced as untrusted text. Nothing comes from held-out

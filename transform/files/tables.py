@@ -240,9 +240,9 @@ def _typed(frame: pl.DataFrame, types: dict[str, CellType]) -> pl.DataFrame:
     )
     for before, after in zip(frame, typed, strict=True):
         if before.null_count() != after.null_count():
-            found = before.filter(before.is_not_null() & after.is_null())[0]
+            cell = before.filter(before.is_not_null() & after.is_null())[0]
             kind = types.get(before.name, "integer")
-            raise ValueError(f"column {before.name!r}: expected {kind} cells, found {found!r}")
+            raise ValueError(f"column {before.name!r}: expected {kind} cells, found {cell!r}")
     return typed.sort(ID_COLUMN)
 
 
@@ -272,22 +272,23 @@ def read_lines(instructions: Instructions, text_columns: frozenset[str]) -> tupl
     return tuple(_reading(instructions, text_columns))
 
 
-def _reading(told: Instructions, text_columns: frozenset[str]) -> Iterator[str]:
+def _reading(instructions: Instructions, text_columns: frozenset[str]) -> Iterator[str]:
     texts, times, numbers = (
-        [column.name for column in told.columns if column.type == kind]
+        [column.name for column in instructions.columns if column.type == kind]
         for kind in ("text", "time", "number")
     )
-    train_texts = [c.name for c in told.columns if c.name in text_columns or c.type == "text"]
-    if told.data.format == "sqlite":
+    data, columns = instructions.data, instructions.columns
+    train_texts = [c.name for c in columns if c.name in text_columns or c.type == "text"]
+    if data.format == "sqlite":
         yield from ("import sqlite3", "")
     if times:
         yield f"times = {times!r}"
-    if told.data.format != "parquet" and numbers:
+    if data.format != "parquet" and numbers:
         yield f"numbers = {numbers!r}"
     yield from ("", "", "def read_table(name, texts):")
-    yield from (f"    {line}" for line in _BODIES[told.data.format](bool(times), bool(numbers)))
+    yield from (f"    {line}" for line in _BODIES[data.format](bool(times), bool(numbers)))
     yield from ("", "")
-    yield from _calls(told.data, train_texts, texts)
+    yield from _calls(data, train_texts, texts)
 
 
 def _csv_body(times: bool, numbers: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from extract.drop import Drop, Reason
-from transform.files.layout import derive_seed, too_small
+from transform.files.rendered_task import derive_seed, too_small
 from transform.files.tables import shipped
 from transform.proposal import Proposal
 from transform.rows.near_duplicates import nearly_in

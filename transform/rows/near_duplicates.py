@@ -3,8 +3,8 @@
 Takes a table, returns pairs of rows, or takes two and returns which rows of one nearly stand in the
 other; splitting, drafting and the gates ask the same. Every cell but a float must be equal, missing
 equals missing; floats agree to about four digits. All rows are projected on one line, where near
-duplicates are neighbours, and neighbours are compared cell by cell. Not guaranteed: all pairs among more than a few dozen rows
-that are nearly alike, though each of them is paired with another.
+duplicates are neighbours, and neighbours are compared cell by cell. Not guaranteed: all pairs among
+more than a few dozen rows that are nearly alike, though each of them is paired with another.
 """
 
 import numpy as np

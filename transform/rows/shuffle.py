@@ -1,7 +1,7 @@
 """The public tables of a task in another order: rows of both sides, and columns of val.
 
 The prose tells a solver to sort rows by the id and takes the order of columns from train, so a
-solver who does as told reaches the same answer from these files. Cells stay as they are, byte for
+solver who does so reaches the same answer from these files. Cells stay as they are, byte for
 byte where the format is text. Enters a folder of public files; leaves a folder of the same names.
 """
 

@@ -2,7 +2,7 @@
 
 Runs inside long-lived workers: what enters is a draft, what leaves is the answer as a file with its
 hash; or a task, and its answers under perturbations that must not matter. The reference program is
-not run here; it is the second, independent way to the same answer (`program.py`, `warm.py`).
+not run here; it is the second, independent way to the same answer (`program.py`, `fork_server.py`).
 Nothing here decides whether the answer is any good.
 """
 
@@ -75,15 +75,15 @@ def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
 
 def execute(draft: Draft, answer_path: Path) -> Truth:
     """Truth of an instruction draft; the answer is written to `answer_path`."""
-    told = draft.spec.instructions
-    cleaning, others = _divided(told)
-    clean = apply_steps(cleaning, load_workspace(told, draft.public))
-    answer = _rounded(_answer(told, apply_steps(others, clean)))
+    instructions = draft.spec.instructions
+    cleaning, others = _divided(instructions)
+    clean = apply_steps(cleaning, load_workspace(instructions, draft.public))
+    answer = _rounded(_answer(instructions, apply_steps(others, clean)))
     return Truth(
         path=answer_path,
         sha256=write_truth(answer, answer_path),
-        grading=grading_of(told, clean.train, answer),
-        program=write_program(told),
+        grading=grading_of(instructions, clean.train, answer),
+        program=write_program(instructions),
     )
 
 
@@ -95,26 +95,26 @@ def execute_perturbed(
     What comes before the last step is computed once for all that disturb only that. A perturbation
     under which the steps raise gets the message in place of a file.
     """
-    told = draft.spec.instructions
+    instructions = draft.spec.instructions
     folder.mkdir(parents=True, exist_ok=True)
-    *before, last = (registry.resolve(spec) for spec in told.steps)
-    prepared = apply_steps(tuple(before), load_workspace(told, draft.public))
-    found: dict[Perturbation, Path | str] = {}
+    *before, last = (registry.resolve(spec) for spec in instructions.steps)
+    prepared = apply_steps(tuple(before), load_workspace(instructions, draft.public))
+    answers: dict[Perturbation, Path | str] = {}
     for how in perturbations:
         try:
             work = prepared
             if how == "file_order":
-                shuffle_files(draft.public, folder / "shuffled", told.data, seed=0)
-                work = apply_steps(tuple(before), load_workspace(told, folder / "shuffled"))
-            answer = _answer(told, last.apply(replace(work, perturbation=how)))
+                shuffle_files(draft.public, folder / "shuffled", instructions.data, seed=0)
+                work = apply_steps(tuple(before), load_workspace(instructions, folder / "shuffled"))
+            answer = _answer(instructions, last.apply(replace(work, perturbation=how)))
         except MemoryError:
             raise
         except Exception as error:
-            found[how] = f"{type(error).__name__}: {error}"
+            answers[how] = f"{type(error).__name__}: {error}"
         else:
             write_parquet(answer, folder / f"{how}.parquet")
-            found[how] = folder / f"{how}.parquet"
-    return found
+            answers[how] = folder / f"{how}.parquet"
+    return answers
 
 
 def _divided(instructions: Instructions) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

@@ -28,7 +28,7 @@ _TYPED = rf"{_QUOTED} \([a-z]+\)"
 
 @dataclass(frozen=True)
 class _Slot:
-    """How one type of parameter is written, found and parsed."""
+    """How one type of parameter is written, recognised and parsed."""
 
     pattern: str
     say: Callable[[Any], str]

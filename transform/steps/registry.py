@@ -20,14 +20,14 @@ _STAGES = get_args(Stage)
 @cache
 def step_classes() -> tuple[type[Step], ...]:
     """All concrete steps, by stage and then kind."""
-    found: dict[str, type[Step]] = {}
+    steps: dict[str, type[Step]] = {}
     for info in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():
             if _is_step(value) and value.__module__ == module.__name__:
-                assert value.kind not in found, f"two steps of kind {value.kind}"
-                found[value.kind] = value
-    return tuple(sorted(found.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
+                assert value.kind not in steps, f"two steps of kind {value.kind}"
+                steps[value.kind] = value
+    return tuple(sorted(steps.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
 
 
 def _is_step(value: object) -> bool:

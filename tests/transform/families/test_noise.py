@@ -95,7 +95,7 @@ def test_every_part_of_a_rule_is_needed(make_bed: Any, shape: str) -> None:
 
 def test_even_little_noise_needs_every_rule(make_bed: Any) -> None:
     bed = make_bed("text_labels")
-    tables = bed.noisy(share=0.001, min_rows_per_rule=6)
+    tables = bed.noisy(share=0.001)
     for i, rule in enumerate(bed.rules):
         others = bed.rules[:i] + bed.rules[i + 1 :]
         assert not bed.cleaned(tables, others).equals(tables.clean), rule.say()

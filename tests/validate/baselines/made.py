@@ -13,8 +13,8 @@ from typing import NamedTuple
 import polars as pl
 
 from extract.dataset import DatasetRef
-from transform.files.layout import assign_ids
 from transform.files.parquet import write_parquet, write_truth
+from transform.files.rendered_task import assign_ids
 from transform.files.tables import cell_types, shipped, write_tables
 from transform.proposal import Frequency
 from transform.run.grading import grading_of

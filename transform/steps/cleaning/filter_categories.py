@@ -101,8 +101,8 @@ class FilterCategories(RowRule):
 
 def _listed(context: StepContext, column: str) -> tuple[str, ...]:
     """The categories of train in text order; empty when they cannot be stated in full."""
-    found = sorted(context.train[column].drop_nulls().unique().to_list())
+    texts = sorted(context.train[column].drop_nulls().unique().to_list())
     held_out = set(context.val[column].drop_nulls().to_list())
-    printable = all(text.isprintable() and 0 < len(text) <= _MAX_LENGTH for text in found)
-    few = 1 < len(found) <= _MAX_CATEGORIES
-    return tuple(found) if few and printable and held_out <= set(found) else ()
+    printable = all(text.isprintable() and 0 < len(text) <= _MAX_LENGTH for text in texts)
+    few = 1 < len(texts) <= _MAX_CATEGORIES
+    return tuple(texts) if few and printable and held_out <= set(texts) else ()

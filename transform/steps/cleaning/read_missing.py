@@ -63,7 +63,7 @@ class ReadMissing(CellRule):
 
         Numbers come first, with numeric markers where possible: those are seen when overlooked.
         """
-        found: list[ReadMissing] = []
+        steps: list[ReadMissing] = []
         features: dict[_Content, tuple[str, ...]]
         features = {"number": context.numbers, "text": context.categories}
         for kind, names in features.items():
@@ -77,8 +77,8 @@ class ReadMissing(CellRule):
                 group = columns[start : start + _MAX_TOGETHER]
                 marker = _marker(context, group, kind == "number", rng)
                 if marker is not None:
-                    found.append(cls(columns=tuple(group), marker=marker, type=kind))
-        return tuple(found)
+                    steps.append(cls(columns=tuple(group), marker=marker, type=kind))
+        return tuple(steps)
 
     def apply(self, work: Workspace) -> Workspace:
         """Understand the marker, then read numbers as val has them."""

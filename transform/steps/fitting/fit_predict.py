@@ -14,7 +14,7 @@ from numpy.linalg import LinAlgError
 from pydantic import JsonValue, model_validator
 from sklearn.exceptions import ConvergenceWarning
 
-from transform.run.perturbation import Matrix, disturbed
+from transform.run.perturbation import FeatureMatrix, disturbed
 from transform.steps.fitting.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
 from transform.steps.step import Mutation, Stage, Step, StepContext, UnstatedChange, Workspace
@@ -156,7 +156,7 @@ class FitPredict(Step):
         is_regression = MODELS[self.estimator].problem == "regression"
         return known.cast(pl.Float64) if is_regression else known
 
-    def _fitted(self, matrix: Matrix, labels: npt.NDArray[Any]) -> Any:
+    def _fitted(self, matrix: FeatureMatrix, labels: npt.NDArray[Any]) -> Any:
         """The fitted estimator; one that has not converged raises: it is no ground for truth."""
         model = getattr(importlib.import_module(self.module), self.estimator)(**self.arguments)
         with warnings.catch_warnings():
@@ -164,7 +164,7 @@ class FitPredict(Step):
             warnings.simplefilter("error", ConvergenceWarning)
             return model.fit(matrix, labels)
 
-    def _score(self, model: Any, matrix: Matrix) -> Matrix:
+    def _score(self, model: Any, matrix: FeatureMatrix) -> FeatureMatrix:
         """One column a class."""
         if self.scores == "probability":
             return np.asarray(model.predict_proba(matrix))
@@ -234,7 +234,7 @@ def _is_full(work: Workspace, name: str) -> bool:
     return all(column.dtype.is_numeric() and column.null_count() == 0 for column in cells)
 
 
-def _matrix(frame: pl.DataFrame, features: list[str]) -> Matrix:
+def _matrix(frame: pl.DataFrame, features: list[str]) -> FeatureMatrix:
     return np.ascontiguousarray(frame.select(pl.col(features).cast(pl.Float64)).to_numpy())
 
 
@@ -268,7 +268,7 @@ def _has_numbers(context: StepContext) -> bool:
     return True
 
 
-def _is_well_conditioned(matrix: Matrix) -> bool:
+def _is_well_conditioned(matrix: FeatureMatrix) -> bool:
     """No singular value of the centred matrix between a clear zero and a clear number."""
     values = np.linalg.svd(matrix - matrix.mean(axis=0), compute_uv=False)
     ratios = values / max(values[0], np.finfo(float).tiny)

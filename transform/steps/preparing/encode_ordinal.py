@@ -65,10 +65,10 @@ class EncodeOrdinal(Step):
             and set(context.val[c]) <= set(context.train[c])
             for c in context.categories
         )
-        found: tuple[_Order, _Order] = ("text", "frequency")
+        stated: tuple[_Order, _Order] = ("text", "frequency")
         return tuple(
             cls(columns=context.categories, order=order, others="none" if known else "minus_one")
-            for order in rng.sample(found, len(found))
+            for order in rng.sample(stated, len(stated))
         )
 
     def apply(self, work: Workspace) -> Workspace:

@@ -41,15 +41,15 @@ class SelectColumns(Step):
         names = [*context.numbers, *context.categories]
         shuffled = MODELS[context.model].column_order
         history = set(context.train.columns) - {*context.val.columns, *context.targets}
-        found: dict[tuple[str, ...], SelectColumns] = {}
+        selections: dict[tuple[str, ...], SelectColumns] = {}
         for _ in range(_CHOICES if names else 0):
             left_out = _left_out(context, names, rng)
             kept = [n for n in context.train.columns if n in names and n not in left_out]
             if shuffled:
                 rng.shuffle(kept)
             if shuffled or left_out or context.times or history:
-                found.setdefault(tuple(kept), cls(columns=tuple(kept)))
-        return tuple(found.values())
+                selections.setdefault(tuple(kept), cls(columns=tuple(kept)))
+        return tuple(selections.values())
 
     def apply(self, work: Workspace) -> Workspace:
         """Select; train keeps its targets behind the features."""
@@ -76,7 +76,7 @@ class SelectColumns(Step):
 def _left_out(context: StepContext, names: list[str], rng: random.Random) -> list[str]:
     """At least one feature if any is free, at most a third, of those that tell of a target most.
 
-    Who uses a column that tells nothing is not found out.
+    Who uses a column that tells nothing goes undetected.
     """
     free = [name for name in names if name not in context.taken]
     most = min(len(free), len(names) - _MIN_COLUMNS, int(_MAX_LEFT_OUT * len(names)))
@@ -90,8 +90,8 @@ def _left_out(context: StepContext, names: list[str], rng: random.Random) -> lis
 def _signal(context: StepContext, name: str) -> float:
     """Largest rank correlation with a target; texts and labels count by their places in order."""
     ranks = context.train[name].rank("dense")
-    found = [
+    correlations = [
         context.train.select(pl.corr(ranks, context.train[target].rank("dense"))).item()
         for target in context.targets
     ]
-    return max((abs(r) for r in found if r is not None and math.isfinite(r)), default=0.0)
+    return max((abs(r) for r in correlations if r is not None and math.isfinite(r)), default=0.0)

@@ -86,8 +86,8 @@ class DeriveRolling(InSeries):
             for i in reversed(range(self.window))
         ]
         places = rows.select(shifts).fill_null(np.nan).to_numpy()
-        found = pl.Series(self.name, _STATISTICS[self.statistic](places, axis=1), nan_to_null=True)
-        return appended(work, rows.select(ID_COLUMN, found))
+        rolled = pl.Series(self.name, _STATISTICS[self.statistic](places, axis=1), nan_to_null=True)
+        return appended(work, rows.select(ID_COLUMN, rolled))
 
     def write(self) -> tuple[str, ...]:
         """Shift and roll within each group, then look the values up by id."""

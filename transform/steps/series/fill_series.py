@@ -59,8 +59,8 @@ class FillSeries(InSeries):
                 filled = value.fill_null(0)
             else:
                 filled = value.forward_fill() if self.how == "previous" else value.backward_fill()
-            found = rows.select(ID_COLUMN, self.within(filled, rows))
-            train = train.update(found, on=ID_COLUMN, how="left")
+            cells = rows.select(ID_COLUMN, self.within(filled, rows))
+            train = train.update(cells, on=ID_COLUMN, how="left")
         return work.on_train(lambda _: train)
 
     def write(self) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _with_ids(frame: pl.DataFrame, ids: Sequence[int] | np.ndarray) -> pl.DataFr
 
 
 def too_small(
-    proposal: Proposal, task_id: str, variant: Variant, what: str, found: float, needed: float
+    proposal: Proposal, task_id: str, variant: Variant, what: str, value: float, needed: float
 ) -> Drop:
     """The refusal of a proposal that has too little of something for one variant."""
     return Drop(
@@ -89,9 +89,9 @@ def too_small(
         source=proposal.dataset.key,
         room="transform",
         reason=Reason.TOO_SMALL,
-        detail=f"table {proposal.table!r}: expected at least {needed:g} {what}, found {found:g}",
+        detail=f"table {proposal.table!r}: expected at least {needed:g} {what}, found {value:g}",
         variant=variant,
-        value=found,
+        value=value,
         threshold=needed,
     )
 
