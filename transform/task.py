@@ -91,6 +91,7 @@ class DataFiles(Noun):
 
 def possible_parts(n_columns: int) -> tuple[int, ...]:
     """Numbers of parts into which a table with so many columns but the id may be divided."""
+    # A part of one or two columns would not be worth a join.
     return tuple(range(2, MAX_PARTS + 1)) if n_columns >= _MIN_COLUMNS_TO_DIVIDE else ()
 
 
@@ -273,5 +274,6 @@ class Task(Draft):
     @property
     def task_hash(self) -> str:
         """What never changes under a release: the key together with the truth."""
+        # A list of two texts: no pair of hashes can run into another.
         pair = json.dumps([self.spec.task_key, self.truth.sha256])
         return hashlib.sha256(pair.encode()).hexdigest()

@@ -183,6 +183,7 @@ def read(text: str) -> Instructions:
 
 def _read_line(line: str, clauses: dict[str, Any]) -> None:
     numbered = _NUMBERED.fullmatch(line)
+    # Steps may not be left out or change places in a text that is read back.
     if numbered:
         if int(numbered[1]) != len(clauses["steps"]) + 1:
             raise ValueError(f"step {len(clauses['steps']) + 1} expected, found: {line[:80]!r}")
@@ -201,6 +202,7 @@ def _read_line(line: str, clauses: dict[str, Any]) -> None:
             return
     for key, phrase in _CLAUSES:
         parameters = phrase.read(line)
+        # Phrases do not overlap: no line is said by two of them.
         if parameters is not None:
             clauses[key] = parameters
             return
@@ -224,6 +226,7 @@ _CLAUSES = (
 def _assemble(clauses: dict[str, Any]) -> Instructions:
     targets = tuple(clauses["targets"]["targets"])
     answer = tuple(clauses["answer"]["columns"])
+    # Score columns follow the targets, so their number need not be said.
     if answer[: 1 + len(targets)] != (ID_COLUMN, *targets):
         raise ValueError(f"answer columns {answer} do not begin with the id and the targets")
     return Instructions(

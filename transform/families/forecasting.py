@@ -82,7 +82,7 @@ def draft_forecast(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out a forecasting plan.
+    """Render a forecasting plan.
 
     A `Drop` when history, future or series are too few, or when no covariate is left for `ts-xf`.
     """

@@ -139,7 +139,7 @@ class InstructionFamily(ABC):
 def draft_task(
     family: InstructionFamily, config: InstructionConfig, raw: RawDataset, folder: Path
 ) -> Draft | Drop:
-    """Lay out the instruction task of a family in `folder`."""
+    """Render the instruction task of a family in `folder`."""
     noisy = _noisy_steps(family, config)
     if isinstance(noisy, Reason):
         return _refuse(noisy, family)

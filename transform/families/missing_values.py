@@ -30,6 +30,7 @@ def hide_cells(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Both tables with missing values; `rng` gives the random numbers of one column."""
     order = {name: _skewness(train[name]) + _LUCK * rng(name).random() for name in features}
+    # A column with injected missing values is taken; ranges and categories need others.
     n = min(MAX_INJECTED_COLUMNS, max(1, len(features) // 3))
     for name in sorted(features, key=lambda name: -order[name])[:n]:
         seed = rng(f"holes in {name}").getrandbits(32)
@@ -40,6 +41,7 @@ def hide_cells(
 def _hide(side: pl.DataFrame, name: str, seed: int) -> pl.DataFrame:
     """Empty the cells with the largest values (or texts), and as many others."""
     n = max(2, int(side.height * _SHARE / 2))
+    # Ties in random order: of equal values not always the first rows.
     order = side[name].rank("ordinal", descending=True, seed=seed).fill_null(side.height + 1)
     drawn = pl.int_range(side.height, eager=True).shuffle(seed=seed)
     return side.with_columns(

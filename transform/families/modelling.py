@@ -49,9 +49,10 @@ def draft_modelling(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out the open variant of a classification or regression proposal."""
+    """Render the open variant of a classification or regression proposal."""
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     frame = frame.drop(plan.repair.without_columns, strict=False)
+    # Before rows are sampled: a row that is sampled away still shows its copy's answer to siblings.
     rows = without_repeats(divide(frame, proposal, split))
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":

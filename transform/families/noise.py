@@ -55,11 +55,13 @@ def inject_noise(
     those of the rows that they were copied from. No inserted row equals one of `held_out`, which
     has the columns of `clean`.
     """
+    # The share is that of all noise; each rule has an equal part of it.
     per_rule = max(_MIN_ROWS_PER_RULE, int(share * clean.height / len(rules)))
     numbered = clean.with_row_index(ID_COLUMN).with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
     rows = _insert(numbered, rules, rng, per_rule, targets)
     if held_out is not None:
         rows = rows.join(held_out, on=held_out.columns, how="anti", nulls_equal=True)
+    # One permutation over both sides: neither id nor gap in the ids tells the side.
     ids = rng.sample(range(rows.height + val.height), rows.height + val.height)
     rows = rows.with_columns(pl.Series(ID_COLUMN, ids[: rows.height], pl.Int64))
     rows = _lowest_to_originals(rows, rng)

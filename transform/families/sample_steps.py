@@ -69,6 +69,7 @@ def choose_cleaning(
             ruled = {other.ruled for other in chosen if isinstance(other, kind)}
             options = choices.options(kind, context, turn)
             step = next((step for step in options if step.ruled not in ruled), None)
+            # The next kind sees the table as this rule leaves it, so the two cannot contradict.
             if isinstance(step, CleaningStep):
                 work = step.apply(Workspace(context.train, context.val, context.targets))
                 chosen.append(step)
@@ -86,6 +87,7 @@ def settle(cleaning: tuple[CleaningStep, ...], context: StepContext) -> StepCont
     for _ in range(_ROUNDS):
         clean_train = _clean(train, cleaning, context)
         clean_val = _clean(val, cell_by_cell, context)
+        # A fixed point: cleaning it again changes nothing, so noise is all that cleaning undoes.
         if clean_train.equals(train) and clean_val.equals(val):
             return context.after(Workspace(train, val, context.targets))
         train, val = clean_train, clean_val
@@ -119,6 +121,7 @@ def choose_preparing(
             continue
         same_stage = list(alternatives)
         for kind in choices.rng("turns", stage).sample(same_stage, len(same_stage)):
+            # Proposals are best first.
             for step in choices.options(kind, context)[: kind.per_task]:
                 work = step.apply(Workspace(context.train, context.val, context.targets))
                 chosen.append(step)

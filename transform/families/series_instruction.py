@@ -89,7 +89,7 @@ def draft_series_instruction(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out the instruction variant of a forecasting proposal, within the limits of both."""
+    """Render the instruction variant of a forecasting proposal, within the limits of both."""
     config, forecasts = limits
     frame = frame.drop(plan.repair.without_columns, strict=False)
     smaller = ForecastingConfig(

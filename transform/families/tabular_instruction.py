@@ -53,7 +53,7 @@ def draft_instruction(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out the instruction variant of a classification or regression proposal.
+    """Render the instruction variant of a classification or regression proposal.
 
     The rows do not depend on the repair's sampled choices, steps and noise do.
     """

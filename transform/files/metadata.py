@@ -75,6 +75,7 @@ def _description(raw: RawDataset) -> tuple[str, ...]:
 
 def _row(column: ColumnSpec, cells: pl.Series) -> str:
     share = cells.null_count() / max(1, len(cells))
+    # Inside back quotes only a bar can still end the cell of a table.
     name = column.name.replace("|", r"\|")
     return f"| `{name}` | {column.type} | {share:.1%} |"
 

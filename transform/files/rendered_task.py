@@ -54,6 +54,7 @@ def identify(proposal: Proposal, variant: Variant, split: Split) -> str:
     """`<owner>__<slug>__v<version>__<variant>-<8 hex of target, entity, grain and split>`."""
     ref = proposal.dataset
     grain = proposal.time.model_dump_json() if proposal.time else ""
+    # Empty texts keep targets and entities apart: (a, b) and () is not (a) and (b).
     parts = (proposal.table, *proposal.targets, "", *proposal.entities, "", grain, split.key)
     return f"{ref.owner}__{ref.slug}__v{ref.version}__{variant}-{_digest(parts)[:8]}"
 
@@ -64,6 +65,7 @@ def derive_seed(*keys: str) -> int:
 
 
 def _digest(parts: Sequence[str]) -> str:
+    # A separator that no name holds.
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
@@ -103,6 +105,7 @@ def render_task(raw: RawDataset, proposal: Proposal, task: RenderedTask, folder:
     """
     instructions = task.instructions
     place = folder / task.task_id
+    # What an earlier draft of the task left behind would ship with this one.
     shutil.rmtree(place, ignore_errors=True)
     train = shipped(task.train, task.val).sort(ID_COLUMN)
     val = shipped(task.val, task.train).sort(ID_COLUMN)

@@ -50,6 +50,7 @@ def divide(frame: pl.DataFrame, proposal: Proposal, split: Split) -> Rows:
     )
     present = pl.all_horizontal(pl.col(name).is_not_null() for name in proposal.targets)
     train, val = (rows.filter(side & present) for side in (~split.held_out, split.held_out))
+    # A feature without a training value cannot be learnt from, whatever val holds.
     known = [
         column.name
         for column in train
@@ -62,6 +63,7 @@ def _label(column: pl.Series) -> pl.Series:
     """Labels as Int64 where all are whole numbers, else as stripped text; empty is missing."""
     if column.dtype.is_float():
         numbers = _number(column)
+        # Beyond 2**53 neighbouring whole numbers are one float.
         whole = (numbers == numbers.round()) & (numbers.abs() <= _EXACT_FLOAT)
         return numbers.cast(pl.Int64 if whole.all() else pl.String)
     if column.dtype == pl.String:
@@ -103,6 +105,7 @@ def without_repeats(rows: Rows) -> Rows:
     )
     val = joined.filter(pl.col(_KNOWN).is_null()).drop(_KNOWN)
     near = nearly_in(rows.train, val)
+    # Coarse measurements are nearly equal by nature; dropping them would thin out val.
     few = near.sum() <= _FEW_NEAR * val.height
     return replace(rows, val=val.filter(pl.Series(~near)) if few else val)
 
@@ -124,6 +127,7 @@ def _sample(frame: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
 
 def without_rare_classes(rows: Rows, targets: Sequence[str], least: int) -> Rows:
     """Drop the rows of labels that have fewer than `least` rows on a side, until none is left."""
+    # Dropping a label of one target may make a label of another rare.
     while True:
         rare = pl.any_horizontal(pl.col(name).is_in(_rare(rows, name, least)) for name in targets)
         train, val = rows.train.filter(~rare), rows.val.filter(~rare)

@@ -28,6 +28,7 @@ def near_pairs(frame: pl.DataFrame) -> _Ints:
     direction = np.random.default_rng(0).uniform(1, 2, codes.shape[1] + sizes.shape[1])
     line = codes @ direction[: codes.shape[1]] + sizes @ direction[codes.shape[1] :]
     order = np.argsort(line, kind="stable")
+    # The furthest that two near duplicates can lie apart on the line, and rounding.
     reach = _TOLERANCE * direction[codes.shape[1] :].sum() * 1.01 + 1e-9 * np.abs(line).max()
     pairs = []
     for step in range(1, min(_NEIGHBOURS, frame.height - 1) + 1):
@@ -60,6 +61,7 @@ def _cells(frame: pl.DataFrame) -> tuple[_Floats, _Floats]:
             continue
         numbers = column.cast(pl.Float64).to_numpy()
         known = np.isfinite(numbers)
+        # Logarithms know no sign and no zero, so these are compared exactly.
         codes.append(np.where(known, np.sign(numbers), 9.0))
         positive = np.abs(np.where(known & (numbers != 0), numbers, 1.0))
         sizes.append(np.log(positive))

@@ -2,7 +2,7 @@
 
 The prose tells a solver to sort rows by the id and takes the order of columns from train, so a
 solver who does so reaches the same answer from these files. Cells stay as they are, byte for
-byte where the format is text. Enters a folder of public files; leaves a folder of the same names.
+byte where the format is text. Takes a folder of public files, writes a folder of the same names.
 """
 
 import random
@@ -50,10 +50,12 @@ def _rows(table: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
 
 
 def _columns(names: list[str], side: TableSide, rng: random.Random) -> list[str]:
+    # The text takes the order of columns from train, so that one stays.
     return rng.sample(names, len(names)) if side == "val" else names
 
 
 def _shuffle_database(before: Path, after: Path, data: DataFiles, rng: random.Random) -> None:
+    # SQLite would add to a database that is there.
     after.unlink(missing_ok=True)
     with (
         closing(sqlite3.connect(f"{before.resolve().as_uri()}?mode=ro", uri=True)) as old,

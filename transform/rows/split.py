@@ -277,6 +277,7 @@ def _units(frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None
         links.append(_equal(frame.filter(pl.col(group).is_not_null()), (group,)))
         links[-1] = frame[group].is_not_null().arg_true().to_numpy().astype(np.int64)[links[-1]]
     units = _components(links, frame.height)
+    # What exact copies bind is bound anyway, however large it is.
     limit = max(_LARGEST_UNIT * frame.height, np.bincount(units).max())
     more = [near_pairs(frame.select(key)) for key in sorted(whole)]
     more += [_equal(frame, key) for key in sorted(features)]
@@ -319,6 +320,7 @@ def _best_choice(
         label.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
         for label in labels
     ]
+    # A unit that is a little too large may still be held out, but never at the cost of train.
     spare = min(quota // 10, len(units) - quota - how.size.min_train_rows)
     best: tuple[int, npt.NDArray[np.bool_]] | None = None
     for attempt in range(_ATTEMPTS if codes else 1):
@@ -354,6 +356,7 @@ def _hold_out(
     Only the last stratum may exceed its share by `spare` rows, the others by one.
     A unit belongs to the stratum of its first row; units too large for the quota stay in train.
     """
+    # Units are numbered from 0 without gaps.
     sizes = np.bincount(units)
     first = np.unique(units, return_index=True)[1]
     stratum = np.zeros(len(sizes), dtype=np.int64) if strata is None else strata[first]

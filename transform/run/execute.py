@@ -1,6 +1,6 @@
 """Truth by execution: the steps of an instruction task, applied to its public files.
 
-Runs inside long-lived workers: what enters is a draft, what leaves is the answer as a file with its
+Runs inside long-lived workers: takes a draft, returns the answer as a file with its
 hash; or a task, and its answers under perturbations that must not matter. The reference program is
 not run here; it is the second, independent way to the same answer (`program.py`, `fork_server.py`).
 Nothing here decides whether the answer is any good.
@@ -38,6 +38,7 @@ def load_workspace(instructions: Instructions, public: Path) -> Workspace:
     )
     parts = read_task_tables(public, instructions, text_columns)
     train, val = parts[0]
+    # One part is the table itself and needs no join.
     unjoined = parts if len(parts) > 1 else ()
     return Workspace(train=train, val=val, targets=instructions.targets, parts=unjoined)
 
@@ -76,6 +77,7 @@ def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
 def execute(draft: Draft, answer_path: Path) -> Truth:
     """Truth of an instruction draft; the answer is written to `answer_path`."""
     instructions = draft.spec.instructions
+    # Stopped between the two, because tolerances are measured on the clean table.
     cleaning, others = _divided(instructions)
     clean = apply_steps(cleaning, load_workspace(instructions, draft.public))
     answer = _rounded(_answer(instructions, apply_steps(others, clean)))
@@ -107,6 +109,7 @@ def execute_perturbed(
                 shuffle_files(draft.public, folder / "shuffled", instructions.data, seed=0)
                 work = apply_steps(tuple(before), load_workspace(instructions, folder / "shuffled"))
             answer = _answer(instructions, last.apply(replace(work, perturbation=how)))
+        # A lack of memory says nothing about the task; it is tried again elsewhere.
         except MemoryError:
             raise
         except Exception as error:

@@ -34,6 +34,7 @@ def disturbed(
 
 
 def _jittered(train: FeatureMatrix, val: FeatureMatrix) -> tuple[FeatureMatrix, FeatureMatrix]:
+    # By value, not by cell: equal cells get equal factors.
     values, places = np.unique(np.concatenate([train.ravel(), val.ravel()]), return_inverse=True)
     factors = 1 + np.random.default_rng(0).uniform(-JITTER, JITTER, len(values))
     cells = (values * factors)[places]

@@ -48,6 +48,7 @@ class Pipeline:
         rest = (*mutation.instead, *self.steps[position + n_replaced :])
         if position + 1 < len(self.steps):
             work = _applied(rest[:-1], self._before[position])
+            # Equal tables give an equal answer: no fit is needed to know it.
             if self._same(work, self._before[-1]):
                 return Consequence(acts=False, answer=None)
             rest = rest[-1:]
@@ -60,6 +61,7 @@ class Pipeline:
     def _same(self, work: Workspace, reference: Workspace) -> bool:
         """Whether the last step cannot tell the two apart."""
         pairs = ((work.train, reference.train), (work.val, reference.val))
+        # Frames are compared column by column only where order cannot matter.
         if self.steps[-1].sees_column_order:
             return all(one.equals(other) for one, other in pairs)
         return all(

@@ -24,6 +24,7 @@ def step_classes() -> tuple[type[Step], ...]:
     for info in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():
+            # Classes that a module merely imports belong to another.
             if _is_step(value) and value.__module__ == module.__name__:
                 assert value.kind not in steps, f"two steps of kind {value.kind}"
                 steps[value.kind] = value
@@ -45,6 +46,7 @@ def resolve(spec: StepSpec) -> Step:
 
 def read_sentence(sentence: str) -> Step:
     """The step that says this sentence. Raises `ValueError` unless exactly one does."""
+    # All kinds are asked: a sentence that two of them say is not unambiguous.
     readings = [step for cls in step_classes() if (step := cls.read(sentence)) is not None]
     if len(readings) != 1:
         raise ValueError(f"{len(readings)} steps say this sentence, expected 1: {sentence!r}")

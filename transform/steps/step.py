@@ -76,6 +76,7 @@ class Workspace:
     def features(self) -> list[str]:
         """Columns of both tables but the id and the targets, in the order of train."""
         others = {ID_COLUMN, *self.targets}
+        # What train alone has is history: it cannot enter the matrix.
         known = set(self.val.columns) - others
         return [name for name in self.train.columns if name in known]
 
@@ -93,9 +94,11 @@ class Workspace:
 
     def fitting(self, source: FittedOn) -> pl.DataFrame:
         """The rows, features only, on which a step is fitted."""
+        # Targets are left out: no step before the last is fitted on them.
         train = self.train.select(self.features)
         if source == "train":
             return train
+        # A column may be whole numbers in one table and floats in the other.
         return pl.concat([train, self.val.select(self.features)], how="vertical_relaxed")
 
     def on_train(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Workspace":
@@ -168,6 +171,7 @@ class StepContext:
     def values(self, column: str) -> pl.Series:
         """What is not missing in a feature, train and val together."""
         cells = [frame[column].drop_nulls() for frame in (self.train, self.val)]
+        # Val may hold numbers as text no longer, or integers as floats.
         return pl.concat([cells[0], cells[1].cast(cells[0].dtype)])
 
 
@@ -235,6 +239,7 @@ class Step(Noun):
     @property
     def ruled(self) -> frozenset[str]:
         """Columns whose cells the step looks at or changes."""
+        # Every step names what it works on `column` or `columns`; others rule nothing.
         fields = self.model_dump()
         return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
 

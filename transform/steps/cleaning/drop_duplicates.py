@@ -53,6 +53,7 @@ class DropDuplicates(RowRule):
         That one may leave conflicting answers to equal rows in the noise; where the table itself
         holds many, they are what the other one must keep.
         """
+        # What repeats in the source is data; taking much of it would change the table's meaning.
         height = context.train.height
         both = (cls(compare="features"), cls(compare="all"))
         work = Workspace(context.train, context.val, context.targets)
@@ -66,6 +67,7 @@ class DropDuplicates(RowRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows; the others keep their order."""
+        # The id tells every row from every other; compared, it would make the rule idle.
         left_out = {ID_COLUMN, *(work.targets if self.compare == "features" else ())}
         compared = [name for name in work.train.columns if name not in left_out]
         keep: Literal["first", "none"] = "first" if self.keep == "lowest" else "none"

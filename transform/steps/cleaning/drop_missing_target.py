@@ -54,9 +54,11 @@ class DropMissingTarget(RowRule):
         if self.how == "remove":
             return work.on_train(lambda frame: frame.drop_nulls(targets))
         if self.how == "previous":
+            # Only as a mutation: what people do who treat a target like any feature.
             fills = [pl.col(target).forward_fill().backward_fill() for target in targets]
         else:
             fills = [
+                # Of equally frequent values the smallest: polars gives them in no fixed order.
                 pl.col(target).fill_null(pl.col(target).drop_nulls().mode().min())
                 for target in targets
             ]
@@ -84,11 +86,13 @@ class DropMissingTarget(RowRule):
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Mixtures of two clean rows each, lest they repeat one; each lacks a target, by turns."""
         first, second = sampled_rows(clean, rng, n), sampled_rows(clean, rng, n)
+        # Every other feature of a second row: a row of its own, whose parts are all real.
         mixed = [
             name
             for name in clean.columns
             if name not in (ID_COLUMN, *self.columns) and not name.startswith(" ")
         ][::2]
+        # By turns, so that a rule that looks at one target alone is wrong.
         turn = pl.int_range(pl.len()) % len(self.columns)
         return first.with_columns(second[name] for name in mixed).with_columns(
             pl.when(turn != position).then(pl.col(target)).alias(target)

@@ -71,6 +71,7 @@ class FilterCategories(RowRule):
         if not work.present((self.column,)):
             return work
         listed = pl.col(self.column).is_in(list(self.categories))
+        # A comparison with missing is missing, neither true nor false.
         keep = listed.fill_null(self.missing != "remove")
         return work.on_train(lambda frame: frame.filter(keep))
 
@@ -91,8 +92,10 @@ class FilterCategories(RowRule):
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows with a few new labels, tidy ones that no other rule changes."""
+        # A new label that differs in case alone would be undone by another rule.
         known = {category.casefold() for category in self.categories}
         fresh = [label for label in _NEW if label not in known]
+        # Numbers from 90 on look like groups that nobody has had yet.
         fresh += [f"group {number}" for number in range(90, 100) if f"group {number}" not in known]
         labels = rng.sample(fresh[: len(_NEW)], _MAX_NEW)
         cells = pl.Series(self.column, [labels[i % _MAX_NEW] for i in range(n)], pl.String)
@@ -102,6 +105,7 @@ class FilterCategories(RowRule):
 def _listed(context: StepContext, column: str) -> tuple[str, ...]:
     """The categories of train in text order; empty when they cannot be stated in full."""
     texts = sorted(context.train[column].drop_nulls().unique().to_list())
+    # A listed category that only val has would say something of val.
     held_out = set(context.val[column].drop_nulls().to_list())
     printable = all(text.isprintable() and 0 < len(text) <= _MAX_LENGTH for text in texts)
     few = 1 < len(texts) <= _MAX_CATEGORIES

@@ -98,8 +98,10 @@ class FilterRange(RowRule):
         numbers have as many decimals as the clean ones.
         """
         column = clean[self.column]
+        # More decimals than the clean numbers have would mark the noise.
         grid = 1.0 if column.dtype.is_integer() else _grid(column)
         width = self.high - self.low
+        # Near ones catch a misread end, far ones pull the answer.
         gaps = [width * rng.uniform(*(_FAR if i // 2 % 2 else _NEAR)) for i in range(n)]
         values = [
             _beyond(self.low, -gap, grid) if i % 2 else _beyond(self.high, gap, grid)

@@ -38,6 +38,7 @@ class JoinTables(Step):
     @classmethod
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[JoinTables, ...]":
         """Joins of every possible number of parts, in random order."""
+        # The id is a column of every part and no part of its own.
         possible = possible_parts(len(context.val.columns) - 1)
         return tuple(cls.of(n) for n in rng.sample(possible, len(possible)))
 
@@ -72,5 +73,6 @@ def _index(name: str) -> int:
 def _join(parts: list[pl.DataFrame]) -> pl.DataFrame:
     joined = parts[0]
     for part in parts[1:]:
+        # A repeated id would multiply rows in silence.
         joined = joined.join(part, on=ID_COLUMN, validate="1:1")
     return joined.sort(ID_COLUMN)

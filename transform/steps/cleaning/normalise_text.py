@@ -87,6 +87,7 @@ class NormaliseText(CellRule):
         for column in self.columns:
             texts = clean[column].to_list()
             eligible = [i for i, text in enumerate(texts) if text and self._variants(text)]
+            # Two at least, one of case and one of white space.
             wanted = max(2, n // len(self.columns))
             for turn, position in enumerate(rng.sample(eligible, min(len(eligible), wanted))):
                 variants = self._variants(texts[position])
@@ -96,6 +97,7 @@ class NormaliseText(CellRule):
 
     def _variants(self, text: str) -> list[str]:
         """What a careless hand makes of a tidy text, case and space by turns."""
+        # Two blanks inside: a text without a blank has no such variant.
         wide = text.replace(" ", "  ", 1)
         candidates = (text.upper(), f"{wide} ", text.title(), wide, f"  {text}", wide.capitalize())
         return [v for v in dict.fromkeys(candidates) if v != text and self._tidy(v) == text]

@@ -72,6 +72,7 @@ class ReadMissing(CellRule):
                 for name in names
                 if name not in context.taken and context.train[name].null_count() >= _MIN_MISSING
             ]
+            # In table order the first columns would always be the marked ones.
             rng.shuffle(columns)
             for start in range(0, len(columns), _MAX_TOGETHER):
                 group = columns[start : start + _MAX_TOGETHER]
@@ -97,6 +98,7 @@ class ReadMissing(CellRule):
                 for c in columns
             )
         if self.type == "number":
+            # Val was never text: its type is that of the clean column.
             train = train.with_columns(
                 pl.col(c).cast(work.val.schema.get(c, pl.Float64())) for c in columns
             )
@@ -121,6 +123,7 @@ class ReadMissing(CellRule):
     def mutations(self) -> tuple[Mutation, ...]:
         """Take the marker for a value or for zero, or overlook the last column."""
         wrong = []
+        # A text in a column of numbers cannot be taken for a value: the fit would fail.
         if self.type == "text" or _is_number(self.marker):
             wrong.append(self.mutated("take_for_value", means="value"))
         if self.type == "number":
@@ -146,6 +149,7 @@ def _marker(
     context: StepContext, columns: list[str], numeric: bool, rng: random.Random
 ) -> str | None:
     """A marker that no cell of the columns could be mistaken for; None when all occur."""
+    # A number in a column of texts would be seen at once.
     sentinels = rng.sample(_NUMERIC_MARKERS, len(_NUMERIC_MARKERS)) if numeric else []
     pool = (*sentinels, *rng.sample(_TEXT_MARKERS, len(_TEXT_MARKERS)))
     return next(

@@ -93,6 +93,7 @@ def _slip(context: StepContext, column: str, rng: random.Random) -> UndoUnits | 
     exponent = math.floor(math.log10(highest)) - 1
     steps = math.ceil(rng.uniform(1.1, 1.5) * highest / 10.0**exponent)
     threshold = float(f"{steps}e{exponent}")
+    # The larger factor first: it moves an answer further.
     for factor in _FACTORS:
         can_slip = _eligible(context.train[column], threshold, factor).sum()
         if can_slip >= max(2, _MIN_SHARE * context.train.height):

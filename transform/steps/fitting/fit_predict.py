@@ -104,9 +104,11 @@ class FitPredict(Step):
         model = MODELS[context.model]
         if model.problem != context.problem or not _is_fit(context):
             return ()
+        # Its seed would then decide nothing that a mutation could show.
         if model.seed and len(context.numbers) < _MIN_COLUMNS_TO_DRAW:
             return ()
         single = len(context.targets) == 1
+        # With several targets it would be open whose scores a column holds.
         scores = model.scores if single and _are_names(context) else "none"
         # Estimators refuse labels of several types at once.
         together = (
@@ -139,6 +141,7 @@ class FitPredict(Step):
         answer = work.val.select(ID_COLUMN)
         joint = self.targets == "joint"
         for group in [work.targets] if joint else [(target,) for target in work.targets]:
+            # Numbers as floats, so that integer targets are no classes to an estimator.
             known = self._labels(work.train, group)
             model = self._fitted(train, known.to_numpy() if joint else known.to_series().to_numpy())
             predicted = model.predict(val).reshape(val.shape[0], -1)
@@ -191,9 +194,12 @@ class FitPredict(Step):
         if isinstance(seed, int):
             wrong.append(self._arguments("other_seed", random_state=seed + 1))
         for name in self.arguments:
+            # A solver that stops a little earlier gives nearly the same answer: no mistake to
+            # detect.
             if name not in _PRECISION:
                 kept = {n: value for n, value in self.arguments.items() if n != name}
                 wrong.append(self.mutated(f"default_{name}", arguments=kept))
+        # Only some estimators answer nearly alike without their stated arguments.
         if model.mistake:
             wrong.append(self._arguments("other_arguments", **model.mistake))
         if model.several_targets and self.targets != "single":
@@ -224,6 +230,7 @@ def score_columns(labels: pl.Series) -> tuple[str, ...]:
     A whole number is written without a point, whatever the type of its column.
     """
     whole = labels.drop_nulls().unique().sort()
+    # A label 1.0 and a label 1 are one class, and so is their column.
     if whole.dtype.is_float():
         whole = whole.cast(pl.Int64)
     return tuple(f"score_{label}" for label in whole.to_list())
@@ -235,6 +242,7 @@ def _is_full(work: Workspace, name: str) -> bool:
 
 
 def _matrix(frame: pl.DataFrame, features: list[str]) -> FeatureMatrix:
+    # One layout of memory in every process: sums depend on it in their last digits.
     return np.ascontiguousarray(frame.select(pl.col(features).cast(pl.Float64)).to_numpy())
 
 
@@ -292,6 +300,7 @@ def _completed(
         full["max_features"] = max(1, round(drawn * len(context.numbers)))
     if model.seed:
         full["random_state"] = rng.randrange(_MAX_SEED)
+    # A penalty that is right for one scale of target is none or all for another.
     if model.relative is not None:
         spread = context.train[context.targets[0]].cast(pl.Float64).std()
         share = full[model.relative]

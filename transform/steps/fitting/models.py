@@ -51,6 +51,7 @@ class Model:
 
 
 MODELS: dict[str, Model] = {
+    # Solver and tolerance are stated, so that it stops at the optimum in every version.
     "LogisticRegression": Model(
         module="sklearn.linear_model",
         problem="classification",
@@ -150,6 +151,7 @@ MODELS: dict[str, Model] = {
         several_targets=True,
         weight=1.5,
     ),
+    # Without a limit of iterations a hard table would hold a worker for hours.
     "SVC": Model(
         module="sklearn.svm",
         problem="classification",
@@ -190,6 +192,7 @@ MODELS: dict[str, Model] = {
         scaling=True,
         weight=3.0,
     ),
+    # Coordinate descent, so the tolerance is the distance from the optimum that ships.
     "Lasso": Model(
         module="sklearn.linear_model",
         problem="regression",

@@ -55,10 +55,12 @@ class DeriveDateParts(Step):
             parts = [
                 part
                 for part, name in _PARTS.items()
+                # A part that is the same everywhere tells a model nothing.
                 if getattr(instants.dt, name)().n_unique() > 1
                 and f"{column}_{part}" not in context.train.columns
             ]
             if parts:
+                # In calendar order the stated order could be guessed.
                 rng.shuffle(parts)
                 steps.append(cls(column=column, parts=tuple(parts)))
         rng.shuffle(steps)

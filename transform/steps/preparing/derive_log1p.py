@@ -76,6 +76,7 @@ def _log1p(values: pl.Series, name: str) -> pl.Series:
 def _skew(context: StepContext, column: str) -> float:
     """Skewness of a feature, 0 when it is no quantity from zero upwards."""
     values = context.values(column).cast(pl.Float64)
+    # Codes may be skewed, too, but are no quantities.
     if values.n_unique() < _MIN_DISTINCT or bool((values < 0).any()):
         return 0.0
     skew = values.skew()

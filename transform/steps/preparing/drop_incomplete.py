@@ -34,10 +34,12 @@ class DropIncomplete(Step):
         columns = tuple(
             name
             for name in context.numbers
+            # What val lacks as well is for imputation; rows to predict are never removed.
             if context.train[name].null_count() > 0 and context.val[name].null_count() == 0
         )
         if context.series is None or not columns:
             return ()
+        # Short histories lose most of their rows to long lags.
         left = context.train.drop_nulls(columns).height
         return (cls(columns=columns),) if left >= _MIN_LEFT * context.train.height else ()
 

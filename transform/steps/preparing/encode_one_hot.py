@@ -40,6 +40,7 @@ class EncodeOneHot(Step):
             for column in context.categories
             if 0 < context.train[column].drop_nulls().n_unique() <= _MAX_CATEGORIES
         ]
+        # Two pairs of column and text may spell one name.
         new = [f"{c}={text}" for c in columns for text in _categories(context.train[c])]
         unique = len({*new, *context.train.columns}) == len(new) + context.train.width
         return (cls(columns=tuple(columns)),) if columns and unique else ()
@@ -50,6 +51,7 @@ class EncodeOneHot(Step):
         skipped = 0 if self.drop == "none" else 1
         indicators = [
             (pl.col(column) == text)
+            # Missing is no text: it gets zeros like an unknown one.
             .fill_null(value=False)
             .cast(pl.Float64)
             .alias(f"{column}={text}")
@@ -82,4 +84,5 @@ class EncodeOneHot(Step):
 
 
 def _categories(values: pl.Series) -> list[str]:
+    # Code points, as Python and pandas sort; a locale would sort otherwise.
     return sorted(values.drop_nulls().unique().to_list())

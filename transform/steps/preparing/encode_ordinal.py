@@ -60,6 +60,7 @@ class EncodeOrdinal(Step):
             len(one) >= _MIN_TEXTS and one not in (other, other[::-1]) for one, other in orders
         ):
             return ()
+        # A clause on other texts is stated only where some row needs it.
         known = all(
             context.train[c].null_count() + context.val[c].null_count() == 0
             and set(context.val[c]) <= set(context.train[c])
@@ -77,6 +78,7 @@ class EncodeOrdinal(Step):
         for column in work.present(self.columns):
             texts = self._numbered(work.train[column].drop_nulls())
             numbers = {text: number for number, text in enumerate(texts)}
+            # Where no text is unknown, a null shows a fault of ours.
             other = -1 if self.others == "minus_one" else None
             looked_up = pl.col(column).replace_strict(numbers, default=other, return_dtype=pl.Int64)
             codes.append(looked_up)
@@ -88,6 +90,7 @@ class EncodeOrdinal(Step):
         if self.order == "text":
             return sorted(values.unique().to_list())
         counts = values.value_counts(name=" n").rows()
+        # Equal counts by code point: the order of a hash table is none.
         return [text for text, count in sorted(counts, key=lambda row: (-row[1], row[0]))]
 
     def write(self) -> tuple[str, ...]:

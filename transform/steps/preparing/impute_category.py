@@ -44,6 +44,7 @@ class ImputeCategory(Step):
         """One mode a column."""
         rows = work.fitting(self.source)
         fills = [
+            # Polars gives several modes in no fixed order.
             pl.col(column).fill_null(min(rows[column].drop_nulls().mode().to_list()))
             for column in work.present(self.columns)
         ]

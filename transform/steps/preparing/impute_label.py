@@ -35,6 +35,7 @@ class ImputeLabel(Step):
         all others are zero.
         """
         columns = missing_columns(context, context.categories)
+        # Their columns are numbered, and there a text of its own has its own number.
         if not any(context.train[name].n_unique() > _MANY for name in columns):
             return ()
         known = {text for column in columns for text in context.values(column).unique().to_list()}

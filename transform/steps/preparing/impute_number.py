@@ -53,6 +53,7 @@ class ImputeNumber(Step):
         """
         columns = missing_columns(context, context.numbers)
         steps = [cls(columns=columns, strategy=s) for s in _STRATEGIES if columns]
+        # Sorting below is stable, so chance decides among equals.
         rng.shuffle(steps)
         plain = {step: step._told_apart(context) for step in steps}
         steps = [step for step in steps if min(plain[step][:-1]) > 0]

@@ -60,9 +60,11 @@ class Scale(Step):
         """
         if not MODELS[context.model].scaling:
             return ()
+        # A column of two values is a flag: scaling it changes nothing that anyone would want.
         varied = [c for c in context.numbers if context.train[c].drop_nulls().n_unique() > 2]
         steps = []
         for method in rng.sample(_METHODS, len(_METHODS)):
+            # A spread of zero, as of the middle half of a column, divides by nothing.
             columns = tuple(c for c in varied if _fit(_known(context.train[c]), method)[1] > 0)
             if columns:
                 steps.append(cls(columns=columns, method=method))
@@ -130,5 +132,6 @@ def _fit(values: npt.NDArray[np.float64], method: Method) -> tuple[float, float]
         return float(np.mean(values)), float(np.std(values))
     if method == "min_max":
         return float(np.min(values)), float(np.max(values) - np.min(values))
+    # Linear interpolation, numpy's and pandas' default alike.
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(middle), float(high - low)

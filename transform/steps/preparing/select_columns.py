@@ -45,6 +45,7 @@ class SelectColumns(Step):
         for _ in range(_CHOICES if names else 0):
             left_out = _left_out(context, names, rng)
             kept = [n for n in context.train.columns if n in names and n not in left_out]
+            # Only estimators that see the order can show that it was kept.
             if shuffled:
                 rng.shuffle(kept)
             if shuffled or left_out or context.times or history:
@@ -82,7 +83,9 @@ def _left_out(context: StepContext, names: list[str], rng: random.Random) -> lis
     most = min(len(free), len(names) - _MIN_COLUMNS, int(_MAX_LEFT_OUT * len(names)))
     if most <= 0:
         return []
+    # A column that tells nothing may be kept or left out unnoticed.
     free.sort(key=lambda name: -_signal(context, name))
+    # From the better half, or more than that where more are left out.
     n = rng.randint(1, most)
     return rng.sample(free[: max(n, (len(free) + 1) // 2)], n)
 

@@ -57,8 +57,10 @@ class DeriveRolling(InSeries):
         if series is None:
             return ()
         (lag,) = seasonal_lags(series, 1)
+        # Half of the history must be left to learn from.
         most = min(_MAX_WINDOW, series.history // 2 - lag)
         windows = [w for w in (*_WINDOWS, series.season) if _WINDOWS[0] <= w <= most]
+        # A tree may split between two means that are equal but for rounding.
         statistics = ("mean", *_EXACT) if MODELS[context.model].scaling else _EXACT
         steps = []
         for target in context.targets if windows else ():
@@ -81,6 +83,7 @@ class DeriveRolling(InSeries):
             return work
         rows = self.ordered((work.train, work.val), self.column)
         value = pl.col(self.column).cast(pl.Float64).fill_null(np.nan)
+        # By numpy over whole windows: polars' rolling sums carry rounding from row to row.
         shifts = [
             self.within(value.shift(self.lag + i), rows).alias(f" {i}")
             for i in reversed(range(self.window))

@@ -44,6 +44,7 @@ class FillSeries(InSeries):
         if series is None:
             return ()
         gaps = tuple(n for n in history_numbers(context) if context.train[n].null_count() > 0)
+        # Zero stays a mutation: it is right only for counts, which no table tells us.
         ways: list[How] = ["previous", "next"]
         rng.shuffle(ways)
         steps = (cls(columns=gaps, how=how, time=series.time, by=series.by) for how in ways if gaps)
@@ -60,6 +61,7 @@ class FillSeries(InSeries):
             else:
                 filled = value.forward_fill() if self.how == "previous" else value.backward_fill()
             cells = rows.select(ID_COLUMN, self.within(filled, rows))
+            # By id, since the rows were sorted by time.
             train = train.update(cells, on=ID_COLUMN, how="left")
         return work.on_train(lambda _: train)
 

@@ -1,9 +1,9 @@
 """What steps share that look back in a series: its rows of both tables, put in order of time.
 
 The rows of train lie in ascending id, which tells nothing about time, so each such step states the
-series and the order itself. What enters are a workspace and a column; what leaves are its values
-in order, or the lines that do the same with pandas. Nothing here keeps a step from looking at
-values that are not known yet: lags below the horizon do.
+series and the order itself. Takes a workspace and a column, returns its values in order, or the
+lines that do the same with pandas. Nothing here keeps a step from looking at values that are not
+known yet: lags below the horizon do.
 """
 
 from collections.abc import Iterable
@@ -37,11 +37,13 @@ class InSeries(Step):
         """
         names = [ID_COLUMN, self.time, *self.by, column]
         parts = [table.select(name for name in names if name in table.columns) for table in tables]
+        # Val has no targets; their future cells are missing here, as they are to a solver.
         both = pl.concat(parts, how="diagonal_relaxed")
         return both.sort([self.time, ID_COLUMN] if self.order == "time" else ID_COLUMN)
 
     def within(self, values: pl.Expr, rows: pl.DataFrame) -> pl.Expr:
         """The expression over each series by itself."""
+        # An earlier mutation may have lost the column.
         by = [name for name in self.by if name in rows.columns]
         return values.over(by) if by else values
 

@@ -99,11 +99,15 @@ class Resample(Step):
     def apply(self, work: Workspace) -> Workspace:
         """Group by the start of the cell."""
         cell = pl.col(self.time).dt.truncate(FREQUENCIES[self.every].every)
+        # The last value of a cell is that of the latest instant, and of the highest id among
+        # equals.
         rows = work.train.sort(self.time, ID_COLUMN).with_columns(cell)
+        # An earlier mutation may have lost a column.
         how = {name: a for name, a in self.aggregations if name in rows.columns}
         names = [n for n in rows.columns if n in (ID_COLUMN, self.time, *self.by, *how)]
         values = [_AGGREGATES[a](pl.col(name)) for name, a in how.items()]
         groups = rows.group_by([*self.by, self.time], maintain_order=True)
+        # The lowest id keeps ids unique and says nothing of time: ids are random.
         grid = groups.agg(pl.col(ID_COLUMN).min(), *values).select(names)
         return work.on_train(lambda _: grid.sort(ID_COLUMN))
 
