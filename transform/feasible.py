@@ -187,7 +187,7 @@ def _few_rows(sided: pl.DataFrame, proposal: Proposal, size: SizeConfig) -> str:
 
 def _few_instants(sided: pl.DataFrame, proposal: Proposal, size: SizeConfig) -> str:
     assert proposal.time is not None
-    when = instants(sided[proposal.time.column])
+    when = as_instants(sided[proposal.time.column])
     grid = cells(when, proposal.time.frequency) if proposal.time.resample else when
     keys = pl.struct(proposal.entities) if proposal.entities else pl.lit(0)
     cell = sided.select(keys.alias("series"), _SIDE, grid.alias("cell")).unique()

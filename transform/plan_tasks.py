@@ -14,14 +14,12 @@ from extract.drop import Drop, Reason
 from extract.noun import Noun
 from extract.stored_table import read_stored
 from transform.families.forecasting import ForecastingConfig, draft_forecast
-from transform.families.instruction import InstructionConfig, draft_instruction
+from transform.families.instruction import InstructionConfig
 from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.families.series_instruction import (
-    SeriesInstructionConfig,
-    draft_series_instruction,
-)
+from transform.families.series_instruction import draft_series_instruction
+from transform.families.tabular_instruction import draft_instruction
 from transform.feasible import shortfall, why_excluded, why_infeasible
-from transform.files.layout import identify
+from transform.files.rendered_task import identify
 from transform.plan import Plan
 from transform.profile.profile import Profile, TableProfile
 from transform.proposal import Proposal
@@ -37,7 +35,6 @@ class DesignConfig(Noun):
     modelling: ModellingConfig = ModellingConfig()
     instruction: InstructionConfig = InstructionConfig()
     forecasting: ForecastingConfig = ForecastingConfig()
-    series_instruction: SeriesInstructionConfig = SeriesInstructionConfig()
 
 
 def plan_tasks(
@@ -147,9 +144,8 @@ def draft(
     is_executed = VARIANTS[plan.variant].executed
     if plan.proposal.problem == "forecasting":
         if is_executed:
-            return draft_series_instruction(
-                raw, frame, plan, split, config.series_instruction, size, folder
-            )
+            limits = (config.instruction, config.forecasting)
+            return draft_series_instruction(raw, frame, plan, split, limits, size, folder)
         return draft_forecast(raw, frame, plan, split, config.forecasting, size, folder)
     if is_executed:
         return draft_instruction(raw, frame, plan, split, config.instruction, size, folder)

@@ -19,7 +19,7 @@ from transform.proposal import Frequency, Problem
 Variant = Literal["class-if", "reg-if", "class-mm", "reg-mm", "ts-xf", "ts-cf", "ts-if"]
 Metric = Literal["exact", "allclose", "macro_f1", "clipped_r2"]
 FileFormat = Literal["csv", "parquet", "sqlite"]
-Side = Literal["train", "val"]
+TableSide = Literal["train", "val"]
 CellType = Literal["integer", "number", "text", "time"]
 
 
@@ -81,7 +81,7 @@ class DataFiles(Noun):
             return ("data.sqlite",)
         return (*self.tables("train"), *self.tables("val"))
 
-    def tables(self, side: Side) -> tuple[str, ...]:
+    def tables(self, side: TableSide) -> tuple[str, ...]:
         """Tables of the database, `train_1` to `train_n`; of other formats the one file."""
         if self.format == "sqlite":
             return tuple(f"{side}_{number}" for number in range(1, self.parts + 1))
@@ -90,6 +90,7 @@ class DataFiles(Noun):
 
 def possible_parts(n_columns: int) -> tuple[int, ...]:
     """Numbers of parts into which a table with so many columns but the id may be divided."""
+    # A part of one or two columns would not be worth a join.
     return tuple(range(2, MAX_PARTS + 1)) if n_columns >= _MIN_COLUMNS_TO_DIVIDE else ()
 
 
@@ -152,6 +153,18 @@ class TaskFile(Noun):
     role: Literal["train", "val", "data", "metadata"]
 
 
+class StepSpan(Noun):
+    """Which words of the literal text belong to a step."""
+
+    step: int
+    """Position in the instructions, from 1."""
+    kind: str
+    start: int
+    """First character of its sentence; the number before it does not belong to it."""
+    end: int
+    """The character after the last one."""
+
+
 class TaskSpec(Noun):
     """The public side of a task."""
 
@@ -160,8 +173,10 @@ class TaskSpec(Noun):
     source_sha256: str
     table: str
     instructions: Instructions
+    literal_text: str
+    """The prose as `wording.say` writes it: complete and unambiguous, and what gates read."""
     question: str
-    """The prose; complete and unambiguous."""
+    """What a solver is asked; equal to the literal text where that was not reworded."""
     files: tuple[TaskFile, ...]
     noise: tuple[str, ...] = ()
     n_rows: int
@@ -223,6 +238,7 @@ class Task(Noun):
     @property
     def task_hash(self) -> str:
         """What never changes under a release: the key together with the truth."""
+        # A list of two texts: no pair of hashes can run into another.
         pair = json.dumps([self.spec.task_key, self.truth.sha256])
         return hashlib.sha256(pair.encode()).hexdigest()
 

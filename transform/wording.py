@@ -24,6 +24,7 @@ from transform.task import (
     Grid,
     Instructions,
     Metric,
+    StepSpan,
     Variant,
 )
 
@@ -108,22 +109,36 @@ def say(instructions: Instructions) -> str:
     return "\n".join(_lines(instructions))
 
 
-def _lines(told: Instructions) -> Iterator[str]:
-    yield _OPENINGS[told.variant]
-    yield _say_files(told.data)
-    columns = [(column.name, column.type) for column in told.columns]
+def step_spans(instructions: Instructions) -> tuple[StepSpan, ...]:
+    """Where in the text of `say` the sentence of each step stands."""
+    spans, start = [], 0
+    for line in _lines(instructions):
+        numbered = _NUMBERED.fullmatch(line)
+        if numbered:
+            step = int(numbered[1])
+            first, end = (start + place for place in numbered.span(2))
+            kind = instructions.steps[step - 1].kind
+            spans.append(StepSpan(step=step, kind=kind, start=first, end=end))
+        start += len(line) + len("\n")
+    return tuple(spans)
+
+
+def _lines(instructions: Instructions) -> Iterator[str]:
+    yield _OPENINGS[instructions.variant]
+    yield _say_files(instructions.data)
+    columns = [(column.name, column.type) for column in instructions.columns]
     yield _COLUMNS.say({"id": ID_COLUMN, "columns": columns})
     yield _MISSING
-    yield _TARGETS.say({"targets": told.targets})
-    if told.grid is not None:
-        yield from _say_grid(told.grid, told.is_executed)
-    if told.steps:
+    yield _TARGETS.say({"targets": instructions.targets})
+    if instructions.grid is not None:
+        yield from _say_grid(instructions.grid, instructions.is_executed)
+    if instructions.steps:
         yield _STEPS
-        for number, step in enumerate(told.steps, start=1):
+        for number, step in enumerate(instructions.steps, start=1):
             yield f"{number}. {registry.resolve(step).say()}"
-    answer = (ID_COLUMN, *told.answer_columns)
+    answer = (ID_COLUMN, *instructions.answer_columns)
     yield _ANSWER.say({"file": PREDICTION_FILE, "columns": answer})
-    yield _METRICS[told.metric].say({"rtol": told.rtol, "atol": ATOL_SHARE})
+    yield _METRICS[instructions.metric].say({"rtol": instructions.rtol, "atol": ATOL_SHARE})
 
 
 def _say_files(data: DataFiles) -> str:
@@ -152,42 +167,44 @@ def read(text: str) -> Instructions:
     Raises `ValueError` naming the first line that no clause or step says, the clause that is
     missing, or the first line that is not where or what `say` has it.
     """
-    found: dict[str, Any] = {"steps": []}
+    clauses: dict[str, Any] = {"steps": []}
     for line in text.split("\n"):
-        _read_line(line, found)
+        _read_line(line, clauses)
     try:
-        told = _assemble(found)
+        instructions = _assemble(clauses)
     except KeyError as missing:
         raise ValueError(f"the text has no clause for {missing}") from missing
     # A line that holds no parameter, or one that stands twice, would else be lost in silence.
-    for expected, line in zip_longest(_lines(told), text.split("\n")):
+    for expected, line in zip_longest(_lines(instructions), text.split("\n")):
         if expected != line:
             raise ValueError(f"expected the line {expected!r}, found {line!r}")
-    return told
+    return instructions
 
 
-def _read_line(line: str, found: dict[str, Any]) -> None:
+def _read_line(line: str, clauses: dict[str, Any]) -> None:
     numbered = _NUMBERED.fullmatch(line)
+    # Steps may not be left out or change places in a text that is read back.
     if numbered:
-        if int(numbered[1]) != len(found["steps"]) + 1:
-            raise ValueError(f"step {len(found['steps']) + 1} expected, found: {line[:80]!r}")
-        found["steps"].append(registry.read(numbered[2]).spec())
+        if int(numbered[1]) != len(clauses["steps"]) + 1:
+            raise ValueError(f"step {len(clauses['steps']) + 1} expected, found: {line[:80]!r}")
+        clauses["steps"].append(registry.read_sentence(numbered[2]).spec())
         return
     if line in (_MISSING, _STEPS):
         return
     for variant, opening in _OPENINGS.items():
         if line == opening:
-            found["variant"] = variant
+            clauses["variant"] = variant
             return
     for metric, grading in _METRICS.items():
         tolerances = grading.read(line)
         if tolerances is not None:
-            found["metric"], found["rtol"] = metric, tolerances.get("rtol")
+            clauses["metric"], clauses["rtol"] = metric, tolerances.get("rtol")
             return
     for key, phrase in _CLAUSES:
         parameters = phrase.read(line)
+        # Phrases do not overlap: no line is said by two of them.
         if parameters is not None:
-            found[key] = parameters
+            clauses[key] = parameters
             return
     raise ValueError(f"no clause says this line: {line[:200]!r}")
 
@@ -206,38 +223,39 @@ _CLAUSES = (
 )
 
 
-def _assemble(found: dict[str, Any]) -> Instructions:
-    targets = tuple(found["targets"]["targets"])
-    answer = tuple(found["answer"]["columns"])
+def _assemble(clauses: dict[str, Any]) -> Instructions:
+    targets = tuple(clauses["targets"]["targets"])
+    answer = tuple(clauses["answer"]["columns"])
+    # Score columns follow the targets, so their number need not be said.
     if answer[: 1 + len(targets)] != (ID_COLUMN, *targets):
         raise ValueError(f"answer columns {answer} do not begin with the id and the targets")
     return Instructions(
-        variant=found["variant"],
-        problem=VARIANTS[found["variant"]].problem,
-        data=_read_files(found),
-        columns=tuple(ColumnSpec(name=n, type=t) for n, t in found["columns"]["columns"]),
+        variant=clauses["variant"],
+        problem=VARIANTS[clauses["variant"]].problem,
+        data=_read_files(clauses),
+        columns=tuple(ColumnSpec(name=n, type=t) for n, t in clauses["columns"]["columns"]),
         targets=targets,
         scores=answer[1 + len(targets) :],
-        metric=found["metric"],
-        rtol=found["rtol"],
-        grid=_read_grid(found),
-        steps=tuple(found["steps"]),
+        metric=clauses["metric"],
+        rtol=clauses["rtol"],
+        grid=_read_grid(clauses),
+        steps=tuple(clauses["steps"]),
     )
 
 
-def _read_files(found: dict[str, Any]) -> DataFiles:
-    if "database" in found:
-        return DataFiles(format="sqlite", parts=len(found["database"]["train"]))
-    return DataFiles(format=found["files"]["train"].rpartition(".")[2])
+def _read_files(clauses: dict[str, Any]) -> DataFiles:
+    if "database" in clauses:
+        return DataFiles(format="sqlite", parts=len(clauses["database"]["train"]))
+    return DataFiles(format=clauses["files"]["train"].rpartition(".")[2])
 
 
-def _read_grid(found: dict[str, Any]) -> Grid | None:
-    if "grid" not in found:
+def _read_grid(clauses: dict[str, Any]) -> Grid | None:
+    if "grid" not in clauses:
         return None
     steps = {facts.words: frequency for frequency, facts in FREQUENCIES.items()}
     return Grid(
-        column=found["grid"]["column"],
-        frequency=steps[found["grid"]["step"]],
-        entities=tuple(found["grid"].get("entities", ())),
-        known_covariates=tuple(found.get("known", {"known": ()})["known"]),
+        column=clauses["grid"]["column"],
+        frequency=steps[clauses["grid"]["step"]],
+        entities=tuple(clauses["grid"].get("entities", ())),
+        known_covariates=tuple(clauses.get("known", {"known": ()})["known"]),
     )

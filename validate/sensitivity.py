@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from transform.run.pipeline import MutationSet, Pipeline
+from transform.run.pipeline import Pipeline
 from transform.task import ID_COLUMN, Grading, Instructions, Task
 from validate.verdict import MutationResult, StepMutations
 
@@ -29,13 +29,11 @@ class Visibility(NamedTuple):
     rows_share: float = 0.01
 
 
-def measure(
-    task: Task, mutation_set: MutationSet, visibility: Visibility
-) -> tuple[StepMutations, ...]:
+def measure(task: Task, visibility: Visibility) -> tuple[StepMutations, ...]:
     """Exposure of every step of a task, in order."""
     truth = pl.read_parquet(task.truth.path)
     reference = Reference(task.spec.instructions, truth, task.truth.grading, visibility)
-    return reference.exposures(task.public, mutation_set)
+    return reference.exposures(task.public)
 
 
 @dataclass(frozen=True)
@@ -48,23 +46,21 @@ class Reference:
     grading: Grading
     visibility: Visibility
 
-    def exposures(self, public: Path, mutation_set: MutationSet) -> tuple[StepMutations, ...]:
+    def exposures(self, public: Path) -> tuple[StepMutations, ...]:
         """What every mutation of every step does."""
         pipeline = Pipeline(self.told, public)
         return tuple(
             StepMutations(
                 position=position + 1,
                 kind=step.kind,
-                mutations=self._tried(pipeline, position, mutation_set),
+                mutations=self._tried(pipeline, position),
             )
             for position, step in enumerate(pipeline.steps)
         )
 
-    def _tried(
-        self, pipeline: Pipeline, position: int, mutation_set: MutationSet
-    ) -> tuple[MutationResult, ...]:
+    def _tried(self, pipeline: Pipeline, position: int) -> tuple[MutationResult, ...]:
         answered, failed = [], []
-        for mutation in pipeline.mutations(position, mutation_set):
+        for mutation in pipeline.steps[position].mutations():
             try:
                 consequence = pipeline.mutated(position, mutation)
             except (AssertionError, MemoryError):
@@ -76,7 +72,7 @@ class Reference:
             if consequence.answer is not None:
                 seen, moved = self.sees(consequence.answer)
                 answered.append(MutationResult(name=mutation.name, seen=seen, moved=moved))
-            elif not mutation.if_it_acts:
+            else:
                 answered.append(MutationResult(name=mutation.name, seen=False, moved=0.0))
         return tuple(answered or failed)
 

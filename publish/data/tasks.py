@@ -121,7 +121,7 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "ability": "data-science",
         "reward_model": {"style": "rule", "ground_truth": ground_truth(task)},
         "extra_info": {"split": placed.side, "index": index, "task_id": spec.task_id},
-        "question": spec.question,
+        "question": spec.literal_text,
         "spec_json": told.model_dump_json() if told.is_executed else None,
         "files": [file.model_dump() for file in spec.files],
         "timeout_s": config.timeout_s,

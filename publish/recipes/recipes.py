@@ -30,7 +30,7 @@ from publish.data.manifest import is_restored, list_files, read_manifest
 from publish.data.parquet import Row
 from publish.release import PublishError, Recipe, ReleaseFile
 from publish.selecting.license_tiers import RECIPES
-from transform.files.layout import identify
+from transform.files.rendered_task import identify
 from transform.plan import Plan
 from transform.plan_tasks import DesignConfig, draft, plan_tasks
 from transform.profile.measure import ProfileConfig, profile

@@ -165,10 +165,10 @@ def _unfit(item: Released, config: str, finding: ShownAnswer | None) -> Drop | N
     if config == RECIPES and item.recipe is None:
         detail = "the licence allows a recipe only; settings and data lead to another task"
         return _drop(item, Reason.NO_RECIPE, detail)
-    # The question stands in the row twice: as `question` and in `prompt`.
+    # What is asked stands in `prompt`, the literal text in `question`.
     texts = [
         spec.question,
-        spec.question,
+        spec.literal_text,
         ground_truth(item.task),
         spec.instructions.model_dump_json(),
     ]

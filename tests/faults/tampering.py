@@ -66,10 +66,12 @@ def with_tables(task: Task, train: pl.DataFrame, val: pl.DataFrame, **told: Any)
     sides = shipped(train, val).sort(ID_COLUMN), shipped(val, train).sort(ID_COLUMN)
     files = write_tables(task.public, before.data, *sides)
     page = task.public / "metadata.md"
+    text = wording.say(instructions)
     spec = replaced(
         task.spec,
         instructions=instructions,
-        question=wording.say(instructions),
+        literal_text=text,
+        question=text,
         files=(*files, task_file(page, "markdown", "metadata")),
         n_rows=train.height + val.height,
         n_cols=len(columns),
@@ -85,7 +87,7 @@ def with_truth(task: Task, answer: pl.DataFrame) -> Task:
 
 def with_question(task: Task, question: str) -> Task:
     """Another text."""
-    return replaced(task, spec=replaced(task.spec, question=question))
+    return replaced(task, spec=replaced(task.spec, literal_text=question, question=question))
 
 
 def with_page(task: Task, more: str) -> Task:
@@ -110,7 +112,8 @@ def with_steps(task: Task, steps: tuple[StepSpec, ...], **told: Any) -> Task:
     Raises what the reference raises.
     """
     instructions: Instructions = replaced(task.spec.instructions, steps=steps, **told)
-    spec = replaced(task.spec, instructions=instructions, question=wording.say(instructions))
+    text = wording.say(instructions)
+    spec = replaced(task.spec, instructions=instructions, literal_text=text, question=text)
     draft = Draft(spec=spec, folder=task.folder, truth=None)
     return Task(spec=spec, folder=task.folder, truth=execute(draft, task.truth.path))
 

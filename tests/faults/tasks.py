@@ -253,11 +253,11 @@ def _with_model(spec: StepSpec) -> Plant:
 
 def _features_before_fit(task: Task) -> list[str]:
     """Columns of the matrix, in order."""
-    from transform.run.execute import apply_steps, load
+    from transform.run.execute import apply_steps, load_workspace
 
     told = task.spec.instructions
     before = tuple(registry.resolve(spec) for spec in told.steps[:-1])
-    return apply_steps(before, load(told, task.public)).features
+    return apply_steps(before, load_workspace(told, task.public)).features
 
 
 def _scaled_tree(task: Task, steps: list[StepSpec]) -> list[StepSpec]:

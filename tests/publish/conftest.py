@@ -140,6 +140,7 @@ class Workshop:
                 metric=metric,
                 steps=steps,
             ),
+            literal_text=question,
             question=question,
             files=files,
             noise=("duplicates",) if executed else (),

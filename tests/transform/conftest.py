@@ -13,8 +13,9 @@ import pytest
 
 from extract.dataset import Column, ColumnType, DatasetRef, Licence, RawDataset, Table
 from extract.drop import Drop
-from transform.families.instruction import InstructionConfig, draft_instruction
-from transform.files.layout import identify
+from transform.families.instruction import InstructionConfig
+from transform.families.tabular_instruction import draft_instruction
+from transform.files.rendered_task import identify
 from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.rows.size import SizeConfig

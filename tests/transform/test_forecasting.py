@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.families.forecasting import ForecastingConfig, draft_forecast
-from transform.files.tables import read_tables
+from transform.files.tables import read_task_tables
 from transform.plan import Plan
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
@@ -104,7 +104,7 @@ def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     assert draft.truth is not None
     told = draft.spec.instructions
     assert told.grid is not None
-    parts = read_tables(draft.public, told)
+    parts = read_task_tables(draft.public, told)
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
         train, val = train.join(more_train, on="row_id"), val.join(more_val, on="row_id")

@@ -16,10 +16,9 @@ import pytest
 from extract.drop import Drop
 from extract.workers import Workers
 from transform import wording
+from transform.families import missing_values
 from transform.families.answer_quality import is_telling, sure_rows
-from transform.families.instruction import InstructionConfig
-from transform.families.missing_values import HolesConfig
-from transform.families.noise import NoiseConfig
+from transform.families.instruction import MIN_MARGIN
 from transform.files.tables import shipped
 from transform.plan import Repair
 from transform.rows.divide import divide, without_repeats
@@ -31,8 +30,9 @@ from transform.run.program import write_program
 from transform.steps import registry
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.step import CleaningStep
-from transform.task import Draft, StepSpec, Task
+from transform.task import Draft, StepSpan, StepSpec, Task
 from validate.controls import answer_of, run_controls
+from validate.gates.wording import Wording
 from validate.score import score
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +97,51 @@ def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, 
 
 
 @every_shape
+def test_the_private_side_says_which_step_undoes_which_noise(
+    make_task: MakeTask, shape: str
+) -> None:
+    _, task = make_task(shape)
+    record = pl.read_parquet(task.noise_file)
+    assert record.columns == ["row_id", "column", "kind", "step"]
+    steps = dict(enumerate(task.spec.instructions.steps, start=1))
+    kinds = {
+        number: getattr(registry.resolve(spec), "noise", None) for number, spec in steps.items()
+    }
+    assert all(kinds[row["step"]] == row["kind"] for row in record.iter_rows(named=True))
+    assert set(record["kind"]) == set(task.spec.noise)
+    inserted = record.filter(pl.col("column").is_null())["row_id"]
+    noisy, _ = load_tables(task.spec.instructions, task.public)
+    clean = pl.read_parquet(task.clean_file)
+    assert sorted(inserted) == sorted(set(noisy["row_id"]) - set(clean["row_id"]))
+
+
+@every_shape
+def test_the_private_side_says_which_words_are_which_step(make_task: MakeTask, shape: str) -> None:
+    _, task = make_task(shape)
+    spans = [StepSpan.model_validate(span) for span in json.loads(task.phrases_file.read_text())]
+    assert [span.step for span in spans] == list(range(1, len(spans) + 1))
+    sentences = [task.spec.literal_text[span.start : span.end] for span in spans]
+    steps = tuple(registry.read_sentence(sentence).spec() for sentence in sentences)
+    assert steps == task.spec.instructions.steps
+    assert [span.kind for span in spans] == [step.kind for step in steps]
+
+
+def test_what_is_asked_may_differ_from_the_literal_text(make_task: MakeTask) -> None:
+    """Gates read the literal text; the question is part of the task's key all the same."""
+    _, task = make_task("numbers")
+    reworded = task.model_copy(
+        update={"spec": task.spec.model_copy(update={"question": "Please do as a friend told."})}
+    )
+    assert Wording().look(task).check.verdict == "valid"
+    assert Wording().look(reworded).check.verdict == "valid"
+    assert reworded.spec.task_key != task.spec.task_key
+    lost = task.model_copy(
+        update={"spec": task.spec.model_copy(update={"literal_text": "Do as a friend told."})}
+    )
+    assert Wording().look(lost).check.verdict == "invalid"
+
+
+@every_shape
 def test_the_task_is_as_long_and_as_noisy_as_it_should_be(make_task: MakeTask, shape: str) -> None:
     case, task = make_task(shape)
     steps = [registry.resolve(spec) for spec in task.spec.instructions.steps]
@@ -138,7 +183,9 @@ def test_no_training_row_is_a_held_out_row(make_task: MakeTask, shape: str) -> N
         assert _as_text(held_out).join(known, on=held_out.columns, nulls_equal=True).is_empty()
 
 
-def test_an_emptied_cell_does_not_make_a_held_out_row(make_case: Any, tmp_path: Path) -> None:
+def test_an_emptied_cell_does_not_make_a_held_out_row(
+    make_case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every row is held out too, with another feature missing by turns."""
     case = make_case("categories")
     features = [feature.name for feature in case.proposal.features]
@@ -149,7 +196,8 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(make_case: Any, tmp_path: 
     sides = pl.Series([i >= 700 for i in range(1400)])
     split = Split("random", None, sides, "by hand")
     doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
-    draft = doubled.draft(tmp_path, holes=HolesConfig(columns=len(features)))
+    monkeypatch.setattr(missing_values, "MAX_INJECTED_COLUMNS", len(features))
+    draft = doubled.draft(tmp_path)
     assert isinstance(draft, Draft)
     held_out = shipped(without_repeats(divide(doubled.frame, case.proposal, split)).val)
     clean = _as_text(shipped(pl.read_parquet(draft.clean_file).drop("row_id")))
@@ -225,8 +273,7 @@ def test_repeats_of_the_source_are_not_taken_for_noise(make_case: Any, tmp_path:
 def test_too_little_noise_or_too_few_steps_are_refused(make_case: Any, tmp_path: Path) -> None:
     case = make_case("text_labels")
     assert refused(case.draft(tmp_path, min_steps=60)) == ("no_steps", "class-if")
-    many = NoiseConfig(min_kinds=9)
-    assert refused(case.draft(tmp_path, noise=many)) == ("no_noise", "class-if")
+    assert refused(case.draft(tmp_path, min_noise_kinds=9)) == ("no_noise", "class-if")
     constant = case.frame.with_columns(pl.lit(1.5).alias(f"n{i}") for i in range(5))
     constant = constant.with_columns(kind=pl.lit("red"), place=pl.lit("north"))
     flat = replace(case, frame=constant)
@@ -269,7 +316,7 @@ def test_forbidden_kinds_and_estimators_are_not_drawn(make_case: Any, tmp_path: 
         first = _steps(case.draft(tmp_path))
         for kind in {step.kind for step in first} - {"fit_predict"}:
             repair = Repair(avoid_kinds=(kind,))
-            draft = case.draft(tmp_path, repair=repair, noise=NoiseConfig(min_kinds=2))
+            draft = case.draft(tmp_path, repair=repair, min_noise_kinds=2)
             if isinstance(draft, Draft):
                 assert kind not in {step.kind for step in _steps(draft)}
         estimator = first[-1].parameters["estimator"]
@@ -321,12 +368,11 @@ def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape
     held_out = pl.read_parquet(task.held_out_file)
     assert held_out.columns == ["row_id", *told.targets]
     assert held_out["row_id"].equals(truth["row_id"])
-    config = InstructionConfig()
-    assert is_telling(truth, held_out, told.targets, told.problem, config.reference)
+    assert is_telling(truth, held_out, told.targets, told.problem)
     fit = registry.resolve(told.steps[-1])
     assert isinstance(fit, FitPredict)
     # Other matrices than those that the rows were chosen by: the last digits may differ.
-    sure = sure_rows(truth, told.scores, fit.scores, 0.99 * config.min_margin)
+    sure = sure_rows(truth, told.scores, fit.scores, 0.99 * MIN_MARGIN)
     assert sure == truth["row_id"].to_list()
 
 
@@ -404,7 +450,8 @@ import polars as pl
 from extract.dataset import RawDataset
 from extract.workers import Workers
 from transform.run.execute import execute
-from transform.families.instruction import InstructionConfig, draft_instruction
+from transform.families.instruction import InstructionConfig
+from transform.families.tabular_instruction import draft_instruction
 from transform.plan import Plan
 from transform.rows.size import SizeConfig
 from transform.rows.split import split_rows

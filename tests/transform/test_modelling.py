@@ -11,8 +11,8 @@ from polars.testing import assert_frame_equal
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.files.layout import identify
-from transform.files.tables import read_tables
+from transform.files.rendered_task import identify
+from transform.files.tables import read_task_tables
 from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.rows.size import SizeConfig
@@ -101,7 +101,7 @@ def laid_out(result: Draft | Drop) -> tuple[Draft, pl.DataFrame, pl.DataFrame, p
     """The draft with train, val and truth, parts joined."""
     assert isinstance(result, Draft), result
     assert result.truth is not None
-    parts = read_tables(result.public, result.spec.instructions)
+    parts = read_task_tables(result.public, result.spec.instructions)
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
         train = train.join(more_train, on="row_id")

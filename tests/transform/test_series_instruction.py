@@ -11,16 +11,15 @@ import pytest
 
 from extract.drop import Drop
 from transform import wording
-from transform.families.series_instruction import (
-    SeriesInstructionConfig,
-    draft_series_instruction,
-)
-from transform.files.layout import identify
+from transform.families.forecasting import ForecastingConfig
+from transform.families.instruction import InstructionConfig
+from transform.families.series_instruction import draft_series_instruction
+from transform.files.rendered_task import identify
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
-from transform.run.execute import apply_steps, cleaned, execute, load, load_tables
+from transform.run.execute import apply_steps, cleaned, execute, load_tables, load_workspace
 from transform.run.program import write_program
 from transform.steps import registry
 from transform.steps.fitting.fit_predict import FitPredict
@@ -103,8 +102,8 @@ def drafted(
 ) -> tuple[Plan, Draft | Drop]:
     raw = make_raw(sales=frame)
     plan, split = planned(frame, raw, repair or Repair(), finer)
-    config = SeriesInstructionConfig(**knobs)
-    parts = (raw, frame, plan, split, config, SizeConfig(), folder)
+    limits = (InstructionConfig(**knobs), ForecastingConfig())
+    parts = (raw, frame, plan, split, limits, SizeConfig(), folder)
     return plan, draft_series_instruction(*parts)
 
 
@@ -226,7 +225,7 @@ def test_every_lag_is_known_for_every_row_to_predict(make_task: MakeTask, shape:
     _, _, task = make_task(shape)
     told, steps = task.spec.instructions, steps_of(task)
     end = max(i for i, step in enumerate(steps) if step.stage == "lag")
-    work = apply_steps(tuple(steps[: end + 1]), load(told, task.public))
+    work = apply_steps(tuple(steps[: end + 1]), load_workspace(told, task.public))
     new = [step.name for step in steps[: end + 1] if isinstance(step, DeriveLag | DeriveRolling)]
     assert sum(work.val.select(new).null_count().row(0)) == 0
     assert sum(work.train.select(new).null_count().row(0)) > 0
@@ -246,7 +245,7 @@ def test_own_violations_of_what_looks_back_are_seen(make_task: MakeTask, shape: 
     _, _, task = make_task(shape)
     told, steps = task.spec.instructions, steps_of(task)
     right = pl.read_parquet(task.truth.path)["sales"]
-    work = load(told, task.public)
+    work = load_workspace(told, task.public)
     for place, step in enumerate(steps):
         if step.stage in ("resample", "fill", "lag", "incomplete"):
             for wrong in step.mutations():
@@ -316,8 +315,8 @@ def test_a_short_history_is_refused(make_raw: Any, tmp_path: Path) -> None:
     raw = make_raw(sales=frame)
     plan, split = planned(frame, raw, Repair(), finer=False)
     short = frame.with_columns(pl.when(pl.int_range(pl.len()) > 300).then("sales").alias("sales"))
-    size, config = SizeConfig(), SeriesInstructionConfig()
-    refused = draft_series_instruction(raw, short, plan, split, config, size, tmp_path)
+    size, limits = SizeConfig(), (InstructionConfig(), ForecastingConfig())
+    refused = draft_series_instruction(raw, short, plan, split, limits, size, tmp_path)
     assert isinstance(refused, Drop)
     assert (refused.reason, refused.variant) == ("too_small", "ts-if")
 

@@ -63,6 +63,7 @@ def make_task(
         source_sha256="0" * 64,
         table="homes",
         instructions=told,
+        literal_text="?",
         question="?",
         files=(),
         n_rows=n,

@@ -75,7 +75,8 @@ class Bench:
 
     def with_question(self, variant: str, question: str) -> Task:
         task = self.tasks[variant]
-        return _replaced(task, spec=_replaced(task.spec, question=question))
+        spec = _replaced(task.spec, literal_text=question, question=question)
+        return _replaced(task, spec=spec)
 
 
 def _replaced(noun: Any, **fields: Any) -> Any:

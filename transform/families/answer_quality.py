@@ -1,6 +1,6 @@
 """Whether an answer on the clean tables is worth an instruction task.
 
-Enters what the last step gives on the clean tables and the source's own targets; leaves the rows
+Takes what the last step gives on the clean tables and the source's own targets, returns the rows
 whose answer is sure, or a verdict. An answer that is nearly always the same, or no better than
 chance, tests nothing; a row whose two best classes are nearly level may fall either way on another
 machine. What else makes truth fragile is for validation to find out.
@@ -10,22 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 from sklearn.metrics import f1_score, r2_score
 
-from extract.noun import Noun
 from transform.proposal import Problem
 from transform.steps.fitting.models import ScoreKind
 from transform.task import ID_COLUMN
 
-
-class ReferenceConfig(Noun):
-    """What an answer must be like."""
-
-    largest_share: float = Field(default=0.95, gt=0, le=1)
-    """Estimators that answer nearly always the same, in more than this share, are passed over."""
-    min_gap: float = Field(default=0.05, ge=0)
-    """Over chance on the held-out truth: macro-F1 over 1 / classes, or R² over 0."""
+# Stricter than the gate on constant answers (0.99), so that a draft does not come to fail it.
+_LARGEST_SHARE = 0.95
+"""Estimators that answer the same in more than this share of the rows are passed over."""
+# As much as the gate `learnable` asks of the lower bound of the gap.
+_MIN_GAP = 0.05
+"""Over chance on the held-out truth: macro-F1 over 1 / classes, or R² over 0."""
 
 
 def sure_rows(
@@ -37,27 +33,23 @@ def sure_rows(
     table = answer.select(scores).to_numpy()
     ordered = np.sort(table, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
+    # Decision values have no unit of their own; probabilities are one already.
     scale = float(table.std()) if kind == "decision" else 1.0
     return answer.filter(pl.Series(margin >= least * scale))[ID_COLUMN].to_list()
 
 
 def is_telling(
-    answer: pl.DataFrame,
-    truth: pl.DataFrame,
-    targets: Sequence[str],
-    problem: Problem,
-    config: ReferenceConfig,
+    answer: pl.DataFrame, truth: pl.DataFrame, targets: Sequence[str], problem: Problem
 ) -> bool:
     """Whether all targets are answered variously and better than by chance; rows correspond."""
-    return varies(answer, targets, config.largest_share) and all(
-        _gap(answer[name], truth[name], problem) >= config.min_gap for name in targets
+    return _varies(answer, targets) and all(
+        _gap(answer[name], truth[name], problem) >= _MIN_GAP for name in targets
     )
 
 
-def varies(answer: pl.DataFrame, targets: Sequence[str], largest_share: float) -> bool:
-    """Whether no answer is given in more than this share of the rows."""
+def _varies(answer: pl.DataFrame, targets: Sequence[str]) -> bool:
     commonest = [answer[name].value_counts(name=" n")[" n"].max() for name in targets]
-    return max(map(int, commonest)) <= largest_share * answer.height  # type: ignore[arg-type]
+    return max(map(int, commonest)) <= _LARGEST_SHARE * answer.height  # type: ignore[arg-type]
 
 
 def _gap(answer: pl.Series, truth: pl.Series, problem: Problem) -> float:

@@ -1,7 +1,7 @@
 """Forecasting tasks: series on a grid, cut at one instant.
 
-A plan and the table's split enter; a draft of `ts-cf` (the past alone) or, where covariates of the
-source are known in advance, of `ts-xf` leaves, or a `Drop`. Both share grid, cutoff, entities,
+Takes a plan and the table's split, returns a draft of `ts-cf` (the past alone) or, where covariates
+of the source are known in advance, of `ts-xf`, or a `Drop`. Both share grid, cutoff, entities,
 rows and horizon. The cut is made on the grid that is scored, scored values are observed ones, and
 raw rows of a resampled table never ship, so that no answer can be computed from train. Whether
 anything can be forecast is for validation to find out.
@@ -20,14 +20,20 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task, too_small
+from transform.files.rendered_task import (
+    RenderedTask,
+    assign_ids,
+    derive_seed,
+    render_task,
+    too_small,
+)
 from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
-from transform.proposal import Aggregation, Frequency, Proposal
+from transform.proposal import Aggregation, Proposal
 from transform.rows.size import SizeConfig
-from transform.rows.split import Split, cells, instants
+from transform.rows.split import Split, as_instants, cells
 from transform.series.aggregate import aggregated
-from transform.series.comparable import RECENT, comparable
+from transform.series.comparable import RECENT, comparable_series
 from transform.series.covariates import leaks_target
 from transform.series.frequency import FREQUENCIES
 from transform.series.seasonal_naive import season_length, seasonal_naive
@@ -48,13 +54,10 @@ class ForecastingConfig(Noun):
     """How large a forecasting task may be."""
 
     max_entities: int = Field(default=20, ge=1)
-    """Series of a task: those with the longest history, then by name."""
+    """Series of a task: those with the longest history, then by name. Instruction forecasts ship
+    fewer."""
     max_train_rows: int = Field(default=20_000, ge=1)
     """Rows of train; of longer histories the most recent part ships."""
-    max_horizon: dict[Frequency, int] = Field(
-        default_factory=lambda: {name: facts.horizon for name, facts in FREQUENCIES.items()}
-    )
-    """Most scored instants for each step of the grid."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def draft_forecast(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out a forecasting plan.
+    """Render a forecasting plan.
 
     A `Drop` when history, future or series are too few, or when no covariate is left for `ts-xf`.
     """
@@ -91,11 +94,11 @@ def draft_forecast(
     if plan.variant == "ts-xf" and not shipped.known_covariates:
         what = "covariates that are known in advance and tell more than the calendar"
         return too_small(proposal, plan.task_id, plan.variant, what, 0, 1)
-    return render_task(raw, proposal, _layout(shipped, plan), folder)
+    return render_task(raw, proposal, _rendered(shipped, plan), folder)
 
 
-Shortage = tuple[str, float, float]
-"""What there is too little of, how much was found, how much is needed."""
+TooFew = tuple[str, float, float]
+"""What there is too little of, how much there is, how much is needed."""
 
 
 def shipped_series(
@@ -104,13 +107,13 @@ def shipped_series(
     split: Split,
     config: ForecastingConfig,
     size: SizeConfig,
-) -> ShippedSeries | Shortage:
+) -> ShippedSeries | TooFew:
     """The series that are shipped, or what they lack."""
     assert proposal.time is not None, "a forecast has a time axis"
     on_grid, notes = _on_grid(sided(frame, proposal, split), proposal)
     past, future = (on_grid.filter(side).drop(_SIDE) for side in (~pl.col(_SIDE), pl.col(_SIDE)))
     time = proposal.time.column
-    most = config.max_horizon[proposal.time.frequency]
+    most = FREQUENCIES[proposal.time.frequency].horizon
     most = min(most, proposal.horizon or most, future[time].n_unique())
     scored = _scored(past, future, proposal, most, config, size)
     if isinstance(scored, tuple):
@@ -119,8 +122,10 @@ def shipped_series(
     horizon = scored[_STEP].n_unique()
     longest = max(config.max_train_rows // kept[SERIES].n_unique(), size.history_factor * horizon)
     train = kept.group_by(SERIES, maintain_order=True).tail(longest)
-    spoilt = [name for name in _covariates(train, proposal) if _foretells(train, name, proposal)]
-    train = train.drop(spoilt, *(c.name for c in train if c.null_count() == train.height))
+    foretelling = [
+        name for name in _covariates(train, proposal) if _foretells(train, name, proposal)
+    ]
+    train = train.drop(foretelling, *(c.name for c in train if c.null_count() == train.height))
     return ShippedSeries(
         proposal, train, scored, _known_covariates(train, proposal, horizon), notes
     )
@@ -138,7 +143,7 @@ def _covariates(train: pl.DataFrame, proposal: Proposal) -> list[str]:
 def sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame:
     """Rows with instant, entity and side, by time; the columns in shipped order."""
     assert proposal.time is not None
-    time = instants(frame[proposal.time.column]).alias(proposal.time.column)
+    time = as_instants(frame[proposal.time.column]).alias(proposal.time.column)
     names = _columns(frame, proposal)
     sided = frame.with_columns(time, split.held_out.alias(_SIDE)).select(*names, _SIDE)
     floats = sided.select(cs.float()).columns
@@ -153,7 +158,7 @@ def sided(frame: pl.DataFrame, proposal: Proposal, split: Split) -> pl.DataFrame
 
 
 def _columns(frame: pl.DataFrame, proposal: Proposal) -> list[str]:
-    """Time, entities, targets, then the numbers and the covariates known ahead in table order."""
+    """Time, entities, targets, then the numbers and known covariates in table order."""
     assert proposal.time is not None
     first = [proposal.time.column, *proposal.entities, *proposal.targets]
     features = {feature.name for feature in proposal.features}
@@ -226,7 +231,7 @@ def _scored(
     most: int,
     config: ForecastingConfig,
     size: SizeConfig,
-) -> pl.DataFrame | Shortage:
+) -> pl.DataFrame | TooFew:
     """Rows of the first instants after the cutoff, of comparable series with enough around it."""
     assert proposal.time is not None
     time, target = proposal.time.column, proposal.targets[0]
@@ -242,13 +247,13 @@ def _scored(
         maintain_order="left",
     )
     if long.is_empty():
-        found = int(history["n"][0]) if history.height else 0
-        return "instants of history before scored ones", found, size.shortest_history
+        longest = int(history["n"][0]) if history.height else 0
+        return "instants of history before scored ones", longest, size.shortest_history
     lengths = long["n"].head(config.max_entities).to_list()
     typical: int = lengths[len(lengths) // 2]
     horizon = size.horizon(typical, most)
     enough = long.filter(pl.col("n") >= size.history_factor * horizon)
-    alike = comparable([past.to_numpy() for past in enough[_PAST]], max(horizon, 1))
+    alike = comparable_series([past.to_numpy() for past in enough[_PAST]], max(horizon, 1))
     enough = enough[alike].head(config.max_entities)
     rows = _first_instants(future.join(enough, on=SERIES, how="semi"), time, horizon)
     complete = pl.len().over(SERIES) >= _MIN_SHARE * horizon
@@ -267,15 +272,15 @@ def _first_instants(rows: pl.DataFrame, time: str, horizon: int) -> pl.DataFrame
     return rows.with_columns(step).filter(pl.col(_STEP) < horizon)
 
 
-# --- what would give answers away -------------------------------------------------------------
+# --- covariates -------------------------------------------------------------------------------
 
 
 def _foretells(train: pl.DataFrame, name: str, proposal: Proposal) -> bool:
     """Whether a column of the past is made of later values of a target."""
     if not train.schema[name].is_numeric():
         return False
-    told = _by_series(train, name)
-    return any(foretells(told, _by_series(train, target)) for target in proposal.targets)
+    values = _by_series(train, name)
+    return any(foretells(values, _by_series(train, target)) for target in proposal.targets)
 
 
 def _known_covariates(train: pl.DataFrame, proposal: Proposal, horizon: int) -> tuple[str, ...]:
@@ -320,10 +325,10 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
     return alone[time].is_unique().all() and alone.select(clock).item() > _CLOCK
 
 
-# --- layout -----------------------------------------------------------------------------------
+# --- rendering --------------------------------------------------------------------------------
 
 
-def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
+def _rendered(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     assert proposal.time is not None
     known = shipped.known_covariates if variant == "ts-xf" else ()
@@ -332,7 +337,7 @@ def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
     )
     val = solved.select(ID_COLUMN, proposal.time.column, *proposal.entities, *known)
     numbers = [pl.col(name).cast(pl.Float64) for name in proposal.targets]
-    told = Instructions(
+    instructions = Instructions(
         variant=variant,
         problem=proposal.problem,
         data=pick_format(task_id, train.columns, val.columns),
@@ -348,7 +353,9 @@ def _layout(shipped: ShippedSeries, plan: Plan) -> RenderedTask:
     )
     truth = solved.select(ID_COLUMN, *numbers)
     skill = json.dumps({"entities": list(_skill(shipped, solved))})
-    return RenderedTask(task_id, told, train, val, truth=truth, skill=skill, notes=shipped.notes)
+    return RenderedTask(
+        task_id, instructions, train, val, truth=truth, skill=skill, notes=shipped.notes
+    )
 
 
 def _skill(shipped: ShippedSeries, solved: pl.DataFrame) -> Iterator[dict[str, object]]:

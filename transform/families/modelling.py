@@ -1,7 +1,7 @@
 """Open modelling tasks: a labelled table, unlabelled rows, and a free choice of model.
 
-A proposal and the table's split enter; a draft of `class-mm` or `reg-mm` whose truth is the
-held-out targets leaves, or a `Drop`. Held-out rows that stand in train, target included, are left
+Takes a plan and the table's split, returns a draft of `class-mm` or `reg-mm` whose truth is the
+held-out targets, or a `Drop`. Held-out rows that stand in train, target included, are left
 out, so that no answer can be looked up. Whether the target can be learnt is for validation to find
 out.
 """
@@ -14,7 +14,7 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.layout import RenderedTask, assign_ids, derive_seed, render_task
+from transform.files.rendered_task import RenderedTask, assign_ids, derive_seed, render_task
 from transform.files.tables import cell_types, pick_format
 from transform.plan import Plan
 from transform.proposal import Proposal
@@ -22,7 +22,7 @@ from transform.rows.divide import (
     Rows,
     capped,
     divide,
-    shortage,
+    too_few_rows,
     without_rare_classes,
     without_repeats,
 )
@@ -49,23 +49,24 @@ def draft_modelling(
     size: SizeConfig,
     folder: Path,
 ) -> Draft | Drop:
-    """Lay out the open variant of a classification or regression proposal."""
+    """Render the open variant of a classification or regression proposal."""
     proposal, variant, task_id = plan.proposal, plan.variant, plan.task_id
     frame = frame.drop(plan.repair.without_columns, strict=False)
+    # Before rows are sampled: a row that is sampled away still shows its copy's answer to siblings.
     rows = without_repeats(divide(frame, proposal, split))
     rows = capped(rows, config.max_train_rows, config.max_val_rows, task_id)
     if proposal.problem == "classification":
         rows = without_rare_classes(rows, proposal.targets, size.min_class_rows)
-    refusal = shortage(rows, proposal, size, task_id, variant)
+    refusal = too_few_rows(rows, proposal, size, task_id, variant)
     if refusal is not None:
         return refusal
-    return render_task(raw, proposal, _layout(rows, proposal, task_id, variant), folder)
+    return render_task(raw, proposal, _rendered(rows, proposal, task_id, variant), folder)
 
 
-def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> RenderedTask:
+def _rendered(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> RenderedTask:
     train, solved = assign_ids(rows.train, rows.val, derive_seed("row ids", task_id))
     val = solved.drop(proposal.targets)
-    told = Instructions(
+    instructions = Instructions(
         variant=variant,
         problem=proposal.problem,
         data=pick_format(task_id, train.columns, val.columns),
@@ -74,4 +75,4 @@ def _layout(rows: Rows, proposal: Proposal, task_id: str, variant: Variant) -> R
         metric=VARIANTS[variant].metric,
     )
     truth = solved.select(ID_COLUMN, *proposal.targets)
-    return RenderedTask(task_id, told, train, val, truth=truth, notes=rows.notes)
+    return RenderedTask(task_id, instructions, train, val, truth=truth, notes=rows.notes)

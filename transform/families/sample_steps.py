@@ -1,8 +1,8 @@
-"""Draws the steps of an instruction task: every kind of step proposes itself for the clean tables.
+"""Samples the steps of an instruction task: every kind proposes itself for the clean tables.
 
-Enters a context of clean tables; leave steps in the order of their stages, and the tables as the
-steps leave them. Every kind draws from random numbers of its own, so that an repair that forbids
-one step leaves the others as they are where it can. Which steps an answer really depends on is for
+Takes a context of clean tables, returns steps in the order of their stages, and the tables as the
+steps leave them. Every kind has random numbers of its own, so that a repair that forbids one step
+leaves the others as they are where it can. Which steps an answer really depends on is for
 validation to find out.
 """
 
@@ -12,7 +12,7 @@ from itertools import groupby
 
 import polars as pl
 
-from transform.files.layout import derive_seed
+from transform.files.rendered_task import derive_seed
 from transform.plan import Repair
 from transform.proposal import Problem
 from transform.steps.fitting.models import MODELS
@@ -24,7 +24,7 @@ _ROUNDS = 4
 
 
 @dataclass(frozen=True)
-class Draw:
+class SampledChoices:
     """The random choices of one draft, and what must not be chosen."""
 
     task_id: str
@@ -40,22 +40,22 @@ class Draw:
         """What a kind of step proposes, best first, without what the repair forbids."""
         if kind.kind in self.repair.avoid_kinds:
             return ()
-        found = kind.choose(context, self.rng(kind.kind, str(turn)))
-        return tuple(step for step in found if step.spec() not in self.repair.avoid_steps)
+        proposed = kind.choose(context, self.rng(kind.kind, str(turn)))
+        return tuple(step for step in proposed if step.spec() not in self.repair.avoid_steps)
 
     def models(self, problem: Problem) -> list[str]:
-        """Estimators for the problem, drawn one after the other by their weights."""
+        """Estimators for the problem, sampled one after the other by their weights."""
         rng = self.rng("estimators")
         left = {name: m.weight for name, m in MODELS.items() if m.problem == problem}
-        drawn: list[str] = []
+        names: list[str] = []
         while left:
-            drawn += rng.choices(list(left), list(left.values()))
-            del left[drawn[-1]]
-        return [name for name in drawn if name not in self.repair.avoid_models]
+            names += rng.choices(list(left), list(left.values()))
+            del left[names[-1]]
+        return [name for name in names if name not in self.repair.avoid_models]
 
 
 def choose_cleaning(
-    context: StepContext, draw: Draw, max_rules_of_kind: int
+    context: StepContext, choices: SampledChoices, max_rules_of_kind: int
 ) -> tuple[tuple[CleaningStep, ...], StepContext]:
     """Cleaning rules in the order of their stages.
 
@@ -64,11 +64,12 @@ def choose_cleaning(
     kinds = [kind for kind in step_classes() if issubclass(kind, CleaningStep)]
     chosen: list[CleaningStep] = []
     for turn in range(max_rules_of_kind):
-        for kind in draw.rng("turns", str(turn)).sample(kinds, len(kinds)):
+        for kind in choices.rng("turns", str(turn)).sample(kinds, len(kinds)):
             # Two rules of a kind never rule the same columns.
             ruled = {other.ruled for other in chosen if isinstance(other, kind)}
-            options = draw.options(kind, context, turn)
+            options = choices.options(kind, context, turn)
             step = next((step for step in options if step.ruled not in ruled), None)
+            # The next kind sees the table as this rule leaves it, so the two cannot contradict.
             if isinstance(step, CleaningStep):
                 work = step.apply(Workspace(context.train, context.val, context.targets))
                 chosen.append(step)
@@ -86,6 +87,7 @@ def settle(cleaning: tuple[CleaningStep, ...], context: StepContext) -> StepCont
     for _ in range(_ROUNDS):
         clean_train = _clean(train, cleaning, context)
         clean_val = _clean(val, cell_by_cell, context)
+        # A fixed point: cleaning it again changes nothing, so noise is all that cleaning undoes.
         if clean_train.equals(train) and clean_val.equals(val):
             return context.after(Workspace(train, val, context.targets))
         train, val = clean_train, clean_val
@@ -103,7 +105,7 @@ def _clean(
 
 
 def choose_preparing(
-    context: StepContext, draw: Draw
+    context: StepContext, choices: SampledChoices
 ) -> tuple[tuple[Step, ...], pl.DataFrame | None]:
     """Steps of each kind that can act, each on the tables that those before it leave.
 
@@ -118,8 +120,9 @@ def choose_preparing(
         if stage == "join":
             continue
         same_stage = list(alternatives)
-        for kind in draw.rng("turns", stage).sample(same_stage, len(same_stage)):
-            for step in draw.options(kind, context)[: kind.per_task]:
+        for kind in choices.rng("turns", stage).sample(same_stage, len(same_stage)):
+            # Proposals are best first.
+            for step in choices.options(kind, context)[: kind.per_task]:
                 work = step.apply(Workspace(context.train, context.val, context.targets))
                 chosen.append(step)
                 context, answer = context.after(work, step), work.answer

@@ -1,6 +1,6 @@
 """Frames to the public files of a task and back, and the lines of a program that reads them.
 
-What enters are typed polars frames; what leaves is CSV, Parquet or one SQLite database with the
+Takes typed polars frames, writes CSV, Parquet or one SQLite database with the
 same bytes for the same frame, and again frames or pandas lines that hold exactly the same cells.
 Missing is an empty cell (NULL), so a shipped table has no empty text. Not guaranteed: that a table
 suits every format; `pick_format` knows which do. Instants outside 1678 to 2261, which pandas 2
@@ -27,7 +27,7 @@ from transform.task import (
     ColumnSpec,
     DataFiles,
     Instructions,
-    Side,
+    TableSide,
     TaskFile,
     possible_parts,
 )
@@ -79,6 +79,7 @@ def _ship(column: pl.Series, whole: pl.Series) -> pl.Series:
         instants = _in_range(column)
         return instants.dt.to_string(_iso_form(_in_range(whole))).alias(column.name)
     if column.dtype == pl.String:
+        # SQLite and C readers end a text at a zero byte.
         text = column.str.replace_all("\0", "", literal=True)
         return text.set(text == "", None)
     if column.dtype.is_float():
@@ -94,6 +95,7 @@ def _in_range(column: pl.Series) -> pl.Series:
 
 def _iso_form(whole: pl.Series) -> str:
     """One form for the whole column: dates, seconds, or microseconds."""
+    # The shortest form that loses nothing; readers guess least from dates.
     if (whole == whole.dt.truncate("1d")).all():
         return "%Y-%m-%d"
     if (whole.dt.microsecond() == 0).all():
@@ -110,6 +112,7 @@ def pick_format(task_id: str, train: Sequence[str], val: Sequence[str]) -> DataF
     drawn = hashlib.sha256(f"format of {task_id}".encode()).digest()
     if drawn[0] % 4 == 0:
         return DataFiles(format="parquet")
+    # SQLite does not tell `A` from `a`.
     folded = {name.lower() for name in train}
     if drawn[0] % 4 == 1 and len(folded) == len(train) <= _MAX_SQLITE_COLUMNS:
         possible = possible_parts(len(set(val) - {ID_COLUMN})) or (1,)
@@ -153,6 +156,7 @@ def _database(data: DataFiles, train: pl.DataFrame, val: pl.DataFrame) -> bytes:
         [name for name in frame.columns if name != ID_COLUMN] for frame in (train, val)
     )
     with closing(sqlite3.connect(":memory:")) as database:
+        # Builds of SQLite differ in their default.
         database.execute("PRAGMA page_size = 4096")
         parts = _divide(train_names, val_names, data.parts)
         tables = zip(data.tables("train"), data.tables("val"), parts, strict=True)
@@ -162,6 +166,7 @@ def _database(data: DataFiles, train: pl.DataFrame, val: pl.DataFrame) -> bytes:
             _insert(database, val_table, val.select(ID_COLUMN, *shared))
         database.commit()
         content = bytearray(database.serialize())
+    # Two builds of one data set must not differ by the library that wrote them.
     content[_VERSION_BYTES] = bytes(4)
     return bytes(content)
 
@@ -193,7 +198,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_tables(
+def read_task_tables(
     folder: Path, instructions: Instructions, text_columns: frozenset[str] = frozenset()
 ) -> tuple[tuple[pl.DataFrame, pl.DataFrame], ...]:
     """Train and val of each part, typed as steps expect, by ascending `row_id`.
@@ -240,9 +245,9 @@ def _typed(frame: pl.DataFrame, types: dict[str, CellType]) -> pl.DataFrame:
     )
     for before, after in zip(frame, typed, strict=True):
         if before.null_count() != after.null_count():
-            found = before.filter(before.is_not_null() & after.is_null())[0]
+            cell = before.filter(before.is_not_null() & after.is_null())[0]
             kind = types.get(before.name, "integer")
-            raise ValueError(f"column {before.name!r}: expected {kind} cells, found {found!r}")
+            raise ValueError(f"column {before.name!r}: expected {kind} cells, found {cell!r}")
     return typed.sort(ID_COLUMN)
 
 
@@ -272,22 +277,23 @@ def read_lines(instructions: Instructions, text_columns: frozenset[str]) -> tupl
     return tuple(_reading(instructions, text_columns))
 
 
-def _reading(told: Instructions, text_columns: frozenset[str]) -> Iterator[str]:
+def _reading(instructions: Instructions, text_columns: frozenset[str]) -> Iterator[str]:
     texts, times, numbers = (
-        [column.name for column in told.columns if column.type == kind]
+        [column.name for column in instructions.columns if column.type == kind]
         for kind in ("text", "time", "number")
     )
-    train_texts = [c.name for c in told.columns if c.name in text_columns or c.type == "text"]
-    if told.data.format == "sqlite":
+    data, columns = instructions.data, instructions.columns
+    train_texts = [c.name for c in columns if c.name in text_columns or c.type == "text"]
+    if data.format == "sqlite":
         yield from ("import sqlite3", "")
     if times:
         yield f"times = {times!r}"
-    if told.data.format != "parquet" and numbers:
+    if data.format != "parquet" and numbers:
         yield f"numbers = {numbers!r}"
     yield from ("", "", "def read_table(name, texts):")
-    yield from (f"    {line}" for line in _BODIES[told.data.format](bool(times), bool(numbers)))
+    yield from (f"    {line}" for line in _BODIES[data.format](bool(times), bool(numbers)))
     yield from ("", "")
-    yield from _calls(told.data, train_texts, texts)
+    yield from _calls(data, train_texts, texts)
 
 
 def _csv_body(times: bool, numbers: bool) -> Iterator[str]:
@@ -343,7 +349,7 @@ _BODIES: dict[str, Callable[[bool, bool], Iterator[str]]] = {
 def _calls(data: DataFiles, train_texts: list[str], val_texts: list[str]) -> Iterator[str]:
     if data.format == "sqlite":
         yield f'database = sqlite3.connect("{data.names[0]}")'
-    calls: tuple[tuple[Side, list[str]], ...] = (("train", train_texts), ("val", val_texts))
+    calls: tuple[tuple[TableSide, list[str]], ...] = (("train", train_texts), ("val", val_texts))
     for side, texts in calls:
         names = data.tables(side)
         if len(names) > 1:

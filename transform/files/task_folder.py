@@ -47,6 +47,20 @@ class Draft(Noun):
         return self.private / "clean.parquet"
 
     @property
+    def noise_file(self) -> Path:
+        """IF: what noise was injected where.
+
+        `row_id`, `column` (null: the whole row was inserted), `kind` of noise, and `step`, the
+        position from 1 of the step that undoes it.
+        """
+        return self.private / "noise.parquet"
+
+    @property
+    def phrases_file(self) -> Path:
+        """IF: the `StepSpan` of each step, as a JSON list in the order of the steps."""
+        return self.private / "phrases.json"
+
+    @property
     def held_out_file(self) -> Path:
         """IF: id and true targets of the rows to predict; truth is what the steps lead to."""
         return self.private / "held_out.parquet"

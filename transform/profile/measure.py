@@ -221,7 +221,7 @@ class _Measurement:
         """Instants of the sampled rows as numbers, NaN where missing; None without a time axis."""
         if time is None:
             return None
-        when = instants(self.frame[time])[matrix.rows.tolist()].to_physical().cast(pl.Float64)
+        when = as_instants(self.frame[time])[matrix.rows.tolist()].to_physical().cast(pl.Float64)
         return np.asarray(when.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 

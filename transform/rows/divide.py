@@ -1,6 +1,6 @@
 """The rows of a tabular task: which columns, which side, and no answer to look up.
 
-A table, a proposal and the table's split enter; typed train and val rows leave, targets included.
+Takes a table, a proposal and the table's split, returns typed train and val rows, targets included.
 All tabular variants take their rows here, so that they share one idea of what is held out. Whether
 there are enough rows is asked here as well; whether they can be learnt from is not.
 """
@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from extract.drop import Drop, Reason
-from transform.files.layout import derive_seed, too_small
+from transform.files.rendered_task import derive_seed, too_small
 from transform.files.tables import shipped
 from transform.proposal import Proposal
-from transform.rows.near_duplicates import near_pairs
+from transform.rows.near_duplicates import nearly_in
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split
 from transform.task import ID_COLUMN, Variant
@@ -51,6 +50,7 @@ def divide(frame: pl.DataFrame, proposal: Proposal, split: Split) -> Rows:
     )
     present = pl.all_horizontal(pl.col(name).is_not_null() for name in proposal.targets)
     train, val = (rows.filter(side & present) for side in (~split.held_out, split.held_out))
+    # A feature without a training value cannot be learnt from, whatever val holds.
     known = [
         column.name
         for column in train
@@ -63,6 +63,7 @@ def _label(column: pl.Series) -> pl.Series:
     """Labels as Int64 where all are whole numbers, else as stripped text; empty is missing."""
     if column.dtype.is_float():
         numbers = _number(column)
+        # Beyond 2**53 neighbouring whole numbers are one float.
         whole = (numbers == numbers.round()) & (numbers.abs() <= _EXACT_FLOAT)
         return numbers.cast(pl.Int64 if whole.all() else pl.String)
     if column.dtype == pl.String:
@@ -103,18 +104,10 @@ def without_repeats(rows: Rows) -> Rows:
         known, on=rows.train.columns, how="left", nulls_equal=True, maintain_order="left"
     )
     val = joined.filter(pl.col(_KNOWN).is_null()).drop(_KNOWN)
-    near = _nearly_known(rows.train, val)
+    near = nearly_in(rows.train, val)
+    # Coarse measurements are nearly equal by nature; dropping them would thin out val.
     few = near.sum() <= _FEW_NEAR * val.height
     return replace(rows, val=val.filter(pl.Series(~near)) if few else val)
-
-
-def _nearly_known(train: pl.DataFrame, val: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which val rows nearly stand in train."""
-    pairs = np.sort(near_pairs(pl.concat([train, val])), axis=1)
-    astride = pairs[(pairs[:, 0] < train.height) & (pairs[:, 1] >= train.height)]
-    found = np.zeros(val.height, dtype=np.bool_)
-    found[astride[:, 1] - train.height] = True
-    return found
 
 
 def capped(rows: Rows, max_train_rows: int, max_val_rows: int, key: str) -> Rows:
@@ -134,6 +127,7 @@ def _sample(frame: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
 
 def without_rare_classes(rows: Rows, targets: Sequence[str], least: int) -> Rows:
     """Drop the rows of labels that have fewer than `least` rows on a side, until none is left."""
+    # Dropping a label of one target may make a label of another rare.
     while True:
         rare = pl.any_horizontal(pl.col(name).is_in(_rare(rows, name, least)) for name in targets)
         train, val = rows.train.filter(~rare), rows.val.filter(~rare)
@@ -150,7 +144,7 @@ def _rare(rows: Rows, target: str, least: int) -> list[int] | list[str]:
     return [label for label in labels if min(train.get(label, 0), val.get(label, 0)) < least]
 
 
-def shortage(
+def too_few_rows(
     rows: Rows, proposal: Proposal, size: SizeConfig, task_id: str, variant: Variant
 ) -> Drop | None:
     """The refusal of rows that are too few, or that have one class or no feature."""
@@ -161,9 +155,9 @@ def shortage(
     if proposal.problem == "classification":
         classes = min(rows.train[name].n_unique() for name in proposal.targets)
         counts.append(("classes with enough rows", classes, _MIN_CLASSES))
-    for what, found, needed in counts:
-        if found < needed:
-            return too_small(proposal, task_id, variant, what, found, needed)
+    for what, n, needed in counts:
+        if n < needed:
+            return too_small(proposal, task_id, variant, what, n, needed)
     if rows.train.width == len(proposal.targets):
         return Drop(
             key=task_id,

@@ -1,8 +1,8 @@
 """The public tables of a task in another order: rows of both sides, and columns of val.
 
 The prose tells a solver to sort rows by the id and takes the order of columns from train, so a
-solver who does as told reaches the same answer from these files. Cells stay as they are, byte for
-byte where the format is text. Enters a folder of public files; leaves a folder of the same names.
+solver who does so reaches the same answer from these files. Cells stay as they are, byte for
+byte where the format is text. Takes a folder of public files, writes a folder of the same names.
 """
 
 import random
@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from transform.files.parquet import write_parquet
-from transform.task import DataFiles, Side
+from transform.task import DataFiles, TableSide
 
-_SIDES: tuple[Side, ...] = ("train", "val")
+_SIDES: tuple[TableSide, ...] = ("train", "val")
 
 
 def shuffle_files(public: Path, folder: Path, data: DataFiles, seed: int) -> None:
@@ -31,7 +31,7 @@ def shuffle_files(public: Path, folder: Path, data: DataFiles, seed: int) -> Non
             shuffle(public / name, folder / name, side, rng)
 
 
-def _shuffle_csv(before: Path, after: Path, side: Side, rng: random.Random) -> None:
+def _shuffle_csv(before: Path, after: Path, side: TableSide, rng: random.Random) -> None:
     # The header is read as one more row, so that names with quotes stay as they are.
     cells = pl.read_csv(before, has_header=False, infer_schema=False)
     shuffled = pl.concat([cells.head(1), _rows(cells.slice(1), rng)])
@@ -40,7 +40,7 @@ def _shuffle_csv(before: Path, after: Path, side: Side, rng: random.Random) -> N
     )
 
 
-def _shuffle_parquet(before: Path, after: Path, side: Side, rng: random.Random) -> None:
+def _shuffle_parquet(before: Path, after: Path, side: TableSide, rng: random.Random) -> None:
     table = _rows(pl.read_parquet(before), rng)
     write_parquet(table.select(_columns(table.columns, side, rng)), after)
 
@@ -49,11 +49,13 @@ def _rows(table: pl.DataFrame, rng: random.Random) -> pl.DataFrame:
     return table[rng.sample(range(table.height), table.height)]
 
 
-def _columns(names: list[str], side: Side, rng: random.Random) -> list[str]:
+def _columns(names: list[str], side: TableSide, rng: random.Random) -> list[str]:
+    # The text takes the order of columns from train, so that one stays.
     return rng.sample(names, len(names)) if side == "val" else names
 
 
 def _shuffle_database(before: Path, after: Path, data: DataFiles, rng: random.Random) -> None:
+    # SQLite would add to a database that is there.
     after.unlink(missing_ok=True)
     with (
         closing(sqlite3.connect(f"{before.resolve().as_uri()}?mode=ro", uri=True)) as old,
@@ -66,7 +68,11 @@ def _shuffle_database(before: Path, after: Path, data: DataFiles, rng: random.Ra
 
 
 def _copy_shuffled(
-    old: sqlite3.Connection, new: sqlite3.Connection, table: str, side: Side, rng: random.Random
+    old: sqlite3.Connection,
+    new: sqlite3.Connection,
+    table: str,
+    side: TableSide,
+    rng: random.Random,
 ) -> None:
     """Without a primary key, which would bring the rows back into order."""
     declared = {row[1]: row[2] for row in old.execute(f"PRAGMA table_info({table})")}

@@ -1,6 +1,6 @@
 """The one split of a table's rows that all variants of all its proposals share.
 
-A frame and its proposals enter; a `Split` or a `Drop` leaves. One split, because a row that is
+Takes a frame and its proposals, returns a `Split` or a `Drop`. One split, because a row that is
 held out in one task must not lie in the train file of another. It depends on the proposals alone,
 never on which of their variants survive.
 
@@ -43,13 +43,6 @@ class SplitConfig(Noun):
 
     held_out_share: float = Field(default=0.2, gt=0, lt=0.5)
     """Share of the rows that is held out; more in tables so small that val would be too short."""
-    largest_share: float = Field(default=0.4, gt=0, lt=1)
-    """By time: where no cutoff holds out less than this, the table cannot be split by time."""
-    largest_unit: float = Field(default=0.02, gt=0, lt=1)
-    """Share of the rows that features without targets may bind together; beyond, rows are bound
-    where their targets are equal too."""
-    attempts: int = Field(default=32, ge=1)
-    """Seeded shuffles tried until every class has its rows on the held-out side."""
 
 
 class Splitting(Noun):
@@ -62,7 +55,15 @@ class Splitting(Noun):
 
 
 _PLAIN = Splitting()
-Ints = npt.NDArray[np.int64]
+_LARGEST_SHARE = 0.4
+"""By time: where no cutoff holds out less than this, the table cannot be split by time. Twice the
+usual share, since instants with many rows cannot be divided."""
+_LARGEST_UNIT = 0.02
+"""Share of the rows that features without targets may bind together; beyond, rows are bound where
+their targets are equal too. A tenth of what is held out: larger units would make it uneven."""
+_ATTEMPTS = 32
+"""Seeded shuffles tried until every class has its rows on the held-out side."""
+_Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def read_split(file: SplitFile) -> Split:
     return Split(file.kind, file.cutoff, held_out, file.description)
 
 
-def instants(values: pl.Series) -> pl.Series:
+def as_instants(values: pl.Series) -> pl.Series:
     """The column as Datetime("us"); a column of numbers is read as calendar years.
 
     Years outside 1 to 9999 become null.
@@ -115,8 +116,8 @@ def instants(values: pl.Series) -> pl.Series:
 
 
 def cells(values: pl.Series, frequency: Frequency) -> pl.Series:
-    """Starts of the grid cells in which instants lie; weeks start on Monday."""
-    return instants(values).dt.truncate(FREQUENCIES[frequency].every)
+    """Starts of the grid cells in which as_instants lie; weeks start on Monday."""
+    return as_instants(values).dt.truncate(FREQUENCIES[frequency].every)
 
 
 def split_rows(
@@ -163,7 +164,7 @@ def _drop(
     proposals: Sequence[Proposal],
     reason: Reason,
     detail: str,
-    found: float | None = None,
+    value: float | None = None,
     needed: float | None = None,
 ) -> Drop:
     key = proposals[0].dataset.key
@@ -173,7 +174,7 @@ def _drop(
         room="transform",
         reason=reason,
         detail=f"table {proposals[0].table!r}: {detail}",
-        value=found,
+        value=value,
         threshold=needed,
     )
 
@@ -185,7 +186,7 @@ def _by_time(frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting)
     """Cut at the grid instant nearest to the wanted share of rows that leaves both sides enough."""
     (column,) = _time_columns(proposals)
     axis = next((proposal.time for proposal in proposals if proposal.time), None)
-    when = instants(frame[column])
+    when = as_instants(frame[column])
     grid = cells(when, axis.frequency) if axis and axis.resample else when
     counts = grid.drop_nulls().value_counts(name=" n").sort(grid.name)
     before = np.concatenate([[0], counts[" n"].to_numpy().cumsum()])
@@ -199,7 +200,7 @@ def _by_time(frame: pl.DataFrame, proposals: Sequence[Proposal], how: Splitting)
     )
 
 
-def _cut(before: Ints, proposals: Sequence[Proposal], how: Splitting) -> int | None:
+def _cut(before: _Ints, proposals: Sequence[Proposal], how: Splitting) -> int | None:
     """Index of the first held-out instant; `before[i]` counts the rows before instant `i`.
 
     Tabular tasks count rows, forecasts count instants. Where no cut serves both, rows win.
@@ -209,7 +210,7 @@ def _cut(before: Ints, proposals: Sequence[Proposal], how: Splitting) -> int | N
     tabular = (
         (before[:-1] >= size.min_train_rows)
         & (after >= size.min_val_rows)
-        & (after <= how.config.largest_share * n_rows)
+        & (after <= _LARGEST_SHARE * n_rows)
     )
     forecasts = [proposal.time for proposal in proposals if proposal.time]
     # The first and the last cell of gathered events hold only a part.
@@ -240,13 +241,13 @@ def _by_unit(
     if frame.height - quota < how.size.min_train_rows:
         needed = how.size.min_train_rows + how.size.min_val_rows
         return _drop(proposals, Reason.TOO_SMALL, "too few rows", frame.height, needed)
-    units = _units(frame, proposals, group, how.config.largest_unit)
+    units = _units(frame, proposals, group)
     labels = [frame[name] for name in _class_targets(proposals)]
-    held_out = _best_draw(units, labels, quota, _seed(content, how), how)
-    found = int(held_out.sum())
-    if found < how.size.min_val_rows:
+    held_out = _best_choice(units, labels, quota, _seed(content, how), how)
+    n_held_out = int(held_out.sum())
+    if n_held_out < how.size.min_val_rows:
         detail = "units that may not be split are so large that too few rows can be held out"
-        return _drop(proposals, Reason.TOO_SMALL, detail, found, how.size.min_val_rows)
+        return _drop(proposals, Reason.TOO_SMALL, detail, n_held_out, how.size.min_val_rows)
     kind: SplitKind = "group" if group else "random"
     description = f"{kind} {group} seed {how.seed}" if group else f"{kind} seed {how.seed}"
     return Split(kind, None, pl.Series("held_out", held_out), description)
@@ -262,9 +263,7 @@ def _seed(content: str, how: Splitting) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _units(
-    frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None, largest: float
-) -> Ints:
+def _units(frame: pl.DataFrame, proposals: Sequence[Proposal], group: str | None) -> _Ints:
     """Unit of each row: the connected components of being alike in the columns of a proposal.
 
     Always bound are equal rows. Rows that differ in the last digits, and rows that have the same
@@ -278,7 +277,8 @@ def _units(
         links.append(_equal(frame.filter(pl.col(group).is_not_null()), (group,)))
         links[-1] = frame[group].is_not_null().arg_true().to_numpy().astype(np.int64)[links[-1]]
     units = _components(links, frame.height)
-    limit = max(largest * frame.height, np.bincount(units).max())
+    # What exact copies bind is bound anyway, however large it is.
+    limit = max(_LARGEST_UNIT * frame.height, np.bincount(units).max())
     more = [near_pairs(frame.select(key)) for key in sorted(whole)]
     more += [_equal(frame, key) for key in sorted(features)]
     more += [near_pairs(frame.select(key)) for key in sorted(features)]
@@ -289,18 +289,18 @@ def _units(
     return units
 
 
-def _components(links: Sequence[Ints], n_rows: int) -> Ints:
+def _components(links: Sequence[_Ints], n_rows: int) -> _Ints:
     """Rows numbered such that linked rows, directly or not, have one number."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     one, other = np.concatenate(links).T
     graph = coo_matrix((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n_rows, n_rows))
-    components: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    components: _Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return components
 
 
-def _equal(frame: pl.DataFrame, columns: tuple[str, ...]) -> Ints:
+def _equal(frame: pl.DataFrame, columns: tuple[str, ...]) -> _Ints:
     """Each row with the first one that has the same cells; missing equals missing."""
     cells = frame.select(pl.col(name).alias(f"k{i}") for i, name in enumerate(columns))
     numbered = cells.with_row_index(" row")
@@ -308,33 +308,34 @@ def _equal(frame: pl.DataFrame, columns: tuple[str, ...]) -> Ints:
     return np.column_stack([np.arange(frame.height), first.to_numpy().astype(np.int64)])
 
 
-def _best_draw(
-    units: Ints,
+def _best_choice(
+    units: _Ints,
     labels: Sequence[pl.Series],
     quota: int,
     seed: int,
     how: Splitting,
 ) -> npt.NDArray[np.bool_]:
-    """The first of some seeded draws in which every class has its rows, else the best one."""
+    """The first of some seeded choices in which every class has its rows, else the best one."""
     codes = [
         label.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
         for label in labels
     ]
+    # A unit that is a little too large may still be held out, but never at the cost of train.
     spare = min(quota // 10, len(units) - quota - how.size.min_train_rows)
     best: tuple[int, npt.NDArray[np.bool_]] | None = None
-    for attempt in range(how.config.attempts if codes else 1):
+    for attempt in range(_ATTEMPTS if codes else 1):
         rng = np.random.default_rng([seed, attempt])
-        drawn = _draw(units, codes[0] if codes else None, quota, spare, rng)
-        missing = sum(_short_classes(code, drawn, how.size.min_class_rows) for code in codes)
+        choice = _hold_out(units, codes[0] if codes else None, quota, spare, rng)
+        missing = sum(_short_classes(code, choice, how.size.min_class_rows) for code in codes)
         if best is None or missing < best[0]:
-            best = missing, drawn
+            best = missing, choice
         if best[0] == 0:
             break
     assert best is not None
     return best[1]
 
 
-def _short_classes(codes: Ints, held_out: npt.NDArray[np.bool_], least: int) -> int:
+def _short_classes(codes: _Ints, held_out: npt.NDArray[np.bool_], least: int) -> int:
     """Number of classes with too few rows on one side, among those that have enough for two."""
     n = int(codes.max()) + 1
     inside = np.bincount(codes[held_out], minlength=n)[1:]
@@ -343,9 +344,9 @@ def _short_classes(codes: Ints, held_out: npt.NDArray[np.bool_], least: int) -> 
     return int((possible & ((inside < least) | (outside < least))).sum())
 
 
-def _draw(
-    units: Ints,
-    strata: Ints | None,
+def _hold_out(
+    units: _Ints,
+    strata: _Ints | None,
     quota: int,
     spare: int,
     rng: np.random.Generator,
@@ -355,6 +356,7 @@ def _draw(
     Only the last stratum may exceed its share by `spare` rows, the others by one.
     A unit belongs to the stratum of its first row; units too large for the quota stay in train.
     """
+    # Units are numbered from 0 without gaps.
     sizes = np.bincount(units)
     first = np.unique(units, return_index=True)[1]
     stratum = np.zeros(len(sizes), dtype=np.int64) if strata is None else strata[first]
@@ -374,7 +376,7 @@ def _draw(
     return held[units]
 
 
-def _fill(members: Ints, sizes: Ints, wanted: int, spare: int) -> Ints:
+def _fill(members: _Ints, sizes: _Ints, wanted: int, spare: int) -> _Ints:
     """Take members in order while they fit."""
     taken, rows = [], 0
     for member in members:

@@ -1,8 +1,8 @@
 """Truth by execution: the steps of an instruction task, applied to its public files.
 
-Runs inside long-lived workers: what enters is a draft, what leaves is the answer as a file with its
+Runs inside long-lived workers: takes a draft, returns the answer as a file with its
 hash; or a task, and its answers under perturbations that must not matter. The reference program is
-not run here; it is the second, independent way to the same answer (`program.py`, `warm.py`).
+not run here; it is the second, independent way to the same answer (`program.py`, `fork_server.py`).
 Nothing here decides whether the answer is any good.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from transform.files.parquet import write_parquet, write_truth
-from transform.files.tables import read_tables
+from transform.files.tables import read_task_tables
 from transform.rows.shuffle import shuffle_files
 from transform.run.grading import grading_of
 from transform.run.perturbation import Perturbation
@@ -31,20 +31,21 @@ number may still lie so close to the middle between two neighbours that it is ro
 53 whole answers 3 differed on an emulated older processor, 37 without rounding."""
 
 
-def load(instructions: Instructions, public: Path) -> Workspace:
+def load_workspace(instructions: Instructions, public: Path) -> Workspace:
     """The workspace before the first step: the public files, typed, ascending id."""
     text_columns = frozenset(
         name for spec in instructions.steps for name in registry.resolve(spec).text_columns
     )
-    parts = read_tables(public, instructions, text_columns)
+    parts = read_task_tables(public, instructions, text_columns)
     train, val = parts[0]
+    # One part is the table itself and needs no join.
     unjoined = parts if len(parts) > 1 else ()
     return Workspace(train=train, val=val, targets=instructions.targets, parts=unjoined)
 
 
 def load_tables(instructions: Instructions, public: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Train and val as a solver sees them, parts joined, ascending id."""
-    work = load(instructions, public)
+    work = load_workspace(instructions, public)
     parts = work.parts or ((work.train, work.val),)
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
@@ -61,7 +62,7 @@ def apply_steps(steps: tuple[Step, ...], work: Workspace) -> Workspace:
 def cleaned(instructions: Instructions, public: Path) -> pl.DataFrame:
     """The training table after the join and the stated cleaning, before any other step."""
     cleaning, _ = _divided(instructions)
-    return apply_steps(cleaning, load(instructions, public)).train
+    return apply_steps(cleaning, load_workspace(instructions, public)).train
 
 
 def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
@@ -70,20 +71,21 @@ def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
     Raises whatever an estimator raises on data that it cannot fit.
     """
     steps = tuple(registry.resolve(spec) for spec in instructions.steps)
-    return _answer(instructions, apply_steps(steps, load(instructions, public)))
+    return _answer(instructions, apply_steps(steps, load_workspace(instructions, public)))
 
 
 def execute(draft: Draft, answer_path: Path) -> Truth:
     """Truth of an instruction draft; the answer is written to `answer_path`."""
-    told = draft.spec.instructions
-    cleaning, others = _divided(told)
-    clean = apply_steps(cleaning, load(told, draft.public))
-    answer = _rounded(_answer(told, apply_steps(others, clean)))
+    instructions = draft.spec.instructions
+    # Stopped between the two, because tolerances are measured on the clean table.
+    cleaning, others = _divided(instructions)
+    clean = apply_steps(cleaning, load_workspace(instructions, draft.public))
+    answer = _rounded(_answer(instructions, apply_steps(others, clean)))
     return Truth(
         path=answer_path,
         sha256=write_truth(answer, answer_path),
-        grading=grading_of(told, clean.train, answer),
-        program=write_program(told),
+        grading=grading_of(instructions, clean.train, answer),
+        program=write_program(instructions),
     )
 
 
@@ -95,26 +97,27 @@ def execute_perturbed(
     What comes before the last step is computed once for all that disturb only that. A perturbation
     under which the steps raise gets the message in place of a file.
     """
-    told = draft.spec.instructions
+    instructions = draft.spec.instructions
     folder.mkdir(parents=True, exist_ok=True)
-    *before, last = (registry.resolve(spec) for spec in told.steps)
-    prepared = apply_steps(tuple(before), load(told, draft.public))
-    found: dict[Perturbation, Path | str] = {}
+    *before, last = (registry.resolve(spec) for spec in instructions.steps)
+    prepared = apply_steps(tuple(before), load_workspace(instructions, draft.public))
+    answers: dict[Perturbation, Path | str] = {}
     for how in perturbations:
         try:
             work = prepared
             if how == "file_order":
-                shuffle_files(draft.public, folder / "shuffled", told.data, seed=0)
-                work = apply_steps(tuple(before), load(told, folder / "shuffled"))
-            answer = _answer(told, last.apply(replace(work, perturbation=how)))
+                shuffle_files(draft.public, folder / "shuffled", instructions.data, seed=0)
+                work = apply_steps(tuple(before), load_workspace(instructions, folder / "shuffled"))
+            answer = _answer(instructions, last.apply(replace(work, perturbation=how)))
+        # A lack of memory says nothing about the task; it is tried again elsewhere.
         except MemoryError:
             raise
         except Exception as error:
-            found[how] = f"{type(error).__name__}: {error}"
+            answers[how] = f"{type(error).__name__}: {error}"
         else:
             write_parquet(answer, folder / f"{how}.parquet")
-            found[how] = folder / f"{how}.parquet"
-    return found
+            answers[how] = folder / f"{how}.parquet"
+    return answers
 
 
 def _divided(instructions: Instructions) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

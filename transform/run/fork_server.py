@@ -5,7 +5,8 @@ Called inside a long-lived worker that has imported numpy, pandas and scikit-lea
 the public files alone, has its own process group, bounded memory, time and size of files, and
 leaves `prediction.csv`. It is no sandbox: it runs only programs that this project wrote.
 
-Standard library only, because interpreters that have none of our packages run it too (`serve.py`).
+Standard library only, because interpreters that have none of our packages run it too
+(`serve_programs.py`).
 """
 
 import os

@@ -11,27 +11,27 @@ ATOL_SHARE = 1e-8
 """Absolute tolerance as a share of the spread: of the target in train, of a score in truth."""
 
 
-def grading_of(told: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
+def grading_of(instructions: Instructions, train: pl.DataFrame, answer: pl.DataFrame) -> Grading:
     """The grading of a task; `train` without noise, `answer` with the id and the answer columns."""
-    rtol = RTOL if told.rtol is None else told.rtol
-    if told.problem == "classification":
-        labels = [answer[name] for name in told.targets]
-        known = {str(label) for name in told.targets for label in train[name].unique()}
+    rtol = RTOL if instructions.rtol is None else instructions.rtol
+    if instructions.problem == "classification":
+        labels = [answer[name] for name in instructions.targets]
+        known = {str(label) for name in instructions.targets for label in train[name].unique()}
         return Grading(
-            metric=told.metric,
-            targets=told.targets,
-            scores=told.scores,
+            metric=instructions.metric,
+            targets=instructions.targets,
+            scores=instructions.scores,
             label_type="integer" if all(s.dtype.is_integer() for s in labels) else "text",
             classes=tuple(sorted(known)),
             rtol=rtol,
-            atol={name: _atol(answer[name]) for name in told.scores},
+            atol={name: _atol(answer[name]) for name in instructions.scores},
             n_rows=answer.height,
         )
     return Grading(
-        metric=told.metric,
-        targets=told.targets,
+        metric=instructions.metric,
+        targets=instructions.targets,
         rtol=rtol,
-        atol={name: _atol(train[name]) for name in told.targets},
+        atol={name: _atol(train[name]) for name in instructions.targets},
         n_rows=answer.height,
     )
 

@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 Perturbation = Literal["none", "jitter", "fortran", "file_order"]
-Matrix = npt.NDArray[np.float64]
+FeatureMatrix = npt.NDArray[np.float64]
 
 JITTER = 1e-12
 """Largest relative change of a value: some thousand times what rounding does to it."""
 
 
-def disturbed(train: Matrix, val: Matrix, how: Perturbation) -> tuple[Matrix, Matrix]:
+def disturbed(
+    train: FeatureMatrix, val: FeatureMatrix, how: Perturbation
+) -> tuple[FeatureMatrix, FeatureMatrix]:
     """Both matrices as the final estimator is to see them; finite values only.
 
     `jitter` multiplies each distinct value by a factor of its own, the same wherever it stands, so
@@ -31,7 +33,8 @@ def disturbed(train: Matrix, val: Matrix, how: Perturbation) -> tuple[Matrix, Ma
     return train, val
 
 
-def _jittered(train: Matrix, val: Matrix) -> tuple[Matrix, Matrix]:
+def _jittered(train: FeatureMatrix, val: FeatureMatrix) -> tuple[FeatureMatrix, FeatureMatrix]:
+    # By value, not by cell: equal cells get equal factors.
     values, places = np.unique(np.concatenate([train.ravel(), val.ravel()]), return_inverse=True)
     factors = 1 + np.random.default_rng(0).uniform(-JITTER, JITTER, len(values))
     cells = (values * factors)[places]

@@ -14,6 +14,7 @@ from transform.task import Instructions
 def write_program(instructions: Instructions) -> str:
     """Source of the program that follows the instructions."""
     steps = [registry.resolve(spec) for spec in instructions.steps]
+    # Always: the lines that read and write files use both.
     imports = {"import numpy as np", "import pandas as pd"}
     imports.update(line for step in steps for line in step.imports)
     text_columns = frozenset(name for step in steps for name in step.text_columns)

@@ -3,10 +3,10 @@
     python -P -m transform.run.serve_programs PARENT_PID
 
 Standard library only. One request a line on standard input, as JSON: `program`, `public`, `folder`,
-`timeout_s`, `memory_mb`, the arguments of `warm.run_program`. One reply a line on standard output:
-`outcome` (`answer`, `failed`, `died` or `timeout`), `said` (the path of the answer, or why there is
-none) and `cpu_s`. The first line, `ready`, comes when the libraries are imported. It ends with its
-input or its parent.
+`timeout_s`, `memory_mb`, the arguments of `fork_server.run_program`. One reply a line on standard
+output: `outcome` (`answer`, `failed`, `died` or `timeout`), `said` (the path of the answer, or why
+there is none) and `cpu_s`. The first line, `ready`, comes when the libraries are imported. It ends
+with its input or its parent.
 """
 
 import importlib
@@ -22,8 +22,8 @@ from transform.run.fork_server import PRELOAD, ProgramDied, ProgramFailed, run_p
 READY = "ready"
 
 
-def main() -> None:
-    """Serve until the input ends."""
+def answer_requests() -> None:
+    """Run what is asked for until the input ends."""
     die_with_parent(int(sys.argv[1]))
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as replies:
         # What libraries print must not be taken for a reply.
@@ -49,4 +49,4 @@ def _reply(program: str, public: str, folder: str, **limits: Any) -> dict[str, s
 
 
 if __name__ == "__main__":
-    main()
+    answer_requests()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+# A quote inside a text is escaped, so the first bare one ends it.
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _QUOTED = r"`[^`\n]+`"
@@ -28,7 +29,7 @@ _TYPED = rf"{_QUOTED} \([a-z]+\)"
 
 @dataclass(frozen=True)
 class _Slot:
-    """How one type of parameter is written, found and parsed."""
+    """How one type of parameter is written, recognised and parsed."""
 
     pattern: str
     say: Callable[[Any], str]
@@ -66,10 +67,12 @@ def _read_argument(text: str) -> tuple[str, object]:
 
 
 def _read_number(text: str) -> int | float:
+    # 1 and 1.0 are two ways to say a number; a parameter keeps the one it was said in.
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 
 def _read_typed(text: str) -> tuple[str, str]:
+    # From the right: a column's own name may look like the end of one.
     name, _, kind = text.rpartition("` (")
     return name[1:], kind[:-1]
 
@@ -81,6 +84,7 @@ def _unquote(text: str) -> str:
 def _choice(words: Mapping[str, str]) -> _Slot:
     """A slot for one of a few values, each said in its own words."""
     values = {text: value for value, text in words.items()}
+    # Words of a choice may hold what is special to a pattern.
     pattern = "|".join(re.escape(text) for text in values)
     return _Slot(pattern, words.__getitem__, values.__getitem__)
 

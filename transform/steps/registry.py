@@ -20,14 +20,15 @@ _STAGES = get_args(Stage)
 @cache
 def step_classes() -> tuple[type[Step], ...]:
     """All concrete steps, by stage and then kind."""
-    found: dict[str, type[Step]] = {}
+    steps: dict[str, type[Step]] = {}
     for info in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():
+            # Classes that a module merely imports belong to another.
             if _is_step(value) and value.__module__ == module.__name__:
-                assert value.kind not in found, f"two steps of kind {value.kind}"
-                found[value.kind] = value
-    return tuple(sorted(found.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
+                assert value.kind not in steps, f"two steps of kind {value.kind}"
+                steps[value.kind] = value
+    return tuple(sorted(steps.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
 
 
 def _is_step(value: object) -> bool:
@@ -43,8 +44,9 @@ def resolve(spec: StepSpec) -> Step:
     raise ValueError(f"step kind {spec.kind!r} is unknown; expected one of: {known}")
 
 
-def read(sentence: str) -> Step:
+def read_sentence(sentence: str) -> Step:
     """The step that says this sentence. Raises `ValueError` unless exactly one does."""
+    # All kinds are asked: a sentence that two of them say is not unambiguous.
     readings = [step for cls in step_classes() if (step := cls.read(sentence)) is not None]
     if len(readings) != 1:
         raise ValueError(f"{len(readings)} steps say this sentence, expected 1: {sentence!r}")

@@ -47,14 +47,14 @@ Stage = Literal[
 ]
 """Stages in the order in which their steps stand in a task."""
 
-Source = Literal["train", "both"]
+FittedOn = Literal["train", "both"]
 """Rows on which a step is fitted; `both` is the mistake of looking at the rows to predict."""
 
-SOURCES: dict[str, str] = {
+FITTED_ON: dict[str, str] = {
     "train": "the training rows alone",
     "both": "the training rows and the rows to predict together",
 }
-"""How phrases say a `Source`."""
+"""How phrases say a `FittedOn`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Workspace:
     def features(self) -> list[str]:
         """Columns of both tables but the id and the targets, in the order of train."""
         others = {ID_COLUMN, *self.targets}
+        # What train alone has is history: it cannot enter the matrix.
         known = set(self.val.columns) - others
         return [name for name in self.train.columns if name in known]
 
@@ -91,11 +92,13 @@ class Workspace:
         """Those of the columns that are present and hold numbers."""
         return [name for name in self.present(columns) if self.train.schema[name].is_numeric()]
 
-    def fitting(self, source: Source) -> pl.DataFrame:
+    def fitting(self, source: FittedOn) -> pl.DataFrame:
         """The rows, features only, on which a step is fitted."""
+        # Targets are left out: no step before the last is fitted on them.
         train = self.train.select(self.features)
         if source == "train":
             return train
+        # A column may be whole numbers in one table and floats in the other.
         return pl.concat([train, self.val.select(self.features)], how="vertical_relaxed")
 
     def on_train(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Workspace":
@@ -108,7 +111,7 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Series:
+class SeriesFacts:
     """What a table of series is to the steps that know about time."""
 
     time: str
@@ -144,7 +147,7 @@ class StepContext:
     taken: frozenset[str] = field(default_factory=frozenset)
     """Columns that earlier steps rule or make: noise of one cleaning rule must not hide behind
     another's, and a column on which a step has worked must reach the model."""
-    series: Series | None = None
+    series: SeriesFacts | None = None
     """None where rows have no order in time that matters."""
 
     def after(self, work: Workspace, step: "Step | None" = None) -> "StepContext":
@@ -168,17 +171,18 @@ class StepContext:
     def values(self, column: str) -> pl.Series:
         """What is not missing in a feature, train and val together."""
         cells = [frame[column].drop_nulls() for frame in (self.train, self.val)]
+        # Val may hold numbers as text no longer, or integers as floats.
         return pl.concat([cells[0], cells[1].cast(cells[0].dtype)])
 
 
 @dataclass(frozen=True)
-class Slip:
-    """What somebody does instead of a step that no step says."""
+class UnstatedChange:
+    """What somebody does in place of a step and no step says."""
 
     change: Callable[[Workspace], Workspace]
 
     def apply(self, work: Workspace) -> Workspace:
-        """The workspace after the mistake."""
+        """The workspace after it."""
         return self.change(work)
 
 
@@ -187,20 +191,8 @@ class Mutation:
     """A natural way of getting one step wrong: what a careless solver does instead."""
 
     name: str
-    instead: "tuple[Step | Slip, ...]"
+    instead: "tuple[Step | UnstatedChange, ...]"
     """What takes this step's place; empty when it is skipped."""
-    places: int = 1
-    """Steps replaced, this one first; 2 when it changes its order with the next."""
-    if_it_acts: bool = False
-    """Data decide whether this is a mistake at all: where it leads to the same matrix it is none.
-    Only for the set held back."""
-
-
-def slip(
-    name: str, change: Callable[[Workspace], Workspace], *, if_it_acts: bool = False
-) -> Mutation:
-    """A mutation that no step says."""
-    return Mutation(name, (Slip(change),), if_it_acts=if_it_acts)
 
 
 class Step(Noun):
@@ -210,7 +202,7 @@ class Step(Noun):
     stage: ClassVar[Stage]
     phrase: ClassVar[Phrase]
     per_task: ClassVar[int] = 1
-    """Steps of the kind that a task states at most; how many of cleaning is configured."""
+    """Steps of the kind that a task states at most; of cleaning, `MAX_RULES_OF_KIND` decides."""
 
     def say(self) -> str:
         """One unambiguous English sentence that holds every parameter."""
@@ -221,6 +213,14 @@ class Step(Noun):
         """The step that says exactly this sentence, or None."""
         parameters = cls.phrase.read(sentence)
         return None if parameters is None else cls.model_validate(parameters)
+
+    def but(self, **changes: object) -> Self:
+        """The step with other parameters; they are not validated again."""
+        return self.model_copy(update=changes)
+
+    def mutated(self, name: str, **changes: object) -> Mutation:
+        """The mistake of other parameters."""
+        return Mutation(name, (self.but(**changes),))
 
     def spec(self) -> StepSpec:
         """The step as data."""
@@ -239,6 +239,7 @@ class Step(Noun):
     @property
     def ruled(self) -> frozenset[str]:
         """Columns whose cells the step looks at or changes."""
+        # Every step names what it works on `column` or `columns`; others rule nothing.
         fields = self.model_dump()
         return frozenset([fields["column"]] if "column" in fields else fields.get("columns", ()))
 
@@ -264,13 +265,6 @@ class Step(Noun):
     def mutations(self) -> tuple[Mutation, ...]:
         """Natural mutations by which a task is built, the most tempting first; at least one."""
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Natural mutations that building never looks at, none of those in `mutations`.
-
-        They measure how well a task sees mutations that it was not built to see.
-        """
-        return ()
-
 
 class CleaningStep(Step):
     """A step on the training rows alone that undoes one kind of noise exactly.
@@ -282,7 +276,7 @@ class CleaningStep(Step):
     """Name of the noise in the release's `noise` column."""
 
 
-def copies(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
+def sampled_rows(clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
     """`n` random rows without an id; none twice while there are enough."""
     indices = rng.sample(range(clean.height), min(n, clean.height))
     indices += rng.choices(range(clean.height), k=n - len(indices))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.files.layout import derive_seed
+from transform.files.rendered_task import derive_seed
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Instructions, Task
 

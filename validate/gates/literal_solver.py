@@ -31,7 +31,7 @@ class LiteralSolver(Gate):
 
     def check(self, task: Task, executor: Executor) -> Finding:
         """Score of the program's answer."""
-        program = write_program(wording.read(task.spec.question))
+        program = write_program(wording.read(task.spec.literal_text))
         if program != task.truth.program:
             return self.refused(evidence="the program from the text is not the shipped one")
         try:

@@ -51,7 +51,7 @@ class Sensitive(Gate):
         if n_rules < self.min_cleaning_rules:
             return self.refused(n_rules, self.min_cleaning_rules, "cleaning rules", again)
         visibility = Visibility(self.labels_share, self.rows_share)
-        exposure = executor.compute(measure, task, "own", visibility)
+        exposure = executor.compute(measure, task, visibility)
         return self._judged(task, exposure)
 
     def _judged(self, task: Task, exposure: Sequence[StepMutations]) -> Finding:

@@ -18,7 +18,7 @@ class Wording(FileGate):
         """Compare what the text says with what the task means."""
         told = task.spec.instructions
         try:
-            understood = wording.read(task.spec.question)
+            understood = wording.read(task.spec.literal_text)
         except ValueError as error:
             return self.refused(evidence=str(error))
         differing = _differing(told, understood)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.task import ID_COLUMN, DataFiles, Side
+from transform.task import ID_COLUMN, DataFiles, TableSide
 
 Floats = npt.NDArray[np.float64]
 _CLASSES = 20
@@ -44,7 +44,7 @@ def ids_ascend(data: DataFiles, public: Path) -> bool:
     """Whether every table of a task stands in the order of its ids, so that places tell nothing."""
     return all(
         _ids(data, public, table).is_sorted()
-        for side in get_args(Side)
+        for side in get_args(TableSide)
         for table in data.tables(side)
     )
 

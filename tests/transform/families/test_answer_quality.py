@@ -5,16 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from transform.families.answer_quality import ReferenceConfig, is_telling, sure_rows
-
-CONFIG = ReferenceConfig()
+from transform.families.answer_quality import is_telling, sure_rows
 
 
 def _told(
     answer: Sequence[object], truth: Sequence[object], problem: str = "classification"
 ) -> bool:
     said, known = (pl.DataFrame({"y": cells}, strict=False) for cells in (answer, truth))
-    return is_telling(said, known, ["y"], problem, CONFIG)  # type: ignore[arg-type]
+    return is_telling(said, known, ["y"], problem)  # type: ignore[arg-type]
 
 
 def test_the_majority_class_is_chance() -> None:
@@ -42,7 +40,7 @@ def test_all_targets_must_tell() -> None:
     truth = pl.DataFrame({"y": good, "z": good})
     for second, expected in ((good, True), (bad, False)):
         answer = pl.DataFrame({"y": good, "z": second})
-        assert is_telling(answer, truth, ["y", "z"], "classification", CONFIG) == expected
+        assert is_telling(answer, truth, ["y", "z"], "classification") == expected
 
 
 def test_rows_on_the_fence_are_not_sure() -> None:

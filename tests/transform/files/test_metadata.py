@@ -1,14 +1,9 @@
 """`metadata.md` shows what others wrote as text, whatever they wrote."""
 
-import re
-
 import polars as pl
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from extract.dataset import DatasetRef, Licence, RawDataset
-from transform.files.metadata import describe, escape, fence
+from transform.files.metadata import describe
 from transform.task import ColumnSpec, DataFiles
 
 
@@ -53,29 +48,6 @@ def test_the_page_reads_well() -> None:
 def test_parts_of_a_database_are_named() -> None:
     page = describe(dataset(), COLUMNS, TRAIN, DataFiles(format="sqlite", parts=2))
     assert "tables `train_1`, `train_2`, `val_1`, `val_2`, joined on `row_id`" in page
-
-
-@pytest.mark.parametrize("text", ["```\nescaped?", "~~~", "````` \n```", "`" * 50])
-def test_nothing_closes_the_fence(text: str) -> None:
-    first, *body, last = fence(text)
-    assert first == last + "text"
-    assert not any(line.strip().startswith(last) for line in body)
-
-
-@given(st.text())
-def test_any_description_stays_in_its_fence(text: str) -> None:
-    first, *body, last = fence(text)
-    assert set(last) == {"`"}
-    assert all(last not in line for line in body)
-    assert first == last + "text"
-
-
-@given(st.text())
-def test_any_title_is_one_harmless_line(text: str) -> None:
-    line = escape(text)
-    assert len(line.splitlines()) <= 1
-    assert "<" not in line
-    assert re.fullmatch(r"(?:\\.|[^\\`*_\[\]|])*", line)
 
 
 def test_length_is_bounded() -> None:

@@ -20,7 +20,7 @@ from transform.files.tables import (
     cell_types,
     pick_format,
     read_lines,
-    read_tables,
+    read_task_tables,
     shipped,
     write_lines,
     write_tables,
@@ -84,7 +84,7 @@ def written(
 ) -> tuple[Instructions, list[tuple[pl.DataFrame, pl.DataFrame]]]:
     instructions = told(cell_types(train, val), data, train.columns[-1])
     write_tables(folder, data, shipped(train, val), shipped(val, train))
-    return instructions, list(read_tables(folder, instructions))
+    return instructions, list(read_task_tables(folder, instructions))
 
 
 def joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -169,7 +169,7 @@ def test_program_lines_read_what_polars_reads(tmp_path: Path, data: DataFiles) -
     instructions = told(columns, data, "y")
     write_tables(tmp_path, data, shipped(train, val), shipped(val, train))
     text_columns = frozenset({NAMES[2]})
-    parts = read_tables(tmp_path, instructions, text_columns)
+    parts = read_task_tables(tmp_path, instructions, text_columns)
     program = "\n".join(
         ("import numpy as np, pandas as pd", *read_lines(instructions, text_columns))
     )
@@ -197,11 +197,11 @@ def test_text_columns_stay_text_in_train_only(tmp_path: Path) -> None:
         (ColumnSpec(name="x", type="number"), ColumnSpec(name="y", type="number")), FORMS[0], "y"
     )
     write_tables(tmp_path, FORMS[0], train, val)
-    ((first, second),) = read_tables(tmp_path, instructions, frozenset({"x"}))
+    ((first, second),) = read_task_tables(tmp_path, instructions, frozenset({"x"}))
     assert first["x"].to_list() == ["1.5", "?"]
     assert second["x"].to_list() == [2.5]
     with pytest.raises(ValueError, match=r"'x': expected number cells, found '\?'"):
-        read_tables(tmp_path, instructions)
+        read_task_tables(tmp_path, instructions)
 
 
 def test_integers_that_lost_a_cell_are_read_as_integers(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_integers_that_lost_a_cell_are_read_as_integers(tmp_path: Path) -> None:
         (ColumnSpec(name="x", type="integer"), ColumnSpec(name="y", type="number")), FORMS[0], "y"
     )
     write_tables(tmp_path, FORMS[0], shipped(train), train.select("row_id", "x").head(1))
-    ((read, _),) = read_tables(tmp_path, instructions)
+    ((read, _),) = read_task_tables(tmp_path, instructions)
     assert read["x"].to_list() == [1, None]
     assert read["x"].dtype == pl.Int64
 

@@ -14,7 +14,7 @@ from transform.rows.divide import (
     Rows,
     capped,
     divide,
-    shortage,
+    too_few_rows,
     without_rare_classes,
     without_repeats,
 )
@@ -188,7 +188,7 @@ def rows_of(n_train: int, n_val: int, labels: tuple[object, ...] = ("a", "b")) -
 def test_too_little_is_refused_with_numbers(
     rows: Rows, value: float, threshold: float, what: str
 ) -> None:
-    drop = shortage(rows, propose("classification", "y"), SIZE, "the-task", "class-mm")
+    drop = too_few_rows(rows, propose("classification", "y"), SIZE, "the-task", "class-mm")
     assert drop is not None
     assert (drop.reason, drop.value, drop.threshold) == ("too_small", value, threshold)
     assert (drop.key, drop.source, drop.variant) == ("the-task", "o/s", "class-mm")
@@ -196,13 +196,15 @@ def test_too_little_is_refused_with_numbers(
 
 
 def test_enough_is_enough() -> None:
-    assert shortage(rows_of(4, 2), propose("classification", "y"), SIZE, "t", "class-mm") is None
+    assert (
+        too_few_rows(rows_of(4, 2), propose("classification", "y"), SIZE, "t", "class-mm") is None
+    )
     numbers = rows_of(4, 2, (1.0,))
-    assert shortage(numbers, propose("regression", "y"), SIZE, "t", "reg-mm") is None
+    assert too_few_rows(numbers, propose("regression", "y"), SIZE, "t", "reg-mm") is None
 
 
 def test_a_table_without_features_is_refused() -> None:
     rows = Rows(*(side.select("y") for side in (rows_of(4, 2).train, rows_of(4, 2).val)))
-    drop = shortage(rows, propose("classification", "y"), SIZE, "t", "class-mm")
+    drop = too_few_rows(rows, propose("classification", "y"), SIZE, "t", "class-mm")
     assert drop is not None
     assert drop.reason == "no_feature"

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transform.rows.near_duplicates import near_pairs
+from transform.rows.near_duplicates import near_pairs, nearly_in
 
 N = 2_000
 
@@ -51,3 +51,12 @@ def test_odd_tables() -> None:
         near_pairs(pl.DataFrame({"x": [0.0, 1e-320, 1e308, None, float("nan"), -1.0]})[:4])
     )
     assert len(near_pairs(pl.DataFrame({"x": ["a"] * 3}))) == 3
+
+
+def test_rows_that_nearly_stand_in_a_table_are_found() -> None:
+    frame = table()
+    known, new = frame.head(1_500), frame.tail(500)
+    moved = known.tail(300).with_columns(pl.col("price", "change", "share") * (1 + 1e-9))
+    mask = nearly_in(known, pl.concat([new, moved]))
+    assert mask.tolist() == [False] * 500 + [True] * 300
+    assert nearly_in(known, known.head(0)).tolist() == []

@@ -16,7 +16,7 @@ from extract.dataset import DatasetRef
 from extract.drop import Drop
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
-from transform.rows.split import Split, Splitting, cells, instants, split_rows
+from transform.rows.split import Split, Splitting, as_instants, cells, split_rows
 
 SMALL = Splitting(size=SizeConfig(min_train_rows=20, min_val_rows=10))
 ROOT = Path(__file__).parents[3]
@@ -97,7 +97,7 @@ def test_years_as_numbers_are_instants() -> None:
     frame = table(1_000, year=[1990 + i // 40 for i in range(1_000)])
     split = done(split_rows(frame, [proposal(split_column="year")]))
     assert split.cutoff == datetime(2010, 1, 1)
-    assert instants(pl.Series([0, 1990, None])).to_list() == [None, datetime(1990, 1, 1), None]
+    assert as_instants(pl.Series([0, 1990, None])).to_list() == [None, datetime(1990, 1, 1), None]
 
 
 def test_too_few_instants_or_rows_drop() -> None:

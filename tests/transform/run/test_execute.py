@@ -11,7 +11,14 @@ from polars.testing import assert_frame_equal
 
 from extract.workers import Workers
 from transform.files.tables import cell_types, shipped, write_tables
-from transform.run.execute import apply_steps, cleaned, compute_answer, execute, load, load_tables
+from transform.run.execute import (
+    apply_steps,
+    cleaned,
+    compute_answer,
+    execute,
+    load_tables,
+    load_workspace,
+)
 from transform.steps import registry
 from transform.steps.cleaning.drop_duplicates import DropDuplicates
 from transform.steps.cleaning.filter_range import FilterRange
@@ -81,7 +88,7 @@ def test_loading_joins_parts_and_sorts_by_id(laid_out: tuple[Instructions, Path]
     train, val = load_tables(instructions, public)
     assert_frame_equal(train, TRAIN.sort("row_id"))
     assert_frame_equal(val, VAL.sort("row_id"))
-    work = load(instructions, public)
+    work = load_workspace(instructions, public)
     assert len(work.parts) == (2 if instructions.data.parts == 2 else 0)
     assert work.targets == ("y",)
     # What a marker stands in is text until the step that reads it.
@@ -96,7 +103,7 @@ def test_the_order_of_steps_acts(laid_out: tuple[Instructions, Path]) -> None:
     early = instructions.model_copy(update={"steps": (*join, reader, imputer, *middle, fit)})
     steps = tuple(registry.resolve(spec) for spec in early.steps[:-1])
     # Filled in before duplicates are sought, row 3 makes row 9 its copy.
-    table = apply_steps(steps, load(early, public)).train
+    table = apply_steps(steps, load_workspace(early, public)).train
     assert table["row_id"].to_list() == [0, 3, 7]
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from transform.run.perturbation import JITTER, Matrix, disturbed
+from transform.run.perturbation import JITTER, FeatureMatrix, disturbed
 
 
-def sides() -> tuple[Matrix, Matrix]:
+def sides() -> tuple[FeatureMatrix, FeatureMatrix]:
     rng = np.random.default_rng(5)
-    numbers: Matrix = rng.integers(-3, 4, size=(60, 4)).astype(np.float64) * 0.37
+    numbers: FeatureMatrix = rng.integers(-3, 4, size=(60, 4)).astype(np.float64) * 0.37
     return numbers[:40].copy(), numbers[40:].copy()
 
 

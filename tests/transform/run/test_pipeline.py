@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import polars as pl
-import pytest
 
+from tests.bench.held_out_set import held_out_mutations
 from transform.files.tables import cell_types, shipped, write_tables
-from transform.run.execute import apply_steps, compute_answer, load
-from transform.run.pipeline import MutationSet, Pipeline
+from transform.run.execute import apply_steps, compute_answer, load_workspace
+from transform.run.pipeline import Pipeline
 from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.preparing.derive_ratio import DeriveRatio
 from transform.steps.preparing.impute_constant import ImputeConstant
 from transform.steps.preparing.select_columns import SelectColumns
-from transform.steps.step import Mutation, Step, slip
+from transform.steps.step import Mutation, Step, UnstatedChange
 from transform.task import ID_COLUMN, DataFiles, Instructions
 
 N = 40
@@ -38,7 +38,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def told(folder: Path, steps: tuple[Step, ...] = STEPS) -> Instructions:
+def written(folder: Path, steps: tuple[Step, ...] = STEPS) -> Instructions:
     """Writes the tables and says what is to be done with them."""
     data = DataFiles(format="csv")
     write_tables(folder, data, shipped(TRAIN, VAL), shipped(VAL, TRAIN))
@@ -53,28 +53,29 @@ def told(folder: Path, steps: tuple[Step, ...] = STEPS) -> Instructions:
     )
 
 
-@pytest.mark.parametrize("mutation_set", ["own", "held_out"])
-def test_same_answer_as_without_a_cache(tmp_path: Path, mutation_set: MutationSet) -> None:
-    instructions = told(tmp_path)
-    pipeline, start = Pipeline(instructions, tmp_path), load(instructions, tmp_path)
+def test_same_answer_as_without_a_cache(tmp_path: Path) -> None:
+    instructions = written(tmp_path)
+    pipeline, start = Pipeline(instructions, tmp_path), load_workspace(instructions, tmp_path)
     truth = compute_answer(instructions, tmp_path)
     acting = 0
     for position in range(len(STEPS)):
-        for wrong in pipeline.mutations(position, mutation_set):
+        own = ((mutation, 1) for mutation in STEPS[position].mutations())
+        held_out = ((m, m.n_replaced) for m in held_out_mutations(STEPS, position))
+        for mutation, n_replaced in (*own, *held_out):
             before = apply_steps(STEPS[:position], start)
-            for step in (*wrong.instead, *STEPS[position + wrong.places :]):
+            for step in (*mutation.instead, *STEPS[position + n_replaced :]):
                 before = step.apply(before)
-            outcome = pipeline.mutated(position, wrong)
+            outcome = pipeline.mutated(position, mutation, n_replaced)
             assert before.answer is not None
             assert outcome.acts == (outcome.answer is not None)
             expected = before.answer.sort(ID_COLUMN)
             assert expected.equals(outcome.answer if outcome.answer is not None else truth)
             acting += outcome.acts
-    assert acting >= len(STEPS)
+    assert acting >= 2 * len(STEPS)
 
 
 def test_a_mistake_that_leads_to_the_same_matrix_needs_no_fit(tmp_path: Path) -> None:
-    pipeline = Pipeline(told(tmp_path), tmp_path)
+    pipeline = Pipeline(written(tmp_path), tmp_path)
     skip_idle_rule = Mutation("skip", ())
     assert not pipeline.mutated(0, skip_idle_rule).acts
     assert pipeline.mutated(1, skip_idle_rule).acts
@@ -82,29 +83,29 @@ def test_a_mistake_that_leads_to_the_same_matrix_needs_no_fit(tmp_path: Path) ->
 
 def test_order_of_columns_matters_only_to_models_that_see_it(tmp_path: Path) -> None:
     turned = Mutation("turned", (SelectColumns(columns=("a per b", "b", "a")),))
-    assert not Pipeline(told(tmp_path), tmp_path).mutated(4, turned).acts
+    assert not Pipeline(written(tmp_path), tmp_path).mutated(4, turned).acts
     tree = FitPredict(
         estimator="DecisionTreeRegressor",
         module="sklearn.tree",
         arguments={"max_features": 0.5, "random_state": 3},
     )
-    sees_order = told(tmp_path, (*STEPS[:-1], tree))
+    sees_order = written(tmp_path, (*STEPS[:-1], tree))
     assert Pipeline(sees_order, tmp_path).mutated(4, turned).acts
 
 
-def test_neighbours_change_their_order_in_the_second_set_alone(tmp_path: Path) -> None:
-    pipeline = Pipeline(told(tmp_path), tmp_path)
-    late = [wrong for wrong in pipeline.mutations(2, "held_out") if wrong.places == 2]
-    assert [wrong.instead for wrong in late] == [(STEPS[3], STEPS[2])]
+def test_neighbours_may_change_their_order(tmp_path: Path) -> None:
+    pipeline = Pipeline(written(tmp_path), tmp_path)
+    late = [m for m in held_out_mutations(STEPS, 2) if m.n_replaced == 2]
+    assert [mutation.instead for mutation in late] == [(STEPS[3], STEPS[2])]
     # Missing numbers have no ratio, so the ratio keeps gaps that filling first would not leave.
-    assert pipeline.mutated(2, late[0]).acts
-    assert not any(wrong.places == 2 for wrong in pipeline.mutations(2, "own"))
+    assert pipeline.mutated(2, late[0], 2).acts
     last_two = (len(STEPS) - 2, len(STEPS) - 1)
-    assert not any(w.places == 2 for i in last_two for w in pipeline.mutations(i, "held_out"))
+    assert not any(m.n_replaced == 2 for i in last_two for m in held_out_mutations(STEPS, i))
 
 
 def test_later_steps_do_what_is_left_without_a_column(tmp_path: Path) -> None:
-    lost = slip("lose_b", lambda work: work.on_both(lambda frame: frame.drop("b")))
-    outcome = Pipeline(told(tmp_path), tmp_path).mutated(0, lost)
+    lose_b = UnstatedChange(lambda work: work.on_both(lambda frame: frame.drop("b")))
+    lost = Mutation("lose_b", (lose_b,))
+    outcome = Pipeline(written(tmp_path), tmp_path).mutated(0, lost)
     assert outcome.answer is not None
     assert outcome.answer.height == VAL.height

@@ -13,7 +13,7 @@ import pytest
 
 from transform.proposal import Aggregation
 from transform.steps.registry import step_classes
-from transform.steps.step import Series, Step, StepContext, Workspace
+from transform.steps.step import SeriesFacts, Step, StepContext, Workspace
 
 NUMBERS = ("a, b", "100% {x}", 'say "hi"', "count")
 TEXTS = ("kind's", "back\\slash 😀", "tönung", "part")
@@ -107,7 +107,7 @@ def _series(seed: int, model: str, n_targets: int, finer: bool) -> StepContext:
     on_grid = pl.col(TIME).dt.hour() == 0
     val = table.filter(future, on_grid).drop(*targets, NUMBERS[2], NUMBERS[3])
     hows: tuple[Aggregation, ...] = ("mean", "sum", "max", "min", "last", "count")
-    series = Series(
+    series = SeriesFacts(
         time=TIME,
         by=(TEXTS[0],),
         frequency="1d",

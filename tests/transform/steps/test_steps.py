@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.bench.held_out_set import held_out_of
 from transform.proposal import Aggregation
 from transform.steps import registry
 from transform.steps.cleaning.join_tables import JoinTables
@@ -48,7 +49,7 @@ def chosen(
 
 def stated_mistakes(step: Step) -> list[Step]:
     """What takes the place of a step when it is mutated, as far as a step says it."""
-    wrong = (*step.mutations(), *step.held_out_mutations())
+    wrong = (*step.mutations(), *held_out_of(step))
     return [other for one in wrong for other in one.instead if isinstance(other, Step)]
 
 
@@ -59,15 +60,12 @@ def test_mistakes_come_in_two_sets(
     """One builds a task, the other measures it; no mistake is in both or is the step itself."""
     for seed in SEEDS:
         for _, step in chosen(cls, make_sketch, seed):
-            own, held_out_mutations = step.mutations(), step.held_out_mutations()
+            own, held_out = step.mutations(), held_out_of(step)
             assert own
-            names = [wrong.name for wrong in (*own, *held_out_mutations)]
+            names = [wrong.name for wrong in (*own, *held_out)]
             assert len(names) == len(set(names))
-            assert not [
-                wrong for wrong in own if wrong.instead in [w.instead for w in held_out_mutations]
-            ]
-            assert all(wrong.instead != (step,) for wrong in (*own, *held_out_mutations))
-            assert not any(wrong.if_it_acts for wrong in own)
+            assert not [wrong for wrong in own if wrong.instead in [w.instead for w in held_out]]
+            assert all(wrong.instead != (step,) for wrong in (*own, *held_out))
 
 
 @CLASSES
@@ -76,7 +74,7 @@ def test_says_all_it_knows(cls: type[Step], make_sketch: Callable[..., StepConte
     assert proposed, "no table in the tests makes this step propose itself"
     for step in proposed:
         for one in (step, *stated_mistakes(step)):
-            assert registry.read(one.say()) == one
+            assert registry.read_sentence(one.say()) == one
             assert (
                 registry.resolve(type(one.spec()).model_validate_json(one.spec().model_dump_json()))
                 == one
@@ -145,7 +143,7 @@ def test_reads_back_hostile_names_and_values(cls: type[Step], data: st.DataObjec
             for name, field in cls.model_fields.items()
         }
         step = cls.model_validate(fields)
-    assert registry.read(step.say()) == step
+    assert registry.read_sentence(step.say()) == step
     compile("\n".join(step.write()), "solution.py", "exec")
 
 
@@ -192,7 +190,7 @@ def test_join_puts_parts_together_by_id(
     assert done.train.equals(context.train.select(done.train.columns).sort("row_id"))
     assert_same(done.train, names["train"])
     assert_same(done.val, names["val"])
-    for wrong in (*step.mutations(), *step.held_out_mutations()):
+    for wrong in (*step.mutations(), *held_out_of(step)):
         mutated = wrong.instead[0].apply(work)
         assert mutated.train.columns != done.train.columns
         assert_same(mutated.train, run_lines(wrong.instead, work)["train"])

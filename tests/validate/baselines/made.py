@@ -13,8 +13,8 @@ from typing import NamedTuple
 import polars as pl
 
 from extract.dataset import DatasetRef
-from transform.files.layout import assign_ids
 from transform.files.parquet import write_parquet, write_truth
+from transform.files.rendered_task import assign_ids
 from transform.files.tables import cell_types, shipped, write_tables
 from transform.proposal import Frequency
 from transform.run.grading import grading_of
@@ -145,6 +145,7 @@ def _task(
         source_sha256="0" * 64,
         table="made",
         instructions=told,
+        literal_text="none",
         question="none",
         files=files,
         n_rows=train.height + val.height,

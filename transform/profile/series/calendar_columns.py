@@ -9,7 +9,7 @@ import polars as pl
 
 from transform.profile.dependence import codes_of
 from transform.profile.matrix import Ints
-from transform.rows.split import instants
+from transform.rows.split import as_instants, cells
 from transform.series.calendar import CalendarPart, calendar_part
 
 _PARTS: tuple[CalendarPart, ...] = ("year", "quarter", "month", "day", "dayofweek", "hour")
@@ -19,7 +19,7 @@ _REPEATED = 3
 
 def is_calendar(values: pl.Series, when: pl.Series) -> bool:
     """Whether a field of the calendar decides the values."""
-    table = pl.DataFrame({"v": values, "t": instants(when)}).drop_nulls().unique()
+    table = pl.DataFrame({"v": values, "t": as_instants(when)}).drop_nulls().unique()
     if table["v"].n_unique() < 2:
         return False
     distinct = table["t"].unique()

@@ -20,10 +20,10 @@ from transform.profile.roles import is_number_code
 from transform.profile.series.backtest import Outlook, Past, outlook
 from transform.profile.series.calendar_columns import is_calendar
 from transform.rows.size import SizeConfig
-from transform.rows.split import cells, instants
+from transform.rows.split import as_instants, cells
 from transform.series.aggregate import aggregated
 from transform.series.calendar import calendar_part
-from transform.series.comparable import RECENT, comparable
+from transform.series.comparable import RECENT, comparable_series
 from transform.series.covariates import leaks_target
 from transform.series.frequency import FREQUENCIES
 from transform.series.seasonal_naive import season_length
@@ -111,7 +111,7 @@ def _grid(
 ) -> pl.DataFrame:
     """The latest past on its grid, with the numbers of instant and series."""
     axis = view.axis
-    when = instants(frame[axis.column])
+    when = as_instants(frame[axis.column])
     if axis.resample:
         when = cells(when, axis.frequency)
     rows = frame.select(*names, *view.entities).with_columns(when.alias(axis.column))
@@ -193,7 +193,7 @@ def _kept(values: Floats, horizon: int) -> list[int]:
         return []
     # Levels far apart would decide the pooled score, so the task keeps comparable series as well.
     pasts = [column[np.isfinite(column)][-RECENT:] for column in values[:, long].T]
-    alike = long[comparable(pasts, horizon)]
+    alike = long[comparable_series(pasts, horizon)]
     return sorted(sorted(alike, key=lambda place: -lengths[place])[:_MAX_SERIES])
 
 

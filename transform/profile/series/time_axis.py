@@ -18,7 +18,7 @@ from transform.profile.profile import ColumnProfile, SeriesView
 from transform.profile.series.calendar_columns import is_calendar
 from transform.proposal import Frequency, TimeAxis
 from transform.rows.size import SizeConfig
-from transform.rows.split import cells, instants
+from transform.rows.split import as_instants, cells
 from transform.series.frequency import FREQUENCIES, FrequencyFacts
 
 _Columns = Mapping[str, ColumnProfile]
@@ -60,7 +60,7 @@ def time_columns(frame: pl.DataFrame, columns: _Columns) -> list[str]:
         if column.role == "time" and column.missing_share <= _MAX_MISSING
     ]
     # The median, because a first or a last instant may be a typing error.
-    middle = {name: instants(frame[name]).drop_nulls().sort() for name in names}
+    middle = {name: as_instants(frame[name]).drop_nulls().sort() for name in names}
     return sorted(names, key=lambda name: middle[name][len(middle[name]) // 2])
 
 
@@ -72,7 +72,7 @@ def find_axes(
     why = "no column of instants is complete enough to be a time axis"
     needed = size.shortest_history + size.min_instants
     for name in names[:_TIME_COLUMNS]:
-        when = instants(frame[name])
+        when = as_instants(frame[name])
         if when.n_unique() < needed:
             why = f"`{name}` has {when.n_unique()} instants, a forecast needs {needed}"
             continue

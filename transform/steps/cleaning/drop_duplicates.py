@@ -9,7 +9,14 @@ from typing import ClassVar, Literal
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 from transform.task import ID_COLUMN
 
 _MAX_LOST = 0.05
@@ -46,6 +53,7 @@ class DropDuplicates(RowRule):
         That one may leave conflicting answers to equal rows in the noise; where the table itself
         holds many, they are what the other one must keep.
         """
+        # What repeats in the source is data; taking much of it would change the table's meaning.
         height = context.train.height
         both = (cls(compare="features"), cls(compare="all"))
         work = Workspace(context.train, context.val, context.targets)
@@ -59,6 +67,7 @@ class DropDuplicates(RowRule):
 
     def apply(self, work: Workspace) -> Workspace:
         """Remove the rows; the others keep their order."""
+        # The id tells every row from every other; compared, it would make the rule idle.
         left_out = {ID_COLUMN, *(work.targets if self.compare == "features" else ())}
         compared = [name for name in work.train.columns if name not in left_out]
         keep: Literal["first", "none"] = "first" if self.keep == "lowest" else "none"
@@ -77,24 +86,6 @@ class DropDuplicates(RowRule):
         """Skip it, as comparing the id too does."""
         return (Mutation("skip", ()),)
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Lose the originals too, or compare more or less than is stated."""
-        other = "features" if self.compare == "all" else "all"
-        compared = self.model_copy(update={"compare": other})
-        return (
-            Mutation("lose_originals", (self.model_copy(update={"keep": "none"}),)),
-            Mutation(f"compare_{other}", (compared,), if_it_acts=True),
-            slip("ignore_a_column", self._without_a_column, if_it_acts=True),
-        )
-
-    def _without_a_column(self, work: Workspace) -> Workspace:
-        """The last feature is not compared."""
-        targets = work.targets if self.compare == "all" else ()
-        compared = [*work.features[:-1], *targets]
-        return work.on_train(
-            lambda frame: frame.unique(compared, keep="first", maintain_order=True)
-        )
-
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows."""
-        return copies(clean, rng, n)
+        return sampled_rows(clean, rng, n)

@@ -10,7 +10,14 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 from transform.task import ID_COLUMN
 
 
@@ -47,9 +54,11 @@ class DropMissingTarget(RowRule):
         if self.how == "remove":
             return work.on_train(lambda frame: frame.drop_nulls(targets))
         if self.how == "previous":
+            # Only as a mutation: what people do who treat a target like any feature.
             fills = [pl.col(target).forward_fill().backward_fill() for target in targets]
         else:
             fills = [
+                # Of equally frequent values the smallest: polars gives them in no fixed order.
                 pl.col(target).fill_null(pl.col(target).drop_nulls().mode().min())
                 for target in targets
             ]
@@ -66,27 +75,8 @@ class DropMissingTarget(RowRule):
     def mutations(self) -> tuple[Mutation, ...]:
         """Fill in rather than remove; most estimators do not let anybody skip it."""
         return tuple(
-            Mutation(how, (self.model_copy(update={"how": how}),))
-            for how in ("most_frequent", "previous")
-            if how != self.how
+            self.mutated(how, how=how) for how in ("most_frequent", "previous") if how != self.how
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill in from the rows after, or with a value of its own."""
-        return (slip("next", self._from_next), slip("placeholder", self._with_placeholder))
-
-    def _from_next(self, work: Workspace) -> Workspace:
-        fills = pl.col(self.columns).backward_fill().forward_fill()
-        return work.on_train(lambda frame: frame.with_columns(fills))
-
-    def _with_placeholder(self, work: Workspace) -> Workspace:
-        """Zero, or a text."""
-        schema = work.train.schema
-        fills = [
-            pl.col(name).fill_null("unknown" if schema[name] == pl.String else 0)
-            for name in self.columns
-        ]
-        return work.on_train(lambda frame: frame.with_columns(fills))
 
     @property
     def sees_targets(self) -> bool:
@@ -95,12 +85,14 @@ class DropMissingTarget(RowRule):
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Mixtures of two clean rows each, lest they repeat one; each lacks a target, by turns."""
-        first, second = copies(clean, rng, n), copies(clean, rng, n)
+        first, second = sampled_rows(clean, rng, n), sampled_rows(clean, rng, n)
+        # Every other feature of a second row: a row of its own, whose parts are all real.
         mixed = [
             name
             for name in clean.columns
             if name not in (ID_COLUMN, *self.columns) and not name.startswith(" ")
         ][::2]
+        # By turns, so that a rule that looks at one target alone is wrong.
         turn = pl.int_range(pl.len()) % len(self.columns)
         return first.with_columns(second[name] for name in mixed).with_columns(
             pl.when(turn != position).then(pl.col(target)).alias(target)

@@ -11,7 +11,14 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 
 _MAX_CATEGORIES = 12
 _MAX_LENGTH = 60
@@ -64,6 +71,7 @@ class FilterCategories(RowRule):
         if not work.present((self.column,)):
             return work
         listed = pl.col(self.column).is_in(list(self.categories))
+        # A comparison with missing is missing, neither true nor false.
         keep = listed.fill_null(self.missing != "remove")
         return work.on_train(lambda frame: frame.filter(keep))
 
@@ -79,55 +87,26 @@ class FilterCategories(RowRule):
         """Skip it, or overlook a listed category."""
         wrong = [Mutation("skip", ())]
         if len(self.categories) > 1:
-            wrong.append(Mutation("without_last", (self._listing(self.categories[:-1]),)))
+            wrong.append(self.mutated("without_last", categories=self.categories[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Lose rows with a missing value, let a category in, rename the others, overlook one."""
-        wrong = [slip("one_more", self._with_one_more), slip("rename", self._renamed)]
-        if self.missing == "keep":
-            lost = self.model_copy(update={"missing": "remove"})
-            wrong.insert(0, Mutation("lose_missing", (lost,)))
-        if len(self.categories) > 1:
-            wrong.append(Mutation("without_first", (self._listing(self.categories[1:]),)))
-        return tuple(wrong)
-
-    def _listing(self, categories: tuple[str, ...]) -> "FilterCategories":
-        return self.model_copy(update={"categories": categories})
-
-    def _with_one_more(self, work: Workspace) -> Workspace:
-        """The commonest category that is not listed stays."""
-        if not work.present((self.column,)):
-            return work
-        cells = work.train[self.column].drop_nulls()
-        unlisted = cells.filter(~cells.is_in(list(self.categories)))
-        return self._listing((*self.categories, *unlisted.mode().sort()[:1])).apply(work)
-
-    def _renamed(self, work: Workspace) -> Workspace:
-        """Categories that are not listed become the first listed one."""
-        if not work.present((self.column,)):
-            return work
-        cell = pl.col(self.column)
-        listed = cell.is_in(list(self.categories)) | cell.is_null()
-        renamed = (
-            pl.when(listed).then(cell).otherwise(pl.lit(self.categories[0])).alias(self.column)
-        )
-        return work.on_train(lambda frame: frame.with_columns(renamed))
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows with a few new labels, tidy ones that no other rule changes."""
+        # A new label that differs in case alone would be undone by another rule.
         known = {category.casefold() for category in self.categories}
         fresh = [label for label in _NEW if label not in known]
+        # Numbers from 90 on look like groups that nobody has had yet.
         fresh += [f"group {number}" for number in range(90, 100) if f"group {number}" not in known]
         labels = rng.sample(fresh[: len(_NEW)], _MAX_NEW)
         cells = pl.Series(self.column, [labels[i % _MAX_NEW] for i in range(n)], pl.String)
-        return copies(clean, rng, n).with_columns(cells)
+        return sampled_rows(clean, rng, n).with_columns(cells)
 
 
 def _listed(context: StepContext, column: str) -> tuple[str, ...]:
     """The categories of train in text order; empty when they cannot be stated in full."""
-    found = sorted(context.train[column].drop_nulls().unique().to_list())
+    texts = sorted(context.train[column].drop_nulls().unique().to_list())
+    # A listed category that only val has would say something of val.
     held_out = set(context.val[column].drop_nulls().to_list())
-    printable = all(text.isprintable() and 0 < len(text) <= _MAX_LENGTH for text in found)
-    few = 1 < len(found) <= _MAX_CATEGORIES
-    return tuple(found) if few and printable and held_out <= set(found) else ()
+    printable = all(text.isprintable() and 0 < len(text) <= _MAX_LENGTH for text in texts)
+    few = 1 < len(texts) <= _MAX_CATEGORIES
+    return tuple(texts) if few and printable and held_out <= set(texts) else ()

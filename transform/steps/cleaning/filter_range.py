@@ -11,7 +11,14 @@ from typing import ClassVar, Literal
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, RowRule, Stage, StepContext, Workspace, copies, slip
+from transform.steps.step import (
+    Mutation,
+    RowRule,
+    Stage,
+    StepContext,
+    Workspace,
+    sampled_rows,
+)
 
 _MIN_DISTINCT = 10
 """Fewer values are codes rather than measurements."""
@@ -80,29 +87,9 @@ class FilterRange(RowRule):
         """Skip it, or see one end only."""
         return (
             Mutation("skip", ()),
-            Mutation("no_upper", (self.model_copy(update={"high": 1e300}),)),
-            Mutation("no_lower", (self.model_copy(update={"low": -1e300}),)),
+            self.mutated("no_upper", high=1e300),
+            self.mutated("no_lower", low=-1e300),
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Lose the rows with a missing value, pull values in, or misread the ends."""
-        off = _MISREAD * (self.high - self.low)
-        wrong = [
-            slip("clip", self._clipped),
-            Mutation("wider", (self._between(self.low - off, self.high + off),)),
-            Mutation("tighter", (self._between(self.low + off, self.high - off),), if_it_acts=True),
-        ]
-        if self.missing == "keep":
-            lost = self.model_copy(update={"missing": "remove"})
-            wrong.insert(0, Mutation("lose_missing", (lost,)))
-        return tuple(wrong)
-
-    def _between(self, low: float, high: float) -> "FilterRange":
-        return self.model_copy(update={"low": low, "high": high})
-
-    def _clipped(self, work: Workspace) -> Workspace:
-        values = pl.col(work.numeric((self.column,))).cast(pl.Float64).clip(self.low, self.high)
-        return work.on_train(lambda frame: frame.with_columns(values))
 
     def noisy_rows(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Copies of clean rows, alternately above and below the range.
@@ -111,15 +98,17 @@ class FilterRange(RowRule):
         numbers have as many decimals as the clean ones.
         """
         column = clean[self.column]
+        # More decimals than the clean numbers have would mark the noise.
         grid = 1.0 if column.dtype.is_integer() else _grid(column)
         width = self.high - self.low
+        # Near ones catch a misread end, far ones pull the answer.
         gaps = [width * rng.uniform(*(_FAR if i // 2 % 2 else _NEAR)) for i in range(n)]
         values = [
             _beyond(self.low, -gap, grid) if i % 2 else _beyond(self.high, gap, grid)
             for i, gap in enumerate(gaps)
         ]
         cells = pl.Series(self.column, values, pl.Float64).cast(column.dtype)
-        return copies(clean, rng, n).with_columns(cells)
+        return sampled_rows(clean, rng, n).with_columns(cells)
 
 
 def _around(context: StepContext, column: str, rng: random.Random) -> FilterRange | None:

@@ -38,6 +38,7 @@ class JoinTables(Step):
     @classmethod
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[JoinTables, ...]":
         """Joins of every possible number of parts, in random order."""
+        # The id is a column of every part and no part of its own.
         possible = possible_parts(len(context.val.columns) - 1)
         return tuple(cls.of(n) for n in rng.sample(possible, len(possible)))
 
@@ -61,17 +62,8 @@ class JoinTables(Step):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Overlook the last table."""
-        return (self._without(len(self.train) - 1),)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Overlook another table."""
-        return tuple(self._without(position) for position in range(len(self.train) - 1))
-
-    def _without(self, position: int) -> Mutation:
-        train, val = (
-            (*names[:position], *names[position + 1 :]) for names in (self.train, self.val)
-        )
-        return Mutation(f"without_{position + 1}", (JoinTables(train=train, val=val),))
+        name = f"without_{len(self.train)}"
+        return (self.mutated(name, train=self.train[:-1], val=self.val[:-1]),)
 
 
 def _index(name: str) -> int:
@@ -81,5 +73,6 @@ def _index(name: str) -> int:
 def _join(parts: list[pl.DataFrame]) -> pl.DataFrame:
     joined = parts[0]
     for part in parts[1:]:
+        # A repeated id would multiply rows in silence.
         joined = joined.join(part, on=ID_COLUMN, validate="1:1")
     return joined.sort(ID_COLUMN)

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace, slip
+from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
 
 _MAX_TOGETHER = 3
 """Columns that one step states."""
@@ -76,33 +76,10 @@ class NormaliseText(CellRule):
         """Skip it, leave the case, or overlook the last column."""
         wrong = [Mutation("skip", ())]
         if self.form == "full":
-            wrong.append(Mutation("space_only", (self.model_copy(update={"form": "space"}),)))
+            wrong.append(self.mutated("space_only", form="space"))
         if len(self.columns) > 1:
-            wrong.append(Mutation("miss_last", (self._on(self.columns[:-1]),)))
+            wrong.append(self.mutated("miss_last", columns=self.columns[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Leave the white space or some of it, take upper case, or overlook the first column."""
-        wrong = [slip("ends_and_case_only", self._without_inner, if_it_acts=True)]
-        if self.form == "full":
-            wrong.append(Mutation("case_only", (self.model_copy(update={"form": "case"}),)))
-        if self.form != "space":
-            wrong.append(slip("upper_case", self._upper))
-        if len(self.columns) > 1:
-            wrong.append(Mutation("miss_first", (self._on(self.columns[1:]),)))
-        return tuple(wrong)
-
-    def _on(self, columns: tuple[str, ...]) -> "NormaliseText":
-        return self.model_copy(update={"columns": columns})
-
-    def _without_inner(self, work: Workspace) -> Workspace:
-        text = pl.col(work.present(self.columns)).str.strip_chars(" \t")
-        text = text if self.form == "space" else text.str.to_lowercase()
-        return work.on_train(lambda frame: frame.with_columns(text))
-
-    def _upper(self, work: Workspace) -> Workspace:
-        upper = pl.col(work.present(self.columns)).str.to_uppercase()
-        return self.apply(work).on_train(lambda frame: frame.with_columns(upper))
 
     def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Case and white-space variants of random cells, spread evenly over the columns."""
@@ -110,6 +87,7 @@ class NormaliseText(CellRule):
         for column in self.columns:
             texts = clean[column].to_list()
             eligible = [i for i, text in enumerate(texts) if text and self._variants(text)]
+            # Two at least, one of case and one of white space.
             wanted = max(2, n // len(self.columns))
             for turn, position in enumerate(rng.sample(eligible, min(len(eligible), wanted))):
                 variants = self._variants(texts[position])
@@ -119,6 +97,7 @@ class NormaliseText(CellRule):
 
     def _variants(self, text: str) -> list[str]:
         """What a careless hand makes of a tidy text, case and space by turns."""
+        # Two blanks inside: a text without a blank has no such variant.
         wide = text.replace(" ", "  ", 1)
         candidates = (text.upper(), f"{wide} ", text.title(), wide, f"  {text}", wide.capitalize())
         return [v for v in dict.fromkeys(candidates) if v != text and self._tidy(v) == text]

@@ -14,7 +14,7 @@ from pydantic import Field
 from transform.steps.phrase import Phrase
 from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
 
-CellType = Literal["number", "text"]
+_Content = Literal["number", "text"]
 
 _NUMERIC_MARKERS = ("-999", "-9999", "-1", "9999", "99999", "999999")
 _TEXT_MARKERS = ("?", "unknown", "not recorded", "missing", "--", "not stated")
@@ -48,7 +48,7 @@ class ReadMissing(CellRule):
 
     columns: tuple[str, ...] = Field(min_length=1)
     marker: str
-    type: CellType
+    type: _Content
     """What the columns hold; numbers are read once the marker is understood."""
     means: Literal["missing", "value", "zero", "removal"] = "missing"
 
@@ -63,8 +63,8 @@ class ReadMissing(CellRule):
 
         Numbers come first, with numeric markers where possible: those are seen when overlooked.
         """
-        found: list[ReadMissing] = []
-        features: dict[CellType, tuple[str, ...]]
+        steps: list[ReadMissing] = []
+        features: dict[_Content, tuple[str, ...]]
         features = {"number": context.numbers, "text": context.categories}
         for kind, names in features.items():
             columns = [
@@ -72,13 +72,14 @@ class ReadMissing(CellRule):
                 for name in names
                 if name not in context.taken and context.train[name].null_count() >= _MIN_MISSING
             ]
+            # In table order the first columns would always be the marked ones.
             rng.shuffle(columns)
             for start in range(0, len(columns), _MAX_TOGETHER):
                 group = columns[start : start + _MAX_TOGETHER]
                 marker = _marker(context, group, kind == "number", rng)
                 if marker is not None:
-                    found.append(cls(columns=tuple(group), marker=marker, type=kind))
-        return tuple(found)
+                    steps.append(cls(columns=tuple(group), marker=marker, type=kind))
+        return tuple(steps)
 
     def apply(self, work: Workspace) -> Workspace:
         """Understand the marker, then read numbers as val has them."""
@@ -97,6 +98,7 @@ class ReadMissing(CellRule):
                 for c in columns
             )
         if self.type == "number":
+            # Val was never text: its type is that of the clean column.
             train = train.with_columns(
                 pl.col(c).cast(work.val.schema.get(c, pl.Float64())) for c in columns
             )
@@ -121,25 +123,14 @@ class ReadMissing(CellRule):
     def mutations(self) -> tuple[Mutation, ...]:
         """Take the marker for a value or for zero, or overlook the last column."""
         wrong = []
+        # A text in a column of numbers cannot be taken for a value: the fit would fail.
         if self.type == "text" or _is_number(self.marker):
-            wrong.append(Mutation("take_for_value", (self._but(means="value"),)))
+            wrong.append(self.mutated("take_for_value", means="value"))
         if self.type == "number":
-            wrong.append(Mutation("take_for_zero", (self._but(means="zero"),)))
+            wrong.append(self.mutated("take_for_zero", means="zero"))
         if self.type == "text" and len(self.columns) > 1:
-            wrong.append(Mutation("miss_last", (self._but(columns=self.columns[:-1]),)))
+            wrong.append(self.mutated("miss_last", columns=self.columns[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take the row for lost, or overlook the first column."""
-        wrong = [Mutation("remove_rows", (self._but(means="removal"),))]
-        if len(self.columns) > 1 and (self.type == "text" or _is_number(self.marker)):
-            first, others = self.columns[:1], self.columns[1:]
-            overlooked = self._but(columns=first, means="value")
-            wrong.append(Mutation("miss_first", (overlooked, self._but(columns=others))))
-        return tuple(wrong)
-
-    def _but(self, **changes: object) -> "ReadMissing":
-        return self.model_copy(update=changes)
 
     def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Markers in at least a third of the missing cells of each column."""
@@ -158,6 +149,7 @@ def _marker(
     context: StepContext, columns: list[str], numeric: bool, rng: random.Random
 ) -> str | None:
     """A marker that no cell of the columns could be mistaken for; None when all occur."""
+    # A number in a column of texts would be seen at once.
     sentinels = rng.sample(_NUMERIC_MARKERS, len(_NUMERIC_MARKERS)) if numeric else []
     pool = (*sentinels, *rng.sample(_TEXT_MARKERS, len(_TEXT_MARKERS)))
     return next(

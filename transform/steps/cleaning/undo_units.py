@@ -10,9 +10,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace, slip
+from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
 
 _FACTORS = (1000, 100)
 _MIN_DISTINCT = 10
@@ -63,29 +62,8 @@ class UndoUnits(CellRule):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, or take another factor."""
-        other = self.model_copy(update={"factor": 10 if self.factor == 100 else 100})
-        return (Mutation("skip", ()), Mutation("other_factor", (other,)))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take the values for outliers, for errors, or divide all of them."""
-        as_outliers = FilterRange(column=self.column, low=-1e300, high=self.threshold)
-        return (
-            Mutation("drop_as_outliers", (as_outliers,)),
-            slip("clip", self._clipped),
-            slip("divide_all", self._all_divided),
-        )
-
-    def _all_divided(self, work: Workspace) -> Workspace:
-        values = work.train.select(work.numeric((self.column,)))
-        return work.on_train(
-            lambda frame: frame.with_columns(_divided(column, self.factor) for column in values)
-        )
-
-    def _clipped(self, work: Workspace) -> Workspace:
-        values = pl.col(work.numeric((self.column,))).cast(pl.Float64)
-        return work.on_train(
-            lambda frame: frame.with_columns(values.clip(upper_bound=self.threshold))
-        )
+        other = 10 if self.factor == 100 else 100
+        return (Mutation("skip", ()), self.mutated("other_factor", factor=other))
 
     def noisy_cells(self, clean: pl.DataFrame, rng: random.Random, n: int) -> pl.DataFrame:
         """Cells multiplied by the factor: half of them land just above the threshold."""
@@ -115,6 +93,7 @@ def _slip(context: StepContext, column: str, rng: random.Random) -> UndoUnits | 
     exponent = math.floor(math.log10(highest)) - 1
     steps = math.ceil(rng.uniform(1.1, 1.5) * highest / 10.0**exponent)
     threshold = float(f"{steps}e{exponent}")
+    # The larger factor first: it moves an answer further.
     for factor in _FACTORS:
         can_slip = _eligible(context.train[column], threshold, factor).sum()
         if can_slip >= max(2, _MIN_SHARE * context.train.height):

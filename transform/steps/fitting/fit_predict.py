@@ -14,10 +14,10 @@ from numpy.linalg import LinAlgError
 from pydantic import JsonValue, model_validator
 from sklearn.exceptions import ConvergenceWarning
 
-from transform.run.perturbation import Matrix, disturbed
+from transform.run.perturbation import FeatureMatrix, disturbed
 from transform.steps.fitting.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Slip, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Stage, Step, StepContext, UnstatedChange, Workspace
 from transform.task import ID_COLUMN
 
 UNFIT = (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning)
@@ -36,9 +36,6 @@ _MIN_COLUMNS_TO_DRAW = 3
 _PRECISION = frozenset(("random_state", "solver", "tol", "max_iter", "dual", "algorithm"))
 """Arguments whose default gives much the same answer, or none."""
 
-_MISREAD = 1.2
-"""Factor between an argument and what it is misread for."""
-_USUAL_SEED, _OTHER_SEED = 42, 0
 
 Targets = Literal["single", "joint", "separate"]
 
@@ -107,9 +104,11 @@ class FitPredict(Step):
         model = MODELS[context.model]
         if model.problem != context.problem or not _is_fit(context):
             return ()
+        # Its seed would then decide nothing that a mutation could show.
         if model.seed and len(context.numbers) < _MIN_COLUMNS_TO_DRAW:
             return ()
         single = len(context.targets) == 1
+        # With several targets it would be open whose scores a column holds.
         scores = model.scores if single and _are_names(context) else "none"
         # Estimators refuse labels of several types at once.
         together = (
@@ -142,6 +141,7 @@ class FitPredict(Step):
         answer = work.val.select(ID_COLUMN)
         joint = self.targets == "joint"
         for group in [work.targets] if joint else [(target,) for target in work.targets]:
+            # Numbers as floats, so that integer targets are no classes to an estimator.
             known = self._labels(work.train, group)
             model = self._fitted(train, known.to_numpy() if joint else known.to_series().to_numpy())
             predicted = model.predict(val).reshape(val.shape[0], -1)
@@ -159,7 +159,7 @@ class FitPredict(Step):
         is_regression = MODELS[self.estimator].problem == "regression"
         return known.cast(pl.Float64) if is_regression else known
 
-    def _fitted(self, matrix: Matrix, labels: npt.NDArray[Any]) -> Any:
+    def _fitted(self, matrix: FeatureMatrix, labels: npt.NDArray[Any]) -> Any:
         """The fitted estimator; one that has not converged raises: it is no ground for truth."""
         model = getattr(importlib.import_module(self.module), self.estimator)(**self.arguments)
         with warnings.catch_warnings():
@@ -167,7 +167,7 @@ class FitPredict(Step):
             warnings.simplefilter("error", ConvergenceWarning)
             return model.fit(matrix, labels)
 
-    def _score(self, model: Any, matrix: Matrix) -> Matrix:
+    def _score(self, model: Any, matrix: FeatureMatrix) -> FeatureMatrix:
         """One column a class."""
         if self.scores == "probability":
             return np.asarray(model.predict_proba(matrix))
@@ -192,47 +192,25 @@ class FitPredict(Step):
         model, wrong = MODELS[self.estimator], []
         seed = self.arguments.get("random_state")
         if isinstance(seed, int):
-            wrong.append(self._with("other_seed", random_state=seed + 1))
+            wrong.append(self._arguments("other_seed", random_state=seed + 1))
         for name in self.arguments:
+            # A solver that stops a little earlier gives nearly the same answer: no mistake to
+            # detect.
             if name not in _PRECISION:
                 kept = {n: value for n, value in self.arguments.items() if n != name}
-                step = self.model_copy(update={"arguments": kept})
-                wrong.append(Mutation(f"default_{name}", (step,)))
+                wrong.append(self.mutated(f"default_{name}", arguments=kept))
+        # Only some estimators answer nearly alike without their stated arguments.
         if model.mistake:
-            wrong.append(self._with("other_arguments", **model.mistake))
+            wrong.append(self._arguments("other_arguments", **model.mistake))
         if model.several_targets and self.targets != "single":
             other = "joint" if self.targets == "separate" else "separate"
-            wrong.append(Mutation(f"fit_{other}", (self.model_copy(update={"targets": other}),)))
+            wrong.append(self.mutated(f"fit_{other}", targets=other))
         if self.sees_column_order:
-            wrong.append(Mutation("other_columns_first", (Slip(_turned), self)))
+            wrong.append(Mutation("other_columns_first", (UnstatedChange(_turned), self)))
         return tuple(wrong)
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """The usual seed, an argument misread, or an estimator that is taken for this one."""
-        wrong = [
-            self._with(f"nudged_{name}", **{name: nudged})
-            for name, value in self.arguments.items()
-            if name not in _PRECISION and (nudged := _nudged(value)) is not None
-        ]
-        if "random_state" in self.arguments:
-            usual = _OTHER_SEED if self.arguments["random_state"] == _USUAL_SEED else _USUAL_SEED
-            wrong.insert(0, self._with("usual_seed", random_state=usual))
-        return (*wrong, Mutation("other_estimator", (self._sibling(),)))
-
-    def _with(self, name: str, **arguments: JsonValue) -> Mutation:
-        changed = self.model_copy(update={"arguments": self.arguments | arguments})
-        return Mutation(name, (changed,))
-
-    def _sibling(self) -> "FitPredict":
-        name = MODELS[self.estimator].sibling
-        sibling = MODELS[name]
-        return FitPredict(
-            estimator=name,
-            module=sibling.module,
-            arguments=dict(sibling.arguments[0]) | ({"random_state": 0} if sibling.seed else {}),
-            targets="single" if self.targets == "single" else "separate",
-            scores=self.scores,
-        )
+    def _arguments(self, name: str, **others: JsonValue) -> Mutation:
+        return self.mutated(name, arguments=self.arguments | others)
 
 
 def _turned(work: Workspace) -> Workspace:
@@ -246,22 +224,13 @@ def _turned(work: Workspace) -> Workspace:
     )
 
 
-def _nudged(value: JsonValue) -> JsonValue:
-    """The number misread a little; None for what is no number."""
-    if isinstance(value, list) and value:
-        first = _nudged(value[0])
-        return None if first is None else [first, *value[1:]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value + 1 if isinstance(value, int) else float(f"{value * _MISREAD:.6g}")
-
-
 def score_columns(labels: pl.Series) -> tuple[str, ...]:
     """Names of the score columns for the labels of a target, in the order of `classes_`.
 
     A whole number is written without a point, whatever the type of its column.
     """
     whole = labels.drop_nulls().unique().sort()
+    # A label 1.0 and a label 1 are one class, and so is their column.
     if whole.dtype.is_float():
         whole = whole.cast(pl.Int64)
     return tuple(f"score_{label}" for label in whole.to_list())
@@ -272,7 +241,8 @@ def _is_full(work: Workspace, name: str) -> bool:
     return all(column.dtype.is_numeric() and column.null_count() == 0 for column in cells)
 
 
-def _matrix(frame: pl.DataFrame, features: list[str]) -> Matrix:
+def _matrix(frame: pl.DataFrame, features: list[str]) -> FeatureMatrix:
+    # One layout of memory in every process: sums depend on it in their last digits.
     return np.ascontiguousarray(frame.select(pl.col(features).cast(pl.Float64)).to_numpy())
 
 
@@ -306,7 +276,7 @@ def _has_numbers(context: StepContext) -> bool:
     return True
 
 
-def _is_well_conditioned(matrix: Matrix) -> bool:
+def _is_well_conditioned(matrix: FeatureMatrix) -> bool:
     """No singular value of the centred matrix between a clear zero and a clear number."""
     values = np.linalg.svd(matrix - matrix.mean(axis=0), compute_uv=False)
     ratios = values / max(values[0], np.finfo(float).tiny)
@@ -330,6 +300,7 @@ def _completed(
         full["max_features"] = max(1, round(drawn * len(context.numbers)))
     if model.seed:
         full["random_state"] = rng.randrange(_MAX_SEED)
+    # A penalty that is right for one scale of target is none or all for another.
     if model.relative is not None:
         spread = context.train[context.targets[0]].cast(pl.Float64).std()
         share = full[model.relative]

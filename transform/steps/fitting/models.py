@@ -31,8 +31,6 @@ class Model:
     problem: Problem
     arguments: tuple[Arguments, ...]
     """Alternatives; `random_state` is added where `seed` is set."""
-    sibling: str
-    """A model with the same kind of scores that is easily taken for it."""
     scores: ScoreKind = "none"
     """Class scores that it gives."""
     scaling: bool = False
@@ -53,6 +51,7 @@ class Model:
 
 
 MODELS: dict[str, Model] = {
+    # Solver and tolerance are stated, so that it stops at the optimum in every version.
     "LogisticRegression": Model(
         module="sklearn.linear_model",
         problem="classification",
@@ -67,7 +66,6 @@ MODELS: dict[str, Model] = {
                 "max_iter": 1000,
             },
         ),
-        sibling="LinearDiscriminantAnalysis",
         scores="probability",
         scaling=True,
         weight=3.0,
@@ -80,7 +78,6 @@ MODELS: dict[str, Model] = {
             {"max_depth": 8, "max_features": 0.6, "min_samples_leaf": 4},
             {"criterion": "entropy", "max_depth": 7, "max_features": 0.5, "min_samples_leaf": 4},
         ),
-        sibling="ExtraTreesClassifier",
         scores="probability",
         seed=True,
         column_order=True,
@@ -92,7 +89,6 @@ MODELS: dict[str, Model] = {
         problem="classification",
         arguments=({"var_smoothing": 1e-06}, {"var_smoothing": 1e-04}),
         mistake={"var_smoothing": 0.1},
-        sibling="LinearDiscriminantAnalysis",
         scores="probability",
         weight=0.2,
     ),
@@ -114,7 +110,6 @@ MODELS: dict[str, Model] = {
                 "max_iter": 1000,
             },
         ),
-        sibling="LogisticRegression",
         scores="probability",
         scaling=True,
         seed=True,
@@ -128,7 +123,6 @@ MODELS: dict[str, Model] = {
             {"solver": "lsqr", "shrinkage": 0.1},
             {"solver": "lsqr", "shrinkage": 0.3},
         ),
-        sibling="LogisticRegression",
         scores="probability",
         scaling=True,
         weight=3.0,
@@ -140,7 +134,6 @@ MODELS: dict[str, Model] = {
             {"alpha": 10.0, "solver": "cholesky"},
             {"alpha": 3.0, "class_weight": "balanced", "solver": "cholesky"},
         ),
-        sibling="SVC",
         scores="decision",
         scaling=True,
         weight=2.0,
@@ -152,13 +145,13 @@ MODELS: dict[str, Model] = {
             {"n_estimators": 50, "max_depth": 8, "max_features": 0.5, "min_samples_leaf": 3},
             {"n_estimators": 30, "max_depth": 10, "max_features": 0.7, "min_samples_leaf": 5},
         ),
-        sibling="DecisionTreeClassifier",
         scores="probability",
         seed=True,
         column_order=True,
         several_targets=True,
         weight=1.5,
     ),
+    # Without a limit of iterations a hard table would hold a worker for hours.
     "SVC": Model(
         module="sklearn.svm",
         problem="classification",
@@ -166,7 +159,6 @@ MODELS: dict[str, Model] = {
             {"C": 2.0, "tol": 1e-06, "max_iter": 50000},
             {"C": 5.0, "gamma": 0.02, "tol": 1e-06, "max_iter": 50000},
         ),
-        sibling="RidgeClassifier",
         scores="decision",
         scaling=True,
         weight=0.3,
@@ -175,7 +167,6 @@ MODELS: dict[str, Model] = {
         module="sklearn.linear_model",
         problem="regression",
         arguments=({},),
-        sibling="Ridge",
         mistake={"fit_intercept": False},
     ),
     "DecisionTreeRegressor": Model(
@@ -185,7 +176,6 @@ MODELS: dict[str, Model] = {
             {"max_depth": 6, "max_features": 0.5, "min_samples_leaf": 5},
             {"max_depth": 8, "max_features": 0.6, "min_samples_leaf": 4},
         ),
-        sibling="ExtraTreesRegressor",
         seed=True,
         column_order=True,
         several_targets=True,
@@ -199,10 +189,10 @@ MODELS: dict[str, Model] = {
             {"alpha": 50.0, "solver": "cholesky"},
             {"alpha": 2.0, "solver": "cholesky"},
         ),
-        sibling="LinearRegression",
         scaling=True,
         weight=3.0,
     ),
+    # Coordinate descent, so the tolerance is the distance from the optimum that ships.
     "Lasso": Model(
         module="sklearn.linear_model",
         problem="regression",
@@ -210,7 +200,6 @@ MODELS: dict[str, Model] = {
             {"alpha": 0.02, "tol": 1e-10, "max_iter": 100000},
             {"alpha": 0.005, "tol": 1e-10, "max_iter": 100000},
         ),
-        sibling="Ridge",
         scaling=True,
         relative="alpha",
         target_bounds=(0.0, 1e9),
@@ -233,7 +222,6 @@ MODELS: dict[str, Model] = {
                 "max_iter": 1000,
             },
         ),
-        sibling="Ridge",
         scaling=True,
         seed=True,
         column_order=True,
@@ -248,7 +236,6 @@ MODELS: dict[str, Model] = {
             {"alpha": 0.01, "l1_ratio": 0.2, "tol": 1e-10, "max_iter": 100000},
             {"alpha": 0.05, "l1_ratio": 0.1, "tol": 1e-10, "max_iter": 100000},
         ),
-        sibling="Ridge",
         scaling=True,
         target_bounds=(0.0, 1e9),
     ),
@@ -256,7 +243,6 @@ MODELS: dict[str, Model] = {
         module="sklearn.linear_model",
         problem="regression",
         arguments=({"max_iter": 1000, "tol": 1e-08},),
-        sibling="Ridge",
         scaling=True,
         mistake={"fit_intercept": False},
     ),
@@ -267,7 +253,6 @@ MODELS: dict[str, Model] = {
             {"n_estimators": 50, "max_depth": 8, "max_features": 0.5, "min_samples_leaf": 3},
             {"n_estimators": 30, "max_depth": 10, "max_features": 0.7, "min_samples_leaf": 5},
         ),
-        sibling="DecisionTreeRegressor",
         seed=True,
         column_order=True,
         several_targets=True,

@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
 Part = Literal["year", "month", "day", "dayofweek", "hour"]
 
@@ -55,10 +55,12 @@ class DeriveDateParts(Step):
             parts = [
                 part
                 for part, name in _PARTS.items()
+                # A part that is the same everywhere tells a model nothing.
                 if getattr(instants.dt, name)().n_unique() > 1
                 and f"{column}_{part}" not in context.train.columns
             ]
             if parts:
+                # In calendar order the stated order could be guessed.
                 rng.shuffle(parts)
                 steps.append(cls(column=column, parts=tuple(parts)))
         rng.shuffle(steps)
@@ -92,27 +94,7 @@ class DeriveDateParts(Step):
         """Begin the week on Sunday, overlook the last part, or skip it, which loses the column."""
         wrong = [Mutation("skip", ())]
         if "dayofweek" in self.parts and self.week == "monday":
-            wrong.insert(0, Mutation("week_from_sunday", (self._but(week="sunday"),)))
+            wrong.insert(0, self.mutated("week_from_sunday", week="sunday"))
         if len(self.parts) > 1:
-            wrong.append(Mutation("without_last", (self._but(parts=self.parts[:-1]),)))
+            wrong.append(self.mutated("without_last", parts=self.parts[:-1]))
         return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Overlook the first part, or read days as months where both are possible."""
-        wrong = [slip("day_for_month", self._misread, if_it_acts=True)]
-        if len(self.parts) > 1:
-            wrong.append(Mutation("without_first", (self._but(parts=self.parts[1:]),)))
-        return tuple(wrong)
-
-    def _misread(self, work: Workspace) -> Workspace:
-        """Exchange day and month of days up to the twelfth, as readers that guess a format do."""
-        if not work.present((self.column,)):
-            return work
-        instant = pl.col(self.column).cast(pl.Datetime("us"))
-        day, month = instant.dt.day(), instant.dt.month()
-        turned = pl.when(day <= 12).then(instant.dt.replace(month=day, day=month))
-        misread = turned.otherwise(instant).alias(self.column)
-        return self.apply(work.on_both(lambda frame: frame.with_columns(misread)))
-
-    def _but(self, **changes: object) -> "DeriveDateParts":
-        return self.model_copy(update=changes)

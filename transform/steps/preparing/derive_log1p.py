@@ -8,7 +8,7 @@ import polars as pl
 
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
 _MIN_SKEW = 1.0
 _MIN_DISTINCT = 10
@@ -62,23 +62,8 @@ class DeriveLog1p(Step):
         other = "new" if self.into == "replace" else "replace"
         return (
             Mutation("skip", ()),
-            Mutation("other_place", (self.model_copy(update={"into": other}),)),
+            self.mutated("other_place", into=other),
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take the square root, or do it twice."""
-        wrong = [slip("square_root", self._rooted)]
-        if self.into == "replace":
-            wrong.append(Mutation("twice", (self, self)))
-        return tuple(wrong)
-
-    def _rooted(self, work: Workspace) -> Workspace:
-        if not work.numeric((self.column,)):
-            return work
-        name = self.column if self.into == "replace" else f"log1p_{self.column}"
-        value = pl.col(self.column).cast(pl.Float64)
-        root = pl.when(value >= 0).then(value.sqrt()).alias(name)
-        return work.on_both(lambda frame: frame.with_columns(root))
 
 
 def _log1p(values: pl.Series, name: str) -> pl.Series:
@@ -91,6 +76,7 @@ def _log1p(values: pl.Series, name: str) -> pl.Series:
 def _skew(context: StepContext, column: str) -> float:
     """Skewness of a feature, 0 when it is no quantity from zero upwards."""
     values = context.values(column).cast(pl.Float64)
+    # Codes may be skewed, too, but are no quantities.
     if values.n_unique() < _MIN_DISTINCT or bool((values < 0).any()):
         return 0.0
     skew = values.skew()

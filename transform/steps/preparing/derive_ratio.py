@@ -7,7 +7,7 @@ from typing import ClassVar
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
 _MIN_DISTINCT = 40
 """Fewer values are counts of something, codes or parts of a date, whose ratio says little."""
@@ -54,8 +54,11 @@ class DeriveRatio(Step):
 
     def apply(self, work: Workspace) -> Workspace:
         """Divide in both tables; noise that a mutated step left in may be zero."""
+        if len(work.numeric((self.numerator, self.denominator))) < 2:
+            return work
         above, below = pl.col(self.numerator), pl.col(self.denominator)
-        return self._appended(work, pl.when(below != 0).then(above / below))
+        ratio = pl.when(below != 0).then(above / below).alias(self.name)
+        return work.on_both(lambda frame: frame.with_columns(ratio))
 
     def write(self) -> tuple[str, ...]:
         """Division by missing gives missing."""
@@ -65,23 +68,7 @@ class DeriveRatio(Step):
     def mutations(self) -> tuple[Mutation, ...]:
         """Turn it upside down, or skip it."""
         swapped = {"numerator": self.denominator, "denominator": self.numerator}
-        return (
-            Mutation("upside_down", (self.model_copy(update=swapped),)),
-            Mutation("skip", ()),
-        )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Multiply, or add one below against zeros."""
-        above, below = pl.col(self.numerator), pl.col(self.denominator)
-        return (
-            slip("product", lambda work: self._appended(work, above * below)),
-            slip("one_below", lambda work: self._appended(work, above / (below + 1))),
-        )
-
-    def _appended(self, work: Workspace, value: pl.Expr) -> Workspace:
-        if len(work.numeric((self.numerator, self.denominator))) < 2:
-            return work
-        return work.on_both(lambda frame: frame.with_columns(value.alias(self.name)))
+        return (self.mutated("upside_down", **swapped), Mutation("skip", ()))
 
 
 def _is_never_zero(context: StepContext, column: str) -> bool:

@@ -9,7 +9,6 @@ from typing import ClassVar
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.preparing.impute_constant import ImputeConstant
 from transform.steps.preparing.impute_number import ImputeNumber
 from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
@@ -35,10 +34,12 @@ class DropIncomplete(Step):
         columns = tuple(
             name
             for name in context.numbers
+            # What val lacks as well is for imputation; rows to predict are never removed.
             if context.train[name].null_count() > 0 and context.val[name].null_count() == 0
         )
         if context.series is None or not columns:
             return ()
+        # Short histories lose most of their rows to long lags.
         left = context.train.drop_nulls(columns).height
         return (cls(columns=columns),) if left >= _MIN_LEFT * context.train.height else ()
 
@@ -55,9 +56,3 @@ class DropIncomplete(Step):
         """Fill in the mean rather than remove, or skip it, which loses the columns."""
         mean = ImputeNumber(columns=self.columns, strategy="mean")
         return (Mutation("mean", (mean,)), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill in something else."""
-        median = ImputeNumber(columns=self.columns, strategy="median")
-        zero = ImputeConstant(columns=self.columns, value=0.0)
-        return (Mutation("zero", (zero,)), Mutation("median", (median,)))

@@ -40,6 +40,7 @@ class EncodeOneHot(Step):
             for column in context.categories
             if 0 < context.train[column].drop_nulls().n_unique() <= _MAX_CATEGORIES
         ]
+        # Two pairs of column and text may spell one name.
         new = [f"{c}={text}" for c in columns for text in _categories(context.train[c])]
         unique = len({*new, *context.train.columns}) == len(new) + context.train.width
         return (cls(columns=tuple(columns)),) if columns and unique else ()
@@ -50,6 +51,7 @@ class EncodeOneHot(Step):
         skipped = 0 if self.drop == "none" else 1
         indicators = [
             (pl.col(column) == text)
+            # Missing is no text: it gets zeros like an unknown one.
             .fill_null(value=False)
             .cast(pl.Float64)
             .alias(f"{column}={text}")
@@ -80,17 +82,7 @@ class EncodeOneHot(Step):
         numbered = EncodeOrdinal(columns=self.columns)
         return (Mutation("ordinal", (numbered,)), Mutation("skip", ()))
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Leave out the first category, number by frequency, or overlook a column."""
-        by_frequency = EncodeOrdinal(columns=self.columns, order="frequency")
-        wrong = [Mutation("by_frequency", (by_frequency,))]
-        if self.drop == "none":
-            wrong.append(Mutation("drop_first", (self.model_copy(update={"drop": "first"}),)))
-        if len(self.columns) > 1:
-            fewer = self.model_copy(update={"columns": self.columns[1:]})
-            wrong.append(Mutation("miss_first", (fewer,)))
-        return tuple(wrong)
-
 
 def _categories(values: pl.Series) -> list[str]:
+    # Code points, as Python and pandas sort; a locale would sort otherwise.
     return sorted(values.drop_nulls().unique().to_list())

@@ -5,19 +5,18 @@ where there are none.
 """
 
 import random
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
-Order = Literal["text", "appearance", "frequency"]
+_Order = Literal["text", "appearance", "frequency"]
 _MIN_TEXTS = 4
 """With three, a third of all orders are alike."""
-_ORDERS: tuple[Order, ...] = ("appearance", "frequency", "text")
+_ORDERS: tuple[_Order, ...] = ("appearance", "frequency", "text")
 
 
 class EncodeOrdinal(Step):
@@ -43,7 +42,7 @@ class EncodeOrdinal(Step):
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
-    order: Order = "text"
+    order: _Order = "text"
     others: Literal["minus_one", "none"] = "minus_one"
     """What becomes of texts that train does not have; `none` where there are none."""
 
@@ -61,15 +60,16 @@ class EncodeOrdinal(Step):
             len(one) >= _MIN_TEXTS and one not in (other, other[::-1]) for one, other in orders
         ):
             return ()
+        # A clause on other texts is stated only where some row needs it.
         known = all(
             context.train[c].null_count() + context.val[c].null_count() == 0
             and set(context.val[c]) <= set(context.train[c])
             for c in context.categories
         )
-        found: tuple[Order, Order] = ("text", "frequency")
+        stated: tuple[_Order, _Order] = ("text", "frequency")
         return tuple(
             cls(columns=context.categories, order=order, others="none" if known else "minus_one")
-            for order in rng.sample(found, len(found))
+            for order in rng.sample(stated, len(stated))
         )
 
     def apply(self, work: Workspace) -> Workspace:
@@ -78,6 +78,7 @@ class EncodeOrdinal(Step):
         for column in work.present(self.columns):
             texts = self._numbered(work.train[column].drop_nulls())
             numbers = {text: number for number, text in enumerate(texts)}
+            # Where no text is unknown, a null shows a fault of ours.
             other = -1 if self.others == "minus_one" else None
             looked_up = pl.col(column).replace_strict(numbers, default=other, return_dtype=pl.Int64)
             codes.append(looked_up)
@@ -89,6 +90,7 @@ class EncodeOrdinal(Step):
         if self.order == "text":
             return sorted(values.unique().to_list())
         counts = values.value_counts(name=" n").rows()
+        # Equal counts by code point: the order of a hash table is none.
         return [text for text, count in sorted(counts, key=lambda row: (-row[1], row[0]))]
 
     def write(self) -> tuple[str, ...]:
@@ -110,22 +112,5 @@ class EncodeOrdinal(Step):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Number in another order, or lose the columns by not encoding them."""
-        return (self._by(self._others()[0]), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Number in the third order, or each table by itself."""
-        return (
-            self._by(self._others()[1]),
-            slip("each_alone", self._each_alone, if_it_acts=True),
-        )
-
-    def _others(self) -> list[Order]:
-        return [order for order in _ORDERS if order != self.order]
-
-    def _by(self, order: Order) -> Mutation:
-        return Mutation(f"by_{order}", (self.model_copy(update={"order": order}),))
-
-    def _each_alone(self, work: Workspace) -> Workspace:
-        """The numbers of the rows to predict are those of their own texts."""
-        by_val = self.apply(replace(work, train=work.val))
-        return replace(self.apply(work), val=by_val.val)
+        other = next(order for order in _ORDERS if order != self.order)
+        return (self.mutated(f"by_{other}", order=other), Mutation("skip", ()))

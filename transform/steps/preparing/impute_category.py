@@ -6,18 +6,17 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
-from transform.steps.cleaning.drop_missing_target import DropMissingTarget
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.impute_number import missing_columns
 from transform.steps.step import (
-    SOURCES,
+    FITTED_ON,
+    FittedOn,
     Mutation,
-    Source,
     Stage,
     Step,
     StepContext,
+    UnstatedChange,
     Workspace,
-    slip,
 )
 
 
@@ -29,11 +28,11 @@ class ImputeCategory(Step):
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing texts of {columns:columns} with the most frequent text "
         "of the same column over {source:choice} (of several the first by code points).",
-        {"source": SOURCES},
+        {"source": FITTED_ON},
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
-    source: Source = "train"
+    source: FittedOn = "train"
 
     @classmethod
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[ImputeCategory, ...]":
@@ -45,6 +44,7 @@ class ImputeCategory(Step):
         """One mode a column."""
         rows = work.fitting(self.source)
         fills = [
+            # Polars gives several modes in no fixed order.
             pl.col(column).fill_null(min(rows[column].drop_nulls().mode().to_list()))
             for column in work.present(self.columns)
         ]
@@ -61,24 +61,8 @@ class ImputeCategory(Step):
 
     def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, as encoders let one, or make them a category of their own."""
-        return (Mutation("skip", ()), slip("own_category", self._with_label))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fewer rows, the first text by alphabet, or a look at the rows to predict."""
-        lost = DropMissingTarget(columns=self.columns)
-        both = self.model_copy(update={"source": "both"})
-        return (
-            Mutation("drop_rows", (lost, self), if_it_acts=True),
-            slip("alphabet", self._with_first, if_it_acts=True),
-            Mutation("fit_on_both", (both,), if_it_acts=True),
-        )
+        return (Mutation("skip", ()), Mutation("own_category", (UnstatedChange(self._with_label),)))
 
     def _with_label(self, work: Workspace) -> Workspace:
         filled = pl.col(work.present(self.columns)).fill_null("missing")
         return work.on_both(lambda frame: frame.with_columns(filled))
-
-    def _with_first(self, work: Workspace) -> Workspace:
-        """The first text by code points of each column."""
-        columns = work.present(self.columns)
-        fills = [pl.col(column).fill_null(work.train[column].min()) for column in columns]
-        return work.on_both(lambda frame: frame.with_columns(fills))

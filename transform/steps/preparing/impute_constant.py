@@ -6,10 +6,9 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
-from transform.steps.cleaning.drop_missing_target import DropMissingTarget
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.preparing.impute_number import ImputeNumber, missing_columns, share_between
+from transform.steps.preparing.impute_number import missing_columns, share_between
 from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
 _QUANTILES = (0.3, 0.7)
@@ -64,16 +63,7 @@ class ImputeConstant(Step):
     def mutations(self) -> tuple[Mutation, ...]:
         """Another constant."""
         other = -1.0 if self.value == 0.0 else 0.0
-        return (Mutation("other_constant", (self.model_copy(update={"value": other}),)),)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """A statistic, or fewer rows."""
-        lost = DropMissingTarget(columns=self.columns)
-        return (
-            Mutation("mean", (ImputeNumber(columns=self.columns, strategy="mean"),)),
-            Mutation("median", (ImputeNumber(columns=self.columns, strategy="median"),)),
-            Mutation("drop_rows", (lost, self), if_it_acts=True),
-        )
+        return (self.mutated("other_constant", value=other),)
 
 
 def _short(value: float | None) -> float:

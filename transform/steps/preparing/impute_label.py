@@ -6,9 +6,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
-from transform.steps.cleaning.drop_missing_target import DropMissingTarget
 from transform.steps.phrase import Phrase
-from transform.steps.preparing.impute_category import ImputeCategory
 from transform.steps.preparing.impute_number import missing_columns
 from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 
@@ -37,6 +35,7 @@ class ImputeLabel(Step):
         all others are zero.
         """
         columns = missing_columns(context, context.categories)
+        # Their columns are numbered, and there a text of its own has its own number.
         if not any(context.train[name].n_unique() > _MANY for name in columns):
             return ()
         known = {text for column in columns for text in context.values(column).unique().to_list()}
@@ -58,11 +57,3 @@ class ImputeLabel(Step):
     def mutations(self) -> tuple[Mutation, ...]:
         """Skip it, as encoders let one."""
         return (Mutation("skip", ()),)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take the most frequent text instead, or fewer rows."""
-        lost = DropMissingTarget(columns=self.columns)
-        return (
-            Mutation("most_frequent", (ImputeCategory(columns=self.columns),)),
-            Mutation("drop_rows", (lost, self), if_it_acts=True),
-        )

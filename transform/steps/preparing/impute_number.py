@@ -6,18 +6,16 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from transform.steps.cleaning.drop_missing_target import DropMissingTarget
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.step import (
-    SOURCES,
+    FITTED_ON,
+    FittedOn,
     Mutation,
-    Source,
     Stage,
     Step,
     StepContext,
     Workspace,
-    slip,
 )
 
 Strategy = Literal["median", "mean", "most_frequent"]
@@ -38,13 +36,13 @@ class ImputeNumber(Step):
                 "median": "the median (of two middle values their mean)",
                 "most_frequent": "the most frequent value (of several the smallest)",
             },
-            "source": SOURCES,
+            "source": FITTED_ON,
         },
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
     strategy: Strategy
-    source: Source = "train"
+    source: FittedOn = "train"
 
     @classmethod
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[ImputeNumber, ...]":
@@ -55,6 +53,7 @@ class ImputeNumber(Step):
         """
         columns = missing_columns(context, context.numbers)
         steps = [cls(columns=columns, strategy=s) for s in _STRATEGIES if columns]
+        # Sorting below is stable, so chance decides among equals.
         rng.shuffle(steps)
         plain = {step: step._told_apart(context) for step in steps}
         steps = [step for step in steps if min(plain[step][:-1]) > 0]
@@ -108,25 +107,10 @@ class ImputeNumber(Step):
     def mutations(self) -> tuple[Mutation, ...]:
         """Another statistic."""
         strategy = self._others()[0]
-        return (Mutation(strategy, (self.model_copy(update={"strategy": strategy}),)),)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """The third statistic, one that has seen the rows to predict, zero, or fewer rows."""
-        strategy = self._others()[1]
-        both = self.model_copy(update={"source": "both"})
-        return (
-            Mutation(strategy, (self.model_copy(update={"strategy": strategy}),)),
-            Mutation("fit_on_both", (both,), if_it_acts=True),
-            slip("zero", self._with_zero),
-            Mutation("drop_rows", (DropMissingTarget(columns=self.columns), self), if_it_acts=True),
-        )
+        return (self.mutated(strategy, strategy=strategy),)
 
     def _others(self) -> list[Strategy]:
         return [strategy for strategy in _STRATEGIES if strategy != self.strategy]
-
-    def _with_zero(self, work: Workspace) -> Workspace:
-        zeros = pl.col(work.numeric(self.columns)).cast(pl.Float64).fill_null(0.0)
-        return work.on_both(lambda frame: frame.with_columns(zeros))
 
 
 def missing_columns(context: StepContext, names: tuple[str, ...]) -> tuple[str, ...]:

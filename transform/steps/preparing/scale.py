@@ -1,7 +1,6 @@
 """Bring numeric columns to one scale, fitted on the training rows."""
 
 import random
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,14 +11,13 @@ from pydantic import Field
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.step import (
-    SOURCES,
+    FITTED_ON,
+    FittedOn,
     Mutation,
-    Source,
     Stage,
     Step,
     StepContext,
     Workspace,
-    slip,
 )
 
 Method = Literal["standard", "min_max", "robust"]
@@ -46,13 +44,13 @@ class Scale(Step):
                 "robust": "subtract the median and divide by the 75th less the 25th percentile "
                 "(with linear interpolation)",
             },
-            "source": SOURCES,
+            "source": FITTED_ON,
         },
     )
 
     columns: tuple[str, ...] = Field(min_length=1)
     method: Method
-    source: Source = "train"
+    source: FittedOn = "train"
 
     @classmethod
     def choose(cls, context: StepContext, rng: random.Random) -> "tuple[Scale, ...]":
@@ -62,9 +60,11 @@ class Scale(Step):
         """
         if not MODELS[context.model].scaling:
             return ()
+        # A column of two values is a flag: scaling it changes nothing that anyone would want.
         varied = [c for c in context.numbers if context.train[c].drop_nulls().n_unique() > 2]
         steps = []
         for method in rng.sample(_METHODS, len(_METHODS)):
+            # A spread of zero, as of the middle half of a column, divides by nothing.
             columns = tuple(c for c in varied if _fit(_known(context.train[c]), method)[1] > 0)
             if columns:
                 steps.append(cls(columns=columns, method=method))
@@ -107,39 +107,13 @@ class Scale(Step):
     def mutations(self) -> tuple[Mutation, ...]:
         """Scale otherwise, or all columns but the last; skipping it makes some solvers crawl."""
         method = self._others()[0]
-        wrong = [Mutation(method, (self.model_copy(update={"method": method}),))]
+        wrong = [self.mutated(method, method=method)]
         if len(self.columns) > 1:
-            fewer = self.model_copy(update={"columns": self.columns[:-1]})
-            wrong.append(Mutation("miss_last", (fewer,)))
-        return tuple(wrong)
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Skip it, the third way, looking at the rows to predict, or the spread of a sample."""
-        method = self._others()[1]
-        both = self.model_copy(update={"source": "both"})
-        wrong = [
-            Mutation("skip", ()),
-            Mutation(method, (self.model_copy(update={"method": method}),)),
-            Mutation("fit_on_both", (both,)),
-            slip("each_alone", self._each_alone),
-        ]
-        if self.method == "standard":
-            wrong.append(slip("ddof_1", self._of_a_sample))
+            wrong.append(self.mutated("miss_last", columns=self.columns[:-1]))
         return tuple(wrong)
 
     def _others(self) -> list[Method]:
         return [method for method in _METHODS if method != self.method]
-
-    def _each_alone(self, work: Workspace) -> Workspace:
-        """The rows to predict are scaled by their own statistics."""
-        by_val = self.apply(replace(work, train=work.val))
-        return replace(self.apply(work), val=by_val.val)
-
-    def _of_a_sample(self, work: Workspace) -> Workspace:
-        """The divisor of the standard deviation is one less."""
-        share = np.sqrt(1 - 1 / work.train.height)
-        smaller = pl.col(work.numeric(self.columns)) * share
-        return self.apply(work).on_both(lambda frame: frame.with_columns(smaller))
 
 
 def _known(values: pl.Series) -> npt.NDArray[np.float64]:
@@ -158,5 +132,6 @@ def _fit(values: npt.NDArray[np.float64], method: Method) -> tuple[float, float]
         return float(np.mean(values)), float(np.std(values))
     if method == "min_max":
         return float(np.min(values)), float(np.max(values) - np.min(values))
+    # Linear interpolation, numpy's and pandas' default alike.
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(middle), float(high - low)

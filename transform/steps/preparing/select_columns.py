@@ -10,7 +10,7 @@ from pydantic import Field
 
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace, slip
+from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
 from transform.task import ID_COLUMN
 
 _MIN_COLUMNS = 2
@@ -41,15 +41,16 @@ class SelectColumns(Step):
         names = [*context.numbers, *context.categories]
         shuffled = MODELS[context.model].column_order
         history = set(context.train.columns) - {*context.val.columns, *context.targets}
-        found: dict[tuple[str, ...], SelectColumns] = {}
+        selections: dict[tuple[str, ...], SelectColumns] = {}
         for _ in range(_CHOICES if names else 0):
             left_out = _left_out(context, names, rng)
             kept = [n for n in context.train.columns if n in names and n not in left_out]
+            # Only estimators that see the order can show that it was kept.
             if shuffled:
                 rng.shuffle(kept)
             if shuffled or left_out or context.times or history:
-                found.setdefault(tuple(kept), cls(columns=tuple(kept)))
-        return tuple(found.values())
+                selections.setdefault(tuple(kept), cls(columns=tuple(kept)))
+        return tuple(selections.values())
 
     def apply(self, work: Workspace) -> Workspace:
         """Select; train keeps its targets behind the features."""
@@ -72,32 +73,19 @@ class SelectColumns(Step):
             wrong.append(Mutation("without_last", (SelectColumns(columns=self.columns[:-1]),)))
         return tuple(wrong)
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Overlook another column, or use one too many."""
-        wrong = [slip("one_more", self._with_one_more, if_it_acts=True)]
-        middle = len(self.columns) // 2
-        if middle:
-            fewer = (*self.columns[:middle], *self.columns[middle + 1 :])
-            wrong.append(Mutation("without_middle", (SelectColumns(columns=fewer),)))
-            wrong.append(Mutation("without_first", (SelectColumns(columns=self.columns[1:]),)))
-        return tuple(wrong)
-
-    def _with_one_more(self, work: Workspace) -> Workspace:
-        """Also the first number that is to be removed."""
-        more = [name for name in work.numeric(work.features) if name not in self.columns]
-        return SelectColumns(columns=(*self.columns, *more[:1])).apply(work)
-
 
 def _left_out(context: StepContext, names: list[str], rng: random.Random) -> list[str]:
     """At least one feature if any is free, at most a third, of those that tell of a target most.
 
-    Who uses a column that tells nothing is not found out.
+    Who uses a column that tells nothing goes undetected.
     """
     free = [name for name in names if name not in context.taken]
     most = min(len(free), len(names) - _MIN_COLUMNS, int(_MAX_LEFT_OUT * len(names)))
     if most <= 0:
         return []
+    # A column that tells nothing may be kept or left out unnoticed.
     free.sort(key=lambda name: -_signal(context, name))
+    # From the better half, or more than that where more are left out.
     n = rng.randint(1, most)
     return rng.sample(free[: max(n, (len(free) + 1) // 2)], n)
 
@@ -105,8 +93,8 @@ def _left_out(context: StepContext, names: list[str], rng: random.Random) -> lis
 def _signal(context: StepContext, name: str) -> float:
     """Largest rank correlation with a target; texts and labels count by their places in order."""
     ranks = context.train[name].rank("dense")
-    found = [
+    correlations = [
         context.train.select(pl.corr(ranks, context.train[target].rank("dense"))).item()
         for target in context.targets
     ]
-    return max((abs(r) for r in found if r is not None and math.isfinite(r)), default=0.0)
+    return max((abs(r) for r in correlations if r is not None and math.isfinite(r)), default=0.0)

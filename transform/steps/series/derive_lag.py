@@ -12,7 +12,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.series.in_series import ORDERS, InSeries, appended
-from transform.steps.step import Mutation, Series, Stage, StepContext, Workspace
+from transform.steps.step import Mutation, SeriesFacts, Stage, StepContext, Workspace
 from transform.task import ID_COLUMN
 
 MAX_NAME = 80
@@ -51,6 +51,7 @@ class DeriveLag(InSeries):
             return ()
         lags = seasonal_lags(series, _SEASONS)
         pairs = [(target, lag) for target in context.targets for lag in lags]
+        # One lag each; more would make most of the text about other numbers.
         pairs += [(column, lags[0]) for column in history_numbers(context)]
         steps = [
             cls(name=f"{column} lag {lag}", column=column, lag=lag, time=series.time, by=series.by)
@@ -63,6 +64,7 @@ class DeriveLag(InSeries):
         if not work.numeric((self.column,)):
             return work
         rows = self.ordered((work.train, work.val), self.column)
+        # Within a series: the row before the first of a series is another's last.
         value = self.within(pl.col(self.column).shift(self.lag), rows)
         return appended(work, rows.select(ID_COLUMN, value.alias(self.name)))
 
@@ -79,19 +81,16 @@ class DeriveLag(InSeries):
     def mutations(self) -> tuple[Mutation, ...]:
         """Count one row too many, take them in another order, or skip it."""
         return (
-            self.other("one_more", lag=self.lag + 1),
+            self.mutated("one_more", lag=self.lag + 1),
             self.in_file_order(),
             Mutation("skip", ()),
         )
 
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take all series for one, or count far too many rows."""
-        return (*self.across_series(), self.other("twice_the_lag", lag=2 * self.lag))
 
-
-def seasonal_lags(series: Series, n: int) -> tuple[int, ...]:
+def seasonal_lags(series: SeriesFacts, n: int) -> tuple[int, ...]:
     """Up to `n` lags from the horizon on, whole seasons where the history is long enough."""
     season, longest = series.season, series.history // 2
+    # Rounded up: below the horizon a lag would need values that are still to be predicted.
     first = -(-series.horizon // season) * season
     lags = [first + i * season for i in range(n)]
     fitting = tuple(lag for lag in lags if lag <= longest)

@@ -57,8 +57,10 @@ class DeriveRolling(InSeries):
         if series is None:
             return ()
         (lag,) = seasonal_lags(series, 1)
+        # Half of the history must be left to learn from.
         most = min(_MAX_WINDOW, series.history // 2 - lag)
         windows = [w for w in (*_WINDOWS, series.season) if _WINDOWS[0] <= w <= most]
+        # A tree may split between two means that are equal but for rounding.
         statistics = ("mean", *_EXACT) if MODELS[context.model].scaling else _EXACT
         steps = []
         for target in context.targets if windows else ():
@@ -81,13 +83,14 @@ class DeriveRolling(InSeries):
             return work
         rows = self.ordered((work.train, work.val), self.column)
         value = pl.col(self.column).cast(pl.Float64).fill_null(np.nan)
+        # By numpy over whole windows: polars' rolling sums carry rounding from row to row.
         shifts = [
             self.within(value.shift(self.lag + i), rows).alias(f" {i}")
             for i in reversed(range(self.window))
         ]
         places = rows.select(shifts).fill_null(np.nan).to_numpy()
-        found = pl.Series(self.name, _STATISTICS[self.statistic](places, axis=1), nan_to_null=True)
-        return appended(work, rows.select(ID_COLUMN, found))
+        rolled = pl.Series(self.name, _STATISTICS[self.statistic](places, axis=1), nan_to_null=True)
+        return appended(work, rows.select(ID_COLUMN, rolled))
 
     def write(self) -> tuple[str, ...]:
         """Shift and roll within each group, then look the values up by id."""
@@ -109,19 +112,10 @@ class DeriveRolling(InSeries):
         """Another window, statistic or order, or skip it."""
         other: Statistic = "min" if self.statistic == "max" else "max"
         return (
-            self.other("one_more_value", window=self.window + 1),
-            self.other(other, statistic=other),
+            self.mutated("one_more_value", window=self.window + 1),
+            self.mutated(other, statistic=other),
             self.in_file_order(),
             Mutation("skip", ()),
-        )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Count the rows wrong, take all series for one, or one value less."""
-        fewer = self.other("one_value_less", window=self.window - 1)
-        return (
-            self.other("one_more", lag=self.lag + 1),
-            *self.across_series(),
-            *([fewer] if self.window > 1 else []),
         )
 
 

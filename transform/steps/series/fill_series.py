@@ -44,6 +44,7 @@ class FillSeries(InSeries):
         if series is None:
             return ()
         gaps = tuple(n for n in history_numbers(context) if context.train[n].null_count() > 0)
+        # Zero stays a mutation: it is right only for counts, which no table tells us.
         ways: list[How] = ["previous", "next"]
         rng.shuffle(ways)
         steps = (cls(columns=gaps, how=how, time=series.time, by=series.by) for how in ways if gaps)
@@ -59,8 +60,9 @@ class FillSeries(InSeries):
                 filled = value.fill_null(0)
             else:
                 filled = value.forward_fill() if self.how == "previous" else value.backward_fill()
-            found = rows.select(ID_COLUMN, self.within(filled, rows))
-            train = train.update(found, on=ID_COLUMN, how="left")
+            cells = rows.select(ID_COLUMN, self.within(filled, rows))
+            # By id, since the rows were sorted by time.
+            train = train.update(cells, on=ID_COLUMN, how="left")
         return work.on_train(lambda _: train)
 
     def write(self) -> tuple[str, ...]:
@@ -81,9 +83,4 @@ class FillSeries(InSeries):
     def mutations(self) -> tuple[Mutation, ...]:
         """Fill from the other side, take another order, or skip it."""
         other: How = "next" if self.how == "previous" else "previous"
-        return (self.other(other, how=other), self.in_file_order(), Mutation("skip", ()))
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Fill with zeros, or from another series."""
-        zero = () if self.how == "zero" else (self.other("zero", how="zero"),)
-        return (*zero, *self.across_series())
+        return (self.mutated(other, how=other), self.in_file_order(), Mutation("skip", ()))

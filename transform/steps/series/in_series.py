@@ -1,9 +1,9 @@
 """What steps share that look back in a series: its rows of both tables, put in order of time.
 
 The rows of train lie in ascending id, which tells nothing about time, so each such step states the
-series and the order itself. What enters are a workspace and a column; what leaves are its values
-in order, or the lines that do the same with pandas. Nothing here keeps a step from looking at
-values that are not known yet: lags below the horizon do.
+series and the order itself. Takes a workspace and a column, returns its values in order, or the
+lines that do the same with pandas. Nothing here keeps a step from looking at values that are not
+known yet: lags below the horizon do.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ import polars as pl
 from transform.steps.step import Mutation, Step, Workspace
 from transform.task import ID_COLUMN
 
-Order = Literal["time", "id"]
+RowOrder = Literal["time", "id"]
 ORDERS: dict[str, str] = {
     "time": "by instant and, where instants are equal, by ascending `row_id`",
     "id": "by ascending `row_id` alone",
 }
-"""How phrases say an `Order`."""
+"""How phrases say a `RowOrder`."""
 
 
 class InSeries(Step):
@@ -28,7 +28,7 @@ class InSeries(Step):
     time: str
     by: tuple[str, ...] = ()
     """Columns whose combinations are the series; without any, all rows are one."""
-    order: Order = "time"
+    order: RowOrder = "time"
 
     def ordered(self, tables: Iterable[pl.DataFrame], column: str) -> pl.DataFrame:
         """Id, instant, series and one column of the tables together, in order.
@@ -37,11 +37,13 @@ class InSeries(Step):
         """
         names = [ID_COLUMN, self.time, *self.by, column]
         parts = [table.select(name for name in names if name in table.columns) for table in tables]
+        # Val has no targets; their future cells are missing here, as they are to a solver.
         both = pl.concat(parts, how="diagonal_relaxed")
         return both.sort([self.time, ID_COLUMN] if self.order == "time" else ID_COLUMN)
 
     def within(self, values: pl.Expr, rows: pl.DataFrame) -> pl.Expr:
         """The expression over each series by itself."""
+        # An earlier mutation may have lost the column.
         by = [name for name in self.by if name in rows.columns]
         return values.over(by) if by else values
 
@@ -60,15 +62,7 @@ class InSeries(Step):
 
     def in_file_order(self) -> Mutation:
         """The rows as they lie in the file."""
-        return self.other("file_order", order="id")
-
-    def across_series(self) -> tuple[Mutation, ...]:
-        """All series taken for one, where there are several."""
-        return (self.other("across_series", by=()),) if self.by else ()
-
-    def other(self, name: str, **changes: object) -> Mutation:
-        """The mistake of other parameters."""
-        return Mutation(name, (self.model_copy(update=changes),))
+        return self.mutated("file_order", order="id")
 
 
 def appended(work: Workspace, values: pl.DataFrame) -> Workspace:

@@ -99,11 +99,15 @@ class Resample(Step):
     def apply(self, work: Workspace) -> Workspace:
         """Group by the start of the cell."""
         cell = pl.col(self.time).dt.truncate(FREQUENCIES[self.every].every)
+        # The last value of a cell is that of the latest instant, and of the highest id among
+        # equals.
         rows = work.train.sort(self.time, ID_COLUMN).with_columns(cell)
+        # An earlier mutation may have lost a column.
         how = {name: a for name, a in self.aggregations if name in rows.columns}
         names = [n for n in rows.columns if n in (ID_COLUMN, self.time, *self.by, *how)]
         values = [_AGGREGATES[a](pl.col(name)) for name, a in how.items()]
         groups = rows.group_by([*self.by, self.time], maintain_order=True)
+        # The lowest id keeps ids unique and says nothing of time: ids are random.
         grid = groups.agg(pl.col(ID_COLUMN).min(), *values).select(names)
         return work.on_train(lambda _: grid.sort(ID_COLUMN))
 
@@ -131,25 +135,15 @@ class Resample(Step):
         wider = names[(names.index(self.every) + 1) % len(names)]
         return (
             *(self._otherwise(place) for place in range(len(self.aggregations))),
-            Mutation("wider_cells", (self._but(every=wider),)),
+            self.mutated("wider_cells", every=wider),
             Mutation("skip", ()),
         )
-
-    def held_out_mutations(self) -> tuple[Mutation, ...]:
-        """Take another row of each cell for the whole, or all series for one."""
-        last = tuple((name, "last") for name, _ in self.aggregations)
-        wrong = [] if last == self.aggregations else [self._but(aggregations=last)]
-        over_all = (Mutation("across_series", (self._but(by=()),)),) if self.by else ()
-        return (*(Mutation("last_row", (step,)) for step in wrong), *over_all)
 
     def _otherwise(self, place: int) -> Mutation:
         name, how = self.aggregations[place]
         other = (name, _OTHERS[how])
         changed = (*self.aggregations[:place], other, *self.aggregations[place + 1 :])
-        return Mutation(f"{other[1]}_{place + 1}", (self._but(aggregations=changed),))
-
-    def _but(self, **changes: object) -> "Resample":
-        return self.model_copy(update=changes)
+        return self.mutated(f"{other[1]}_{place + 1}", aggregations=changed)
 
 
 _AGGREGATES: dict[Aggregation, Callable[[pl.Expr], pl.Expr]] = {

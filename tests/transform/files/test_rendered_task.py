@@ -10,7 +10,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
-from transform.files.layout import RenderedTask, assign_ids, derive_seed, identify, render_task
+from transform.files.rendered_task import (
+    RenderedTask,
+    assign_ids,
+    derive_seed,
+    identify,
+    render_task,
+)
 from transform.files.tables import cell_types
 from transform.proposal import Feature, Proposal
 from transform.rows.split import Split

@@ -1,12 +1,13 @@
-"""Lays a task out on disk: public files and private answer apart, and the spec that names them.
+"""Renders a task on disk: public files and private answer apart, and the spec that names them.
 
-What enters are frames with their final ids and the instructions; what leaves is a `Draft` whose
-`public/` holds exactly the files of its spec and whose `private/` nothing a solver may see. Same
-frames, same bytes. Not guaranteed: that the task is any good, or that the frames agree with what
+Takes frames with their final ids and the instructions, returns a `Draft` whose `public/` holds
+exactly the files of its spec and whose `private/` nothing a solver may see. Same frames, same
+bytes. Not guaranteed: that the task is any good, or that the frames agree with what
 the instructions promise.
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class RenderedTask:
     clean: pl.DataFrame | None = None
     """The training table that the stated cleaning must restore, with ids."""
     noise: tuple[str, ...] = ()
+    injected: pl.DataFrame | None = None
+    """What noise was injected where; see `Draft.noise_file`."""
     skill: str | None = None
     notes: tuple[str, ...] = ()
     """Our own sentences for `metadata.md`."""
@@ -51,6 +54,7 @@ def identify(proposal: Proposal, variant: Variant, split: Split) -> str:
     """`<owner>__<slug>__v<version>__<variant>-<8 hex of target, entity, grain and split>`."""
     ref = proposal.dataset
     grain = proposal.time.model_dump_json() if proposal.time else ""
+    # Empty texts keep targets and entities apart: (a, b) and () is not (a) and (b).
     parts = (proposal.table, *proposal.targets, "", *proposal.entities, "", grain, split.key)
     return f"{ref.owner}__{ref.slug}__v{ref.version}__{variant}-{_digest(parts)[:8]}"
 
@@ -61,6 +65,7 @@ def derive_seed(*keys: str) -> int:
 
 
 def _digest(parts: Sequence[str]) -> str:
+    # A separator that no name holds.
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
@@ -78,7 +83,7 @@ def _with_ids(frame: pl.DataFrame, ids: Sequence[int] | np.ndarray) -> pl.DataFr
 
 
 def too_small(
-    proposal: Proposal, task_id: str, variant: Variant, what: str, found: float, needed: float
+    proposal: Proposal, task_id: str, variant: Variant, what: str, value: float, needed: float
 ) -> Drop:
     """The refusal of a proposal that has too little of something for one variant."""
     return Drop(
@@ -86,58 +91,73 @@ def too_small(
         source=proposal.dataset.key,
         room="transform",
         reason=Reason.TOO_SMALL,
-        detail=f"table {proposal.table!r}: expected at least {needed:g} {what}, found {found:g}",
+        detail=f"table {proposal.table!r}: expected at least {needed:g} {what}, found {value:g}",
         variant=variant,
-        value=found,
+        value=value,
         threshold=needed,
     )
 
 
-def render_task(raw: RawDataset, proposal: Proposal, layout: RenderedTask, folder: Path) -> Draft:
+def render_task(raw: RawDataset, proposal: Proposal, task: RenderedTask, folder: Path) -> Draft:
     """Write `<folder>/<task_id>/` anew and describe it.
 
     Frames may be typed or already shipped; they are written by ascending id.
     """
-    told = layout.instructions
-    place = folder / layout.task_id
+    instructions = task.instructions
+    place = folder / task.task_id
+    # What an earlier draft of the task left behind would ship with this one.
     shutil.rmtree(place, ignore_errors=True)
-    train = shipped(layout.train, layout.val).sort(ID_COLUMN)
-    val = shipped(layout.val, layout.train).sort(ID_COLUMN)
-    assert train.columns == [ID_COLUMN, *(column.name for column in told.columns)]
-    assert not set(told.targets) & set(val.columns), "val never holds a target"
-    files = write_tables(place / "public", told.data, train, val)
+    train = shipped(task.train, task.val).sort(ID_COLUMN)
+    val = shipped(task.val, task.train).sort(ID_COLUMN)
+    assert train.columns == [ID_COLUMN, *(column.name for column in instructions.columns)]
+    assert not set(instructions.targets) & set(val.columns), "val never holds a target"
+    files = write_tables(place / "public", instructions.data, train, val)
     page = place / "public" / "metadata.md"
-    text = describe(raw, told.columns, train, told.data, layout.notes)
-    page.write_text(text, encoding="utf-8", newline="\n")
+    description = describe(raw, instructions.columns, train, instructions.data, task.notes)
+    page.write_text(description, encoding="utf-8", newline="\n")
+    text = wording.say(instructions)
     spec = TaskSpec(
-        task_id=layout.task_id,
+        task_id=task.task_id,
         source=raw.ref,
         source_sha256=raw.sha256,
         table=proposal.table,
-        instructions=told,
-        question=wording.say(told),
+        instructions=instructions,
+        literal_text=text,
+        # Rewording may come between the two; until then what is asked is the literal text.
+        question=text,
         files=(*files, task_file(page, "markdown", "metadata")),
-        noise=layout.noise,
+        noise=task.noise,
         n_rows=train.height + val.height,
-        n_cols=len(told.columns),
+        n_cols=len(instructions.columns),
         proposer=proposal.proposer,
     )
-    draft = Draft(spec=spec, folder=place, truth=_truth(layout, train, place))
-    if layout.clean is not None:
-        write_parquet(layout.clean.sort(ID_COLUMN), draft.clean_file)
+    draft = Draft(spec=spec, folder=place, truth=_truth(task, train, place))
+    _write_private(task, draft)
     return draft
 
 
-def _truth(layout: RenderedTask, train: pl.DataFrame, place: Path) -> Truth | None:
-    if layout.truth is None:
+def _write_private(task: RenderedTask, draft: Draft) -> None:
+    """What gates and reports read of an instruction task beside its truth."""
+    if task.clean is not None:
+        write_parquet(task.clean.sort(ID_COLUMN), draft.clean_file)
+    if task.injected is not None:
+        write_parquet(task.injected, draft.noise_file)
+    if task.instructions.steps:
+        spans = [span.model_dump() for span in wording.step_spans(task.instructions)]
+        draft.private.mkdir(exist_ok=True)
+        draft.phrases_file.write_text(json.dumps(spans) + "\n", encoding="utf-8")
+
+
+def _truth(task: RenderedTask, train: pl.DataFrame, place: Path) -> Truth | None:
+    if task.truth is None:
         return None
     path = place / "private" / "truth.parquet"
-    names = (ID_COLUMN, *layout.instructions.answer_columns)
-    answer = shipped(layout.truth).select(names)
+    names = (ID_COLUMN, *task.instructions.answer_columns)
+    answer = shipped(task.truth).select(names)
     assert not any(answer.null_count().row(0)), "truth is complete"
     return Truth(
         path=path,
         sha256=write_truth(answer, path),
-        grading=grading_of(layout.instructions, train, answer),
-        skill=layout.skill,
+        grading=grading_of(task.instructions, train, answer),
+        skill=task.skill,
     )
