@@ -36,7 +36,6 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from extract.evidence.evidence import EvidenceConfig
 from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
@@ -137,7 +136,6 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0)
     """Every random choice of splits and tasks is derived from this and a stable key."""
     read: ReadConfig = ReadConfig()
-    evidence: EvidenceConfig = EvidenceConfig()
     design: DesignConfig = DesignConfig()
     gates: Gates = Field(default_factory=Gates)
     environments: MatrixConfig = MatrixConfig()

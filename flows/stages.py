@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
-from extract.evidence.evidence import SourceEvidence, look_at
+from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
 from extract.reading.read import read_dataset
@@ -62,11 +62,11 @@ def inspect_source(
     raw: RawDataset, store: Store, workers: Workers, settings: Settings
 ) -> tuple[SourceEvidence | Drop, ...]:
     """What speaks for and about a dataset, or why it cannot be used."""
-    key = _key(("extract", "transform", "validate"), raw, settings.evidence)
+    key = _key(("extract", "transform", "validate"), raw)
 
     def compute() -> tuple[SourceEvidence | Drop, ...]:
         limit_s = settings.workers.design_timeout_s
-        return (run_patiently(workers, look_at, raw, settings.evidence, timeout_s=limit_s),)
+        return (run_patiently(workers, source_evidence, raw, timeout_s=limit_s),)
 
     where = _Where(raw.ref.key, raw.ref.key, "validate")
     return _remembered(store, "inspect", key, tuple[SourceEvidence | Drop, ...], where, compute)

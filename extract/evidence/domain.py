@@ -1,7 +1,7 @@
 """The field of life that a dataset is about, for browsing and balance.
 
-Enter the tags, title and description of a source; leaves one of the peer's domains by counting
-keywords as whole words, tags above the title above the description. It is a label for people, not
+Takes the tags, title and description of a source, returns one of ten domains by counting keywords
+as whole words, tags above the title above the description. It is a label for people, not
 a measurement: a dataset about two things gets one of them.
 """
 

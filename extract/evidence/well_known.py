@@ -1,9 +1,9 @@
 """The tables that everybody has seen: those that ship inside scikit-learn and statsmodels.
 
-Nothing enters but a folder; evidence about the tables leaves, to be compared with like any source,
-so that a well-known table is found under other names, in other units and in part. All tables of
-the two packages count, whatever their terms: nothing of them is shipped. Famous tables that neither
-package holds are not known here.
+Takes a folder to write them into, returns evidence about the tables, to be compared with like any
+source, so that a well-known table is found under other names, in other units and in part. All
+tables of the two packages count, whatever their terms: nothing of them is shipped. Famous tables
+that neither package holds are not known here.
 """
 
 import hashlib
@@ -35,17 +35,17 @@ def well_known_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
 
 def _evidence(slug: str, frame: Any, folder: Path) -> SourceEvidence:
     names = [str(name) for name in frame.columns]
-    columns, found = [], []
+    cells, columns = [], []
     for place, name in enumerate(names):
         series = pl.Series(name, frame.iloc[:, place].tolist(), strict=False)
         typed = (
             type_column(series, name) if series.dtype == pl.String else type_native(series, name)
         )
         if typed is not None:
-            columns.append(typed.values.alias(name))
+            cells.append(typed.values.alias(name))
             missing = typed.values.null_count()
-            found.append(Column(name=name, source_name=name, type=typed.type, n_missing=missing))
-    table = pl.DataFrame(columns)
+            columns.append(Column(name=name, source_name=name, type=typed.type, n_missing=missing))
+    table = pl.DataFrame(cells)
     path = folder / f"{slug}.parquet"
     temporary = path.with_name(f".unfinished-{path.name}")
     table.write_parquet(temporary, statistics=False)
@@ -58,17 +58,19 @@ def _evidence(slug: str, frame: Any, folder: Path) -> SourceEvidence:
         path=path,
         sha256=sha256,
         n_rows=table.height,
-        columns=tuple(found),
+        columns=tuple(columns),
     )
     return SourceEvidence(
         ref=DatasetRef(owner="well_known", slug=slug),
-        newest=None,
-        updated=None,
+        newest_instant=None,
+        last_update=None,
+        domain="other",
+        language=None,
         tags=("well_known",),
         quotes=(),
         refused_tables=(),
-        personal=(),
-        tables=(sketch(stored),),
+        personal_columns=(),
+        sketches=(sketch(stored),),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason
+from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
 from extract.noun import Noun
 from transform.profile import Profile, TableProfile
 from transform.proposal import Aggregation, Feature, FeatureType, Proposal
@@ -23,7 +24,6 @@ from transform.propose.feasible import shortage
 from transform.propose.groups import GroupsConfig, find_group
 from transform.propose.known_covariates import known_covariates
 from transform.propose.matrix import Floats, encode
-from transform.propose.overlap import Chosen, OverlapConfig, distinct_tables
 from transform.propose.roles import Judged, Role, RoleConfig, judge
 from transform.propose.series import SeriesConfig, SeriesTarget, aggregation, series_targets
 from transform.propose.signal import held_out
@@ -70,7 +70,6 @@ class HeuristicConfig(Noun):
     max_history: int = Field(default=30, ge=0)
     """Other columns of the history that a forecast ships, the most complete first."""
     roles: RoleConfig = RoleConfig()
-    overlap: OverlapConfig = OverlapConfig()
     groups: GroupsConfig = GroupsConfig()
     time_axis: TimeAxisConfig = TimeAxisConfig()
     series: SeriesConfig = SeriesConfig()
@@ -82,7 +81,7 @@ class _Bench:
     """One table and what is known about it so far."""
 
     raw: RawDataset
-    chosen: Chosen
+    chosen: DistinctTable
     profile: TableProfile
     judged: Mapping[str, Judged]
     seen: SeriesAxis | str
@@ -119,7 +118,7 @@ class HeuristicProposer:
         """Proposals for up to `config.tables` tables that share no rows."""
         found: list[Proposal] = []
         why: list[str] = []
-        for chosen in distinct_tables(raw.tables, self.config.overlap)[: self.config.tables]:
+        for chosen in distinct_tables(raw.tables)[: self.config.tables]:
             proposals, refused = self._table(raw, chosen, profile.table(chosen.table.name))
             found += proposals
             why += [f"table {chosen.table.name!r}: {reason}" for reason in refused]
@@ -136,7 +135,7 @@ class HeuristicProposer:
         )
 
     def _table(
-        self, raw: RawDataset, chosen: Chosen, profile: TableProfile
+        self, raw: RawDataset, chosen: DistinctTable, profile: TableProfile
     ) -> tuple[tuple[Proposal, ...], list[str]]:
         """Proposals of one table that its split can serve, and why others were left out."""
         bench, series = self._bench(raw, chosen, profile)
@@ -157,7 +156,7 @@ class HeuristicProposer:
         return self._served(chosen, proposals, refused)
 
     def _bench(
-        self, raw: RawDataset, chosen: Chosen, profile: TableProfile
+        self, raw: RawDataset, chosen: DistinctTable, profile: TableProfile
     ) -> tuple[_Bench, tuple[SeriesTarget, ...]]:
         """What is known about a table, and what may be forecast in it."""
         config, frame = self.config, chosen.frame
@@ -199,7 +198,7 @@ class HeuristicProposer:
         _, seen, ahead, series = next((look for look in good if look[-1]), good[0])
         return seen, ahead, series
 
-    def _divides(self, raw: RawDataset, chosen: Chosen, column: str) -> bool:
+    def _divides(self, raw: RawDataset, chosen: DistinctTable, column: str) -> bool:
         """Whether the table can be split at an instant of the column."""
         probe = Proposal(
             dataset=raw.ref,
@@ -216,7 +215,7 @@ class HeuristicProposer:
         )
 
     def _served(
-        self, chosen: Chosen, proposals: list[Proposal], refused: list[str]
+        self, chosen: DistinctTable, proposals: list[Proposal], refused: list[str]
     ) -> tuple[tuple[Proposal, ...], list[str]]:
         """Proposals that have enough on both sides of the split that they themselves define."""
         while proposals:
