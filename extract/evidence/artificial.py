@@ -69,6 +69,7 @@ _SAYS = tuple(
         rf"\b(?:diese|die|alle)\s+(?:[\w-]{{1,20}}\s+){{0,2}}{_DATA}\b.{{0,40}}\b(?:erfunden|fiktiv)\b",
     )
 )
+# In a title the word alone is a statement; in a sentence it may be about anything.
 _TITLE = re.compile(
     rf"\b(?:synthetic|simulated|simulation|fictional|fictitious|{_FOREIGN})\b{_NOT_DATA}",
     re.IGNORECASE,
@@ -95,6 +96,7 @@ def _quote(sentence: Sentence) -> str | None:
         return sentence.quote(0, 0) if _TAG.fullmatch(sentence.text) else None
     patterns = (*_SAYS, _TITLE) if sentence.place in ("title", "subtitle") else _SAYS
     for pattern in patterns:
+        # A later match may stand without the denial that excuses the first.
         for match in pattern.finditer(sentence.text):
             if not _DENIED.search(sentence.text[max(0, match.start() - 80) : match.start()]):
                 return sentence.quote(*match.span())

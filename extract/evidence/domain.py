@@ -60,6 +60,7 @@ def domain(source: RawDataset) -> Domain:
     }
     counts: dict[Domain, int] = {}
     for part, text in texts.items():
+        # Each word counts once, however often a description repeats it.
         for word in set(re.findall(r"[a-z0-9-]+", text.lower())):
             if word in _DOMAIN_OF:
                 name = _DOMAIN_OF[word]

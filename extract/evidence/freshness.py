@@ -87,6 +87,7 @@ def last_update(raw: RawDataset, tables: Sequence[Table]) -> str | None:
     if stated is None or not OLDEST <= stated < LATEST:
         return None
     columns = [values for table in tables for values in column_instants(table).values()]
+    # Plans may lie ahead of an update, but not everything.
     if columns and all((v <= stated.timestamp()).mean() < _BEFORE_ALL for v in columns):
         return None
     return _written(stated)
@@ -108,6 +109,7 @@ def _newest(values: npt.NDArray[np.float64]) -> float | None:
     """The newest value, leaving out the few newest where they lie far from all others."""
     if not len(values):
         return None
+    # Counted by cell, since a slip is one cell and not one instant.
     kept, counts = np.unique(values, return_counts=True)
     newest = len(kept) - 1
     for place in range(newest, _FEWEST_INSTANTS, -1):
@@ -133,6 +135,7 @@ def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
 
 def _today(updates: Sequence[str]) -> str | None:
     """The newest update that does not stand alone, years after all others."""
+    # One source may lie about its update; that two lie alike is not expected.
     known = sorted(updates)
     while len(known) > 2 and _years(known[-2], known[-1]) > _ALONE_YEARS:
         known.pop()

@@ -34,6 +34,7 @@ _FORBIDDEN = tuple(
         r"re-?distribution|text and data mining)\b(?!\s+(?:was|were|is|has|needed|required))",
     )
 )
+# After "do not use" only these acts are about training or passing on.
 _ACT = re.compile(r"\b(?:train|fine-?tune|scrape|re-?distribut|re-?upload|re-?publish)", re.I)
 _IN_USE = re.compile(_USE, re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(

@@ -26,9 +26,11 @@ _MOST_KINDS = 1
 """In one table; columns of one kind alone are left out, and the others tell nobody."""
 
 _EMAIL = r"^[^@\s]{1,64}@[^@\s]{1,190}\.[a-z]{2,}$"
+# With a country code, an area code in brackets or a leading zero; or North American.
 _PHONE = (
     r"^(?:\+\d{1,3}[-. (]*\d|\(\d{2,4}\)|0\d)[-. /()\dx]{6,20}$|^\d{3}[-.]\d{3}[-.]\d{4}(?:x\d+)?$"
 )
+# Social security numbers of the United States, the Brazilian CPF, and IBAN.
 _NATIONAL = r"^\d{3}-\d{2}-\d{4}$|^\d{3}\.\d{3}\.\d{3}-\d{2}$|^[a-z]{2}\d{2}[a-z0-9]{11,30}$"
 _CARD = r"^(?:\d{4}[ -]){3}\d{1,7}$|^[3-6]\d{12,18}$"
 _ADDRESS = r"^\d{1,6}[a-z]? [\w .'-]{3,60}|^[\w .'-]{3,60} \d{1,5}[a-z]?(?:,|$)"
@@ -99,6 +101,7 @@ def _kind(table: Table, column: Column) -> PersonalKind | None:
 
 def _text_kind(values: pl.Series, street: bool, phone: bool) -> PersonalKind | None:
     for kind, pattern in _TEXTS.items():
+        # Many codes look like telephone numbers.
         if kind == "phone" and not phone:
             continue
         if share_of(values.str.contains(pattern)) > _SHARE:

@@ -37,6 +37,7 @@ def sentences(raw: RawDataset) -> Iterator[Sentence]:
         yield Sentence(place, without_markup(text))
     for tag in raw.tags:
         yield Sentence("tag", without_markup(tag))
+    # Split before marks go, since a line of a list ends without a full stop.
     for part in _SENTENCE_END.split(raw.description):
         text = without_markup(part)
         for start in range(0, len(text), _SENTENCE_CHARS):

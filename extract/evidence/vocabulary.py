@@ -14,6 +14,7 @@ _LONG = 7
 
 def words(name: str) -> tuple[str, ...]:
     """A column name as lower-case words: `IsSpecialDay_2` is is, special, day, 2."""
+    # Words part at aB, at the B of ABc, and between letters and digits.
     spaced = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", spaced)
     return tuple(re.findall(r"[^\W_]+", spaced.casefold()))

@@ -11,6 +11,7 @@ from extract.dataset import RawDataset
 from extract.evidence.texts import Sentence, sentences
 
 _YEAR = r"(?:1[6-9]|20)\d\d"
+# Not within a longer number, a decimal or a version.
 _ANY_YEAR = re.compile(rf"(?<![\d.,]){_YEAR}(?![\d,]|\.\d)")
 _RANGE = re.compile(
     rf"(?<![\d.,])({_YEAR})(?:[-/.]\d\d?){{0,2}}\s*(?:-|–|—|to|until|till|through|and|bis|a|à|ile)\s*"
@@ -70,8 +71,9 @@ def read_claims(raw: RawDataset) -> Claims:
     within = {year for _, first, last in spans for year in range(first, last + 1)}
     stated = next(((s, a, b) for s, a, b in spans if _is_about_data(s)), None)
     rows = [(s, size) for s in texts for size in _sizes(s.text)]
-    lines = raw.description.split("\n")
-    columns = dict.fromkeys(name for line in lines if (name := _listed(line[:300])))
+    # A name stands at the head of a line; the rest would only cost time.
+    lines = [line[:300] for line in raw.description.split("\n")]
+    columns = dict.fromkeys(name for line in lines if (name := _listed(line)))
     files = dict.fromkeys(name.casefold() for name in _FILE.findall(raw.description))
     return Claims(
         years=frozenset(named) | within,
@@ -93,6 +95,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
     spans = [(int(a), int(b)) for a, b in _RANGE.findall(text)]
     spans += [(int(c + a), int(c + b)) for c, a, b in _SHORT_RANGE.findall(text)]
     spans += [(int(first), _LATEST_YEAR) for first in _OPEN_RANGE.findall(text)]
+    # What spans more than five centuries is a range of something else.
     return [(a, b) for a, b in spans if a <= b <= a + 500]
 
 

@@ -100,6 +100,7 @@ def _column_words(raw: RawDataset) -> set[str]:
 
 def _rows(claims: Claims, raw: RawDataset) -> Issue | None:
     sizes = [table.n_rows for table in raw.tables]
+    # The text may count all files together.
     sizes.append(sum(sizes))
     factors = [
         max(stated / size, size / stated)

@@ -80,6 +80,7 @@ def impossible_times(table: Table, update: str | None, raw: RawDataset) -> Itera
     for name, values in column_instants(table).items():
         if len(values) < _FEWEST or name == "headers":
             continue
+        # A missing instant that was written as 0 comes back as the first second of 1970.
         zero = float((np.abs(values) < _EPOCH_SLACK_S).mean())
         if zero > 0.9:
             detail = f"expected times in `{name}`, found 1970-01-01, the zero of clocks"

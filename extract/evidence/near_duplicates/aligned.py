@@ -13,7 +13,7 @@ import polars as pl
 
 from extract.evidence.near_duplicates.column_maps import (
     Codes,
-    Numbers,
+    NumberArray,
     UnitMap,
     distinct_values,
     find_unit_map,
@@ -63,16 +63,17 @@ class ColumnCache:
     """Distinct numbers of columns that were opened; when it is full, the first goes first."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], Numbers] = {}
+        self._held: dict[tuple[str, str], NumberArray] = {}
         self._size = 0
 
-    def numbers(self, side: TableSketch, name: str) -> Numbers:
+    def numbers(self, side: TableSketch, name: str) -> NumberArray:
         """The distinct values of a column of numbers or times, sorted."""
         key = (side.table.sha256, name)
         if key not in self._held:
             values = read_columns(side.table, [name]).to_series().unique().to_numpy()
             self._held[key] = distinct_values(values)
             self._size += len(self._held[key])
+            # Dictionaries keep the order in which columns came.
             while self._size > _CACHED_VALUES and len(self._held) > 1:
                 self._size -= len(self._held.pop(next(iter(self._held))))
         return self._held[key]
@@ -121,6 +122,7 @@ def _coded(
     long = read_columns(longer.table, [match.long for match in matches])
     short = read_columns(shorter.table, [match.short for match in matches])
     if short.height > _MAX_ROWS:
+        # By chance rather than from the top, where sorted tables hold one entity alone.
         short = short[np.random.default_rng(0).choice(short.height, _MAX_ROWS, replace=False)]
     columns = []
     for match in matches:
@@ -128,6 +130,7 @@ def _coded(
         if match.unit_map is None:
             columns.append(AlignedColumn(match.sketch, *text_codes(ours, theirs)))
             continue
+        # The map rounds, so that it may send two values to one.
         grid = distinct_values(match.unit_map(cache.numbers(longer, match.long)))
         codes = number_codes(ours.to_numpy(), theirs.to_numpy(), match.unit_map, grid)
         calendar = _calendar(ours.to_numpy()) if match.sketch.kind == "time" else ()
@@ -135,9 +138,10 @@ def _coded(
     return columns
 
 
-def _calendar(seconds: Numbers) -> tuple[Codes, ...]:
+def _calendar(seconds: NumberArray) -> tuple[Codes, ...]:
     """Year, quarter, month, week day, day, hour and minute of each instant, 0 for none."""
     times = pl.Series(np.nan_to_num(seconds) * 1e6).cast(pl.Int64).cast(pl.Datetime("us")).dt
     parts = [times.year(), times.quarter(), times.month(), times.weekday(), times.day()]
     parts += [times.hour(), times.minute()]
+    # A part that never changes tells nothing.
     return tuple(part.cast(pl.Int64).to_numpy() for part in parts if part.n_unique() > 1)

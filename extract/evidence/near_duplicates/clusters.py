@@ -50,6 +50,7 @@ def cluster(
     Order of the input does not matter. A well-known table is no link between two sources that
     hold different ones, but both holding the same one are near duplicates anyway.
     """
+    # Sorted, since the first member names a cluster.
     known = sorted(evidences, key=lambda evidence: evidence.ref.key)
     famous = sorted(well_known, key=lambda evidence: evidence.ref.key)
     cache = ColumnCache()
@@ -63,6 +64,7 @@ def cluster(
     for ours, theirs in product(known, famous):
         if pair := _duplicate_tables(ours, theirs, cache):
             duplicates.append(pair)
+            # Well-known tables hold each other, such as parts; the first one is enough.
             holders.setdefault(ours.ref.key, theirs.ref.slug)
     names = _names([evidence.ref.key for evidence in known], edges)
     return Clusters(names, holders, tuple(duplicates))

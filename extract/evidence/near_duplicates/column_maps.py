@@ -1,10 +1,11 @@
 """One column in another's words: which values of two columns are the same, also in other units.
 
 Takes two columns of one kind, returns a code for each cell: cells of the two columns bear the same
-code where they hold the same value. Numbers may have been rounded, shifted and rescaled on the way
-(another unit, min-max or standard scaling, another currency at one rate): the map is guessed from
-the extremes of both, because a part of a column still has values near both ends, and then checked
-on all values. A map that turns the order around, and a bent one (a logarithm), are not found.
+code where they hold the same value. NumberArray may have been rounded, shifted and rescaled on the
+way (another unit, min-max or standard scaling, another currency at one rate): the map is guessed
+from the extremes of both, because a part of a column still has values near both ends, and then
+checked on all values. A map that turns the order around, and a bent one (a logarithm), are not
+found.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Numbers = npt.NDArray[np.float64]
+NumberArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 UNKNOWN = -1
@@ -50,12 +51,12 @@ class UnitMap:
     hits: float
     """Share of the shorter column's distinct values that the longer one holds."""
 
-    def __call__(self, values: Numbers) -> Numbers:
+    def __call__(self, values: NumberArray) -> NumberArray:
         """The values in the terms of the shorter column."""
         return np.round(self.scale * values + self.shift, self.decimals)
 
 
-def find_unit_map(longer: Numbers, shorter: Numbers) -> UnitMap | None:
+def find_unit_map(longer: NumberArray, shorter: NumberArray) -> UnitMap | None:
     """The map that sends most values of the shorter column into the longer; None without one.
 
     Both are finite, sorted and each value once. Exact maps go before those that need rounding, as
@@ -72,7 +73,7 @@ def find_unit_map(longer: Numbers, shorter: Numbers) -> UnitMap | None:
     return best
 
 
-def _guesses(longer: Numbers, shorter: Numbers) -> Iterator[UnitMap | None]:
+def _guesses(longer: NumberArray, shorter: NumberArray) -> Iterator[UnitMap | None]:
     """Maps from the likeliest on."""
     yield _identity(longer, shorter, _MOST_DECIMALS)
     few = min(len(longer), len(shorter)) < _FEWEST
@@ -92,7 +93,7 @@ def text_codes(longer: pl.Series, shorter: pl.Series) -> tuple[Codes, Codes]:
 
 
 def number_codes(
-    longer: Numbers, shorter: Numbers, unit_map: UnitMap, grid: Numbers
+    longer: NumberArray, shorter: NumberArray, unit_map: UnitMap, grid: NumberArray
 ) -> tuple[Codes, Codes]:
     """Codes of the cells of two columns of numbers; 0 is missing (not a number).
 
@@ -112,18 +113,18 @@ def _text_codes(values: pl.Series, known: pl.Series) -> Codes:
     return pl.select(pl.when(values.is_null()).then(0).otherwise(codes)).to_series().to_numpy()
 
 
-def _number_codes(values: Numbers, grid: Numbers, tolerance: float) -> Codes:
+def _number_codes(values: NumberArray, grid: NumberArray, tolerance: float) -> Codes:
     places = _nearest(grid, values)
     codes = np.where(np.abs(grid[places] - values) <= tolerance, places + 1, UNKNOWN)
     return np.where(np.isnan(values), 0, codes).astype(np.int64)
 
 
-def distinct_values(values: Numbers) -> Numbers:
+def distinct_values(values: NumberArray) -> NumberArray:
     """The finite values, sorted, each once."""
     return np.unique(values[np.isfinite(values)])
 
 
-def _nearest(grid: Numbers, values: Numbers) -> npt.NDArray[np.int64]:
+def _nearest(grid: NumberArray, values: NumberArray) -> npt.NDArray[np.int64]:
     """Places in the sorted `grid` of the values next to `values`."""
     right = np.clip(np.searchsorted(grid, values), 1, max(1, len(grid) - 1))
     left = right - 1
@@ -131,7 +132,7 @@ def _nearest(grid: Numbers, values: Numbers) -> npt.NDArray[np.int64]:
     return np.where(np.abs(grid[left] - values) <= np.abs(grid[right] - values), left, right)
 
 
-def _identity(longer: Numbers, shorter: Numbers, decimals: int) -> UnitMap:
+def _identity(longer: NumberArray, shorter: NumberArray, decimals: int) -> UnitMap:
     """Equal as they stand, or to so many decimals."""
     checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]
     sides = [np.round(side, decimals) for side in (longer, checked)]
@@ -140,7 +141,7 @@ def _identity(longer: Numbers, shorter: Numbers, decimals: int) -> UnitMap:
     return UnitMap(1.0, 0.0, decimals, tolerance, float((gap <= tolerance).mean()))
 
 
-def _decimals(values: Numbers) -> int:
+def _decimals(values: NumberArray) -> int:
     """Fewest decimals in which all of some values are written."""
     some = values[:: max(1, len(values) // 500)]
     precision = np.maximum(np.abs(some), 1) * 1e-9
@@ -150,7 +151,7 @@ def _decimals(values: Numbers) -> int:
     return _MOST_DECIMALS
 
 
-def _ends(longer: Numbers, shorter: Numbers) -> UnitMap | None:
+def _ends(longer: NumberArray, shorter: NumberArray) -> UnitMap | None:
     """The map that sends ends to ends, for as many values on both sides."""
     if len(longer) != len(shorter):
         return None
@@ -165,7 +166,9 @@ def _ends(longer: Numbers, shorter: Numbers) -> UnitMap | None:
     return UnitMap(scale, shift, _MOST_DECIMALS, apart / 3, 1.0)
 
 
-def _affine(longer: Numbers, shorter: Numbers, tolerance: float, decimals: int) -> UnitMap | None:
+def _affine(
+    longer: NumberArray, shorter: NumberArray, tolerance: float, decimals: int
+) -> UnitMap | None:
     """The best map that sends two values near the ends to the ends of the shorter column."""
     n_ends = int(np.clip(3 * len(longer) // len(shorter), 3, min(_MAX_ENDS, len(longer) // 2)))
     first, last = shorter[0], shorter[-1]
@@ -188,7 +191,11 @@ def _affine(longer: Numbers, shorter: Numbers, tolerance: float, decimals: int) 
 
 
 def _refined(
-    longer: Numbers, shorter: Numbers, guess: tuple[float, float], tolerance: float, decimals: int
+    longer: NumberArray,
+    shorter: NumberArray,
+    guess: tuple[float, float],
+    tolerance: float,
+    decimals: int,
 ) -> UnitMap:
     """The map through all values that the guess brings together, by least squares."""
     checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]

@@ -17,7 +17,7 @@ import polars as pl
 
 from extract.dataset import Table
 from extract.evidence.near_duplicates.aligned import ColumnCache
-from extract.evidence.near_duplicates.column_maps import Numbers
+from extract.evidence.near_duplicates.column_maps import NumberArray
 from extract.evidence.near_duplicates.columns import read_columns, value_kind
 from extract.evidence.near_duplicates.partners import partners
 from extract.evidence.near_duplicates.rows import share_beyond_chance
@@ -43,7 +43,7 @@ _FEWEST_INSTANTS = 50
 _SHARED_INSTANTS = 0.3
 _FEW_VALUES = 10
 _MOST_NUMBERS = 30
-"""Numbers of either table: their pairs are at most 900."""
+"""NumberArray of either table: their pairs are at most 900."""
 _MOVES_ALIKE = 0.999
 """Correlation of the steps from instant to instant above which two numbers are one."""
 
@@ -111,6 +111,7 @@ def _share_named_rows(large: _Opened, small: _Opened) -> bool:
         return False
     long = pl.DataFrame([large.cells[a].alias(f"c{i}") for i, (a, _) in enumerate(pairs)])
     short = pl.DataFrame([small.cells[b].alias(f"c{i}") for i, (_, b) in enumerate(pairs)])
+    # Evenly, since the overlap of two files is often their end and their beginning.
     short = short.gather_every(-(-short.height // _MAX_ROWS))
     different = short.unique(maintain_order=True)
     if different.height < short.height / 2:
@@ -121,6 +122,7 @@ def _share_named_rows(large: _Opened, small: _Opened) -> bool:
 
 def _pairs(large: _Opened, small: _Opened) -> list[tuple[str, str]]:
     """Columns of both tables that are one, by name, then by value among those left."""
+    # A name is enough, however few values are shared: those few rows would be the answers.
     kinds = {column.name: value_kind(column) for column in large.table.columns}
     pairs = {c.name: c.name for c in small.table.columns if kinds.get(c.name) == value_kind(c)}
     if len(pairs) == min(len(large.table.columns), len(small.table.columns)):
@@ -143,6 +145,7 @@ def _move_alike(large: _Opened, small: _Opened) -> bool:
         joined = ours.join(theirs, on=_CLOCK).sort(_CLOCK)
         if joined.height < max(_FEWEST_INSTANTS, _SHARED_INSTANTS * small.table.n_rows):
             continue
+        # Steps rather than values: two trends correlate without telling each other.
         steps = joined.drop(_CLOCK).select(pl.all().diff()).fill_null(float("nan"))
         sides = ([c.to_numpy() for c in steps.select(f"^ {side} .*$")] for side in ("a", "b"))
         if any(_correlation(x, y) > _MOVES_ALIKE for x, y in product(*sides)):
@@ -157,14 +160,14 @@ def _clocks(opened: _Opened) -> list[pl.Series]:
 
 
 def _on_clock(opened: _Opened, clock: pl.Series, side: str) -> pl.DataFrame:
-    """Numbers that vary, under names that say their side and place, by instant."""
+    """NumberArray that vary, under names that say their side and place, by instant."""
     numbers = [column for column in opened.of_kind("number") if column.n_unique() >= _FEW_VALUES]
     named = [c.alias(f" {side} {place}") for place, c in enumerate(numbers[:_MOST_NUMBERS])]
     frame = pl.DataFrame([clock.alias(_CLOCK), *named]).drop_nulls(_CLOCK)
     return frame.unique(_CLOCK, keep="first", maintain_order=True)
 
 
-def _correlation(a: Numbers, b: Numbers) -> float:
+def _correlation(a: NumberArray, b: NumberArray) -> float:
     """|r| over rows with both values; 0 when too few or when one side stands still."""
     both = np.isfinite(a) & np.isfinite(b)
     if both.sum() < _FEWEST_INSTANTS or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:

@@ -28,6 +28,7 @@ from extract.noun import Noun
 PERMUTATIONS = 256
 """Enough to see a tenth of a table in the whole: about 25 equal minima."""
 _SEED = 1
+"""Of hashes: two sketches are comparable under one seed only."""
 _MAX_COLUMNS = 40
 """The columns with the most distinct values are sketched."""
 _MAX_VALUES = 8_192
