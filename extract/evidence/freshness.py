@@ -9,9 +9,8 @@ A date in the data proves that the data is not older; that it is new to a reader
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,18 +35,6 @@ _BEFORE_ALL = 0.01
 _YEAR_HEADER = re.compile(r"(1[5-9]|20)\d\d")
 _FEWEST_YEAR_HEADERS = 3
 """Two numbers above columns may be anything."""
-
-
-class Dated(Protocol):
-    """What `freshness` needs to know of a source."""
-
-    @property
-    def newest_instant(self) -> str | None:
-        """The newest instant of its data."""
-
-    @property
-    def last_update(self) -> str | None:
-        """Its last update."""
 
 
 def column_instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
@@ -120,20 +107,21 @@ def _newest(values: npt.NDArray[np.float64]) -> float | None:
     return float(kept[newest])
 
 
-def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
-    """Freshness of each source.
+def freshness(
+    newest: Mapping[str, str | None], updates: Iterable[str | None]
+) -> dict[str, str | None]:
+    """Freshness of each source, from its newest instant and the last updates of all.
 
-    Where a source has no believable update, what is later than everybody's is no evidence.
+    What is later than everybody's update is no evidence.
     """
-    today = _today([e.last_update for e in evidences.values() if e.last_update])
-    newest = {key: evidence.newest_instant for key, evidence in evidences.items()}
+    today = _today(filter(None, updates))
     return {
         key: None if instant and today and instant > today else instant
         for key, instant in newest.items()
     }
 
 
-def _today(updates: Sequence[str]) -> str | None:
+def _today(updates: Iterable[str]) -> str | None:
     """The newest update that does not stand alone, years after all others."""
     # One source may lie about its update; that two lie alike is not expected.
     known = sorted(updates)

@@ -55,10 +55,11 @@ class SplitEvidence(Noun):
 def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
     """What the evidence about all sources says about sides."""
     by_key = {evidence.ref.key: evidence for evidence in evidences}
+    newest = {key: evidence.newest_instant for key, evidence in by_key.items()}
     books = dict.fromkeys(clusters.well_known, ("well_known",))
     tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
     return SplitEvidence(
-        freshness=freshness(by_key),
+        freshness=freshness(newest, [evidence.last_update for evidence in evidences]),
         clusters=clusters.names,
         domains={key: evidence.domain for key, evidence in by_key.items()},
         languages={key: evidence.language for key, evidence in by_key.items()},

@@ -38,30 +38,17 @@ def test_an_update_before_the_data_counts_as_unknown(make: Make) -> None:
     assert last_update(raw, raw.tables) is None
 
 
-class Record:
-    def __init__(self, newest_instant: str | None, last_update: str | None) -> None:
-        self.newest_instant, self.last_update = newest_instant, last_update
-
-
 def test_an_update_far_after_all_others_is_not_believed() -> None:
-    honest = {
-        f"a/{year}": Record(f"{year}-01-01T00:00:00Z", f"{year}-06-01T00:00:00Z")
-        for year in (2023, 2024)
-    }
-    fresh = freshness({**honest, "a/fake": Record("2089-01-01T00:00:00Z", "2099-01-01T00:00:00Z")})
-    assert fresh == {
-        **{key: record.newest_instant for key, record in honest.items()},
-        "a/fake": None,
-    }
+    honest = {f"a/{year}": f"{year}-01-01T00:00:00Z" for year in (2023, 2024)}
+    updates = ["2023-06-01T00:00:00Z", "2024-06-01T00:00:00Z", "2099-01-01T00:00:00Z"]
+    fresh = freshness({**honest, "a/fake": "2089-01-01T00:00:00Z"}, updates)
+    assert fresh == {**honest, "a/fake": None}
 
 
 def test_without_an_update_a_source_is_no_newer_than_the_others() -> None:
     fresh = freshness(
-        {
-            "a/future": Record("2089-01-01T00:00:00Z", None),
-            "a/now": Record("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
-            "a/none": Record(None, "2026-01-01T00:00:00Z"),
-        }
+        {"a/future": "2089-01-01T00:00:00Z", "a/now": "2024-01-01T00:00:00Z", "a/none": None},
+        [None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"],
     )
     assert fresh["a/future"] is None, "later than everybody is no evidence"
     assert fresh["a/now"] == "2024-01-01T00:00:00Z"
