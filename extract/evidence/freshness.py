@@ -48,7 +48,7 @@ def column_instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
             values = read_columns(table, [column.name]).to_series().drop_nulls()
             if len(values):
                 by_column[column.name] = values.to_numpy()
-        elif is_year(column):
+        elif _is_year(column):
             years = read_columns(table, [column.name]).to_series().drop_nulls()
             if len(years) and share_of(years.is_between(1500, 2200)) > 1 - _ODD_YEARS:
                 by_column[column.name] = _first_days(years.filter(years.is_between(1500, 2200)))
@@ -58,7 +58,7 @@ def column_instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
     return by_column
 
 
-def is_year(column: Column) -> bool:
+def _is_year(column: Column) -> bool:
     """Whether a number is called a year."""
     return column.type in ("integer", "number") and bool(YEAR & set(words(column.name)))
 

@@ -43,7 +43,7 @@ _FEWEST_INSTANTS = 50
 _SHARED_INSTANTS = 0.3
 _FEW_VALUES = 10
 _MOST_NUMBERS = 30
-"""NumberArray of either table: their pairs are at most 900."""
+"""Numbers of either table: their pairs are at most 900."""
 _MOVES_ALIKE = 0.999
 """Correlation of the steps from instant to instant above which two numbers are one."""
 
