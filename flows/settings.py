@@ -35,7 +35,6 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from extract.evidence.evidence import EvidenceConfig
 from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
@@ -133,7 +132,6 @@ class Settings(Noun):
     seed: int = Field(default=0, ge=0)
     """Every random choice of splits and tasks is derived from this and a stable key."""
     read: ReadConfig = ReadConfig()
-    evidence: EvidenceConfig = EvidenceConfig()
     profile: ProfileConfig = ProfileConfig()
     propose: ProposeConfig = ProposeConfig()
     design: DesignConfig = DesignConfig()

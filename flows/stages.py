@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
-from extract.evidence.evidence import SourceEvidence, look_at
+from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
 from extract.memory import Stage
@@ -66,11 +66,11 @@ def inspect_source(raw: RawDataset, settings: Settings) -> tuple[SourceEvidence 
     """What speaks for and about a dataset, or why it cannot be used."""
     return _remembered(
         resources(settings),
-        Stage("inspect", (look_at,)),
+        Stage("inspect", (source_evidence,)),
         (raw,),
         tuple[SourceEvidence | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "extract"),
-        lambda at: (_run(at, look_at, raw, at.store),),
+        lambda at: (_run(at, source_evidence, raw, at.store),),
     )
 
 

@@ -130,7 +130,9 @@ class _Edition:
         shutil.rmtree(folder)
         placed, rejects = selection.placed, [*self.rejects, *selection.refused]
         previous = read_previous(self.config.previous)
-        counts = _write_tasks(folder / "data", placed, first_releases(previous), self.config)
+        counts = _write_tasks(
+            folder / "data", placed, first_releases(previous), self.config, self.evidence
+        )
         counts += _write_rest(folder / "data", placed, self.sources, rejects, self.evidence)
         write_gate_report(folder / "report", self.trials)
         settings = json.dumps(self.resolved, indent=1, sort_keys=True, ensure_ascii=False)
@@ -153,16 +155,20 @@ class _Edition:
 
 
 def _write_tasks(
-    data: Path, placed: Sequence[Placed], first: Mapping[str, str], config: PublishConfig
+    data: Path,
+    placed: Sequence[Placed],
+    first: Mapping[str, str],
+    config: PublishConfig,
+    evidence: SplitEvidence,
 ) -> list[SplitCount]:
     """The configs of all tiers, the default first, then `lite`."""
     counts = []
     ordered = sorted(placed, key=lambda e: (e.config, e.side != "train", _id(e)))
     for (name, side), group in groupby(ordered, lambda entry: (entry.config, entry.side)):
-        counts.append(_write_split(data, name, side, list(group), first, config))
+        counts.append(_write_split(data, name, side, list(group), first, config, evidence))
     evals = [entry for entry in ordered if entry.config == DEFAULT and entry.side == "eval"]
     if chosen := lite(evals):
-        counts.append(_write_split(data, "lite", "eval", chosen, first, config))
+        counts.append(_write_split(data, "lite", "eval", chosen, first, config, evidence))
     return counts
 
 
@@ -177,9 +183,12 @@ def _write_split(
     entries: Sequence[Placed],
     first: Mapping[str, str],
     config: PublishConfig,
+    evidence: SplitEvidence,
 ) -> SplitCount:
     rows = [
-        task_row(entry, index, first.get(entry.task.task_hash, config.release), config.row)
+        task_row(
+            entry, index, first.get(entry.task.task_hash, config.release), config.row, evidence
+        )
         for index, entry in enumerate(entries)
     ]
     write_rows(data / name, side, TASKS, rows)

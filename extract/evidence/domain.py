@@ -1,7 +1,7 @@
 """The field of life that a dataset is about, for browsing and balance.
 
-Enter the tags, title and description of a source; leaves one of the peer's domains by counting
-keywords as whole words, tags above the title above the description. It is a label for people, not
+Takes the tags, title and description of a source, returns one of ten domains by counting keywords
+as whole words, tags above the title above the description. It is a label for people, not
 a measurement: a dataset about two things gets one of them.
 """
 
@@ -60,6 +60,7 @@ def domain(source: RawDataset) -> Domain:
     }
     counts: dict[Domain, int] = {}
     for part, text in texts.items():
+        # Each word counts once, however often a description repeats it.
         for word in set(re.findall(r"[a-z0-9-]+", text.lower())):
             if word in _DOMAIN_OF:
                 name = _DOMAIN_OF[word]

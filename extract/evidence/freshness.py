@@ -1,6 +1,6 @@
 """How new the data of a source is: the newest past instant that the data itself speaks of.
 
-Tables and the last update at the source enter, an ISO 8601 instant leaves, or None where nothing
+Takes tables and the last update at the source, returns an ISO 8601 instant, or None where nothing
 in the data tells a time. Past is what is not later than the last update; a plan, a forecast or a
 typing error is none. There is no clock here: where a source has no believable update, the newest
 update of all others stands in for today (`freshness`).
@@ -9,9 +9,8 @@ A date in the data proves that the data is not older; that it is new to a reader
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,49 +25,40 @@ OLDEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=U
 _SLIPS, _FAR = 0.005, 0.3
 """Share of the instants that may be slips, and how far beyond the span of all others these lie."""
 _FEWEST_INSTANTS = 10
+"""Different ones that stay whatever is a slip; fewer have no span to lie far from."""
 _ODD_YEARS = 0.005
 """Share of cells that are no year in a column of years."""
 _ALONE_YEARS = 5
+"""After the last but one update from which the last one is not believed."""
 _BEFORE_ALL = 0.01
 """Share of instants before an update below which the update is absurd."""
 _YEAR_HEADER = re.compile(r"(1[5-9]|20)\d\d")
 _FEWEST_YEAR_HEADERS = 3
+"""Two numbers above columns may be anything."""
 
 
-class Dated(Protocol):
-    """What `freshness` needs to know of a source."""
-
-    @property
-    def newest(self) -> str | None:
-        """The newest instant of its data."""
-
-    @property
-    def updated(self) -> str | None:
-        """Its last update."""
-
-
-def instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
+def column_instants(table: Table) -> dict[str, npt.NDArray[np.float64]]:
     """Seconds since 1970 of all cells of each column of times or years, by column.
 
     A year begins with its first day. Years above a table with one column for each count too.
     """
-    found = {}
+    by_column = {}
     for column in table.columns:
         if column.type in ("date", "datetime"):
             values = read_columns(table, [column.name]).to_series().drop_nulls()
             if len(values):
-                found[column.name] = values.to_numpy()
-        elif is_year(column):
+                by_column[column.name] = values.to_numpy()
+        elif _is_year(column):
             years = read_columns(table, [column.name]).to_series().drop_nulls()
             if len(years) and share_of(years.is_between(1500, 2200)) > 1 - _ODD_YEARS:
-                found[column.name] = _first_days(years.filter(years.is_between(1500, 2200)))
+                by_column[column.name] = _first_days(years.filter(years.is_between(1500, 2200)))
     names = [c.source_name for c in table.columns if _YEAR_HEADER.fullmatch(c.source_name)]
     if len(names) >= _FEWEST_YEAR_HEADERS:
-        found["headers"] = _first_days(pl.Series(map(float, names)))
-    return found
+        by_column["headers"] = _first_days(pl.Series(map(float, names)))
+    return by_column
 
 
-def is_year(column: Column) -> bool:
+def _is_year(column: Column) -> bool:
     """Whether a number is called a year."""
     return column.type in ("integer", "number") and bool(YEAR & set(words(column.name)))
 
@@ -80,23 +70,24 @@ def _first_days(years: pl.Series) -> npt.NDArray[np.float64]:
 
 def last_update(raw: RawDataset, tables: Sequence[Table]) -> str | None:
     """The last update where it can be true: in this century, and not before all the data."""
-    said = parsed(raw.updated_at)
-    if said is None or not OLDEST <= said < LATEST:
+    stated = parsed(raw.updated_at)
+    if stated is None or not OLDEST <= stated < LATEST:
         return None
-    columns = [values for table in tables for values in instants(table).values()]
-    if columns and all((v <= said.timestamp()).mean() < _BEFORE_ALL for v in columns):
+    columns = [values for table in tables for values in column_instants(table).values()]
+    # Plans may lie ahead of an update, but not everything.
+    if columns and all((v <= stated.timestamp()).mean() < _BEFORE_ALL for v in columns):
         return None
-    return _written(said)
+    return _written(stated)
 
 
-def newest_instant(tables: Sequence[Table], updated: str | None) -> str | None:
-    """The newest instant of the data, not later than `updated`, apart from slips."""
-    cap = (parsed(updated) or LATEST).timestamp()
+def newest_instant(tables: Sequence[Table], update: str | None) -> str | None:
+    """The newest instant of the data, not later than the last `update`, apart from slips."""
+    cap = (parsed(update) or LATEST).timestamp()
     newest = [
-        found
+        instant
         for table in tables
-        for values in instants(table).values()
-        if (found := _newest(values[values <= cap])) is not None
+        for values in column_instants(table).values()
+        if (instant := _newest(values[values <= cap])) is not None
     ]
     return _written(datetime.fromtimestamp(max(newest), UTC)) if newest else None
 
@@ -105,6 +96,7 @@ def _newest(values: npt.NDArray[np.float64]) -> float | None:
     """The newest value, leaving out the few newest where they lie far from all others."""
     if not len(values):
         return None
+    # Counted by cell, since a slip is one cell and not one instant.
     kept, counts = np.unique(values, return_counts=True)
     newest = len(kept) - 1
     for place in range(newest, _FEWEST_INSTANTS, -1):
@@ -115,20 +107,23 @@ def _newest(values: npt.NDArray[np.float64]) -> float | None:
     return float(kept[newest])
 
 
-def freshness(evidences: Mapping[str, Dated]) -> dict[str, str | None]:
-    """Freshness of each source.
+def freshness(
+    newest: Mapping[str, str | None], updates: Iterable[str | None]
+) -> dict[str, str | None]:
+    """Freshness of each source, from its newest instant and the last updates of all.
 
-    Where a source has no believable update, what is later than everybody's is no evidence.
+    What is later than everybody's update is no evidence.
     """
-    today = _today([e.updated for e in evidences.values() if e.updated])
+    today = _today(filter(None, updates))
     return {
-        key: None if evidence.newest and today and evidence.newest > today else evidence.newest
-        for key, evidence in evidences.items()
+        key: None if instant and today and instant > today else instant
+        for key, instant in newest.items()
     }
 
 
-def _today(updates: Sequence[str]) -> str | None:
+def _today(updates: Iterable[str]) -> str | None:
     """The newest update that does not stand alone, years after all others."""
+    # One source may lie about its update; that two lie alike is not expected.
     known = sorted(updates)
     while len(known) > 2 and _years(known[-2], known[-1]) > _ALONE_YEARS:
         known.pop()
@@ -142,10 +137,10 @@ def _years(first: str, second: str) -> float:
 def parsed(text: str | None) -> datetime | None:
     """An ISO 8601 text as an instant, UTC where nothing else is said."""
     try:
-        found = datetime.fromisoformat(text or "")
+        instant = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _written(instant: datetime) -> str:

@@ -1,6 +1,6 @@
 """The language of a dataset's own words, where it is certain.
 
-Enter title and description; leaves `en` or None. English is told by its function words, which no
+Takes title and description, returns `en` or None. English is known by its function words, which no
 other language uses in this density; everything else stays unknown rather than guessed. The prose
 of the tasks is English whatever this says.
 """

@@ -1,13 +1,15 @@
 """Whether a creator forbids what a release is made for.
 
-A dataset's words enter; the sentence in which its creator forbids training, machine learning,
-scraping or passing on leaves, or None. Licences are read elsewhere; this finds what stands beside
-them. Warnings that data is unfit for a use are no objections.
+Takes a dataset, returns an issue that quotes the sentence in which its creator forbids training,
+machine learning, scraping or passing on, or None. Licences are read elsewhere; this finds what
+stands beside them. Warnings that data is unfit for a use are no objections.
 """
 
 import re
 
 from extract.dataset import RawDataset
+from extract.drop import Reason
+from extract.evidence.issue import Issue
 from extract.evidence.texts import sentences
 
 _USE = (
@@ -32,6 +34,7 @@ _FORBIDDEN = tuple(
         r"re-?distribution|text and data mining)\b(?!\s+(?:was|were|is|has|needed|required))",
     )
 )
+# After "do not use" only these acts are about training or passing on.
 _ACT = re.compile(r"\b(?:train|fine-?tune|scrape|re-?distribut|re-?upload|re-?publish)", re.I)
 _IN_USE = re.compile(_USE, re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(
@@ -39,13 +42,18 @@ _SOMETHING_ELSE = re.compile(
 )
 
 
-def objection(raw: RawDataset) -> str | None:
+def creator_objection(raw: RawDataset) -> Issue | None:
     """The creator's words, quoted; None when nothing is forbidden."""
     for sentence in sentences(raw):
         for pattern in _FORBIDDEN:
             match = pattern.search(sentence.text)
             if match and _is_about_use(match):
-                return sentence.quote(*match.span())
+                return Issue(
+                    name="objection",
+                    detail="the creator objects to this use",
+                    evidence=sentence.quote(*match.span()),
+                    reason=Reason.CREATOR_OBJECTS,
+                )
     return None
 
 

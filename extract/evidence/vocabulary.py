@@ -1,6 +1,7 @@
 """Words in column names that tip the scale, in several languages.
 
-Names never decide alone: each reader also asks the data. All words are lower case and are compared
+Takes a column name, returns its words or whether they stand in a lexicon. Names never decide alone:
+each reader also asks the data. All words are lower case and are compared
 with the words of a column name; long ones also at the end of run-together words: `onpromotion`.
 Not guaranteed: completeness, or that a name tells the truth.
 """
@@ -13,6 +14,7 @@ _LONG = 7
 
 def words(name: str) -> tuple[str, ...]:
     """A column name as lower-case words: `IsSpecialDay_2` is is, special, day, 2."""
+    # Words part at aB, at the B of ABc, and between letters and digits.
     spaced = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", spaced)
     return tuple(re.findall(r"[^\W_]+", spaced.casefold()))
@@ -110,7 +112,7 @@ def is_code(name: str) -> bool:
 
 def mentions(name: str, lexicon: frozenset[str]) -> bool:
     """Whether a column name holds a word of the lexicon, or a long one at the end of a word."""
-    found = words(name)
-    if lexicon & set(found) or "".join(found) in lexicon:
+    own = words(name)
+    if lexicon & set(own) or "".join(own) in lexicon:
         return True
-    return any(word.endswith(long) for word in found for long in lexicon if len(long) >= _LONG)
+    return any(word.endswith(long) for word in own for long in lexicon if len(long) >= _LONG)

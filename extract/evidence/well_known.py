@@ -1,9 +1,9 @@
 """The tables that everybody has seen: those that ship inside scikit-learn and statsmodels.
 
-Nothing enters but a folder; evidence about the tables leaves, to be compared with like any source,
-so that a well-known table is found under other names, in other units and in part. All tables of
-the two packages count, whatever their terms: nothing of them is shipped. Famous tables that neither
-package holds are not known here.
+Takes a folder to write them into, returns evidence about the tables, to be compared with like any
+source, so that a well-known table is found under other names, in other units and in part. All
+tables of the two packages count, whatever their terms: nothing of them is shipped. Famous tables
+that neither package holds are not known here.
 """
 
 import hashlib
@@ -34,41 +34,45 @@ def well_known_evidence(folder: Path) -> tuple[SourceEvidence, ...]:
 
 
 def _evidence(slug: str, frame: Any, folder: Path) -> SourceEvidence:
-    names = [str(name) for name in frame.columns]
-    columns, found = [], []
-    for place, name in enumerate(names):
-        series = pl.Series(name, frame.iloc[:, place].tolist(), strict=False)
-        typed = (
-            type_column(series, name) if series.dtype == pl.String else type_native(series, name)
-        )
+    return SourceEvidence(
+        ref=DatasetRef(owner="well_known", slug=slug),
+        newest_instant=None,
+        last_update=None,
+        domain="other",
+        language=None,
+        tags=("well_known",),
+        quotes=(),
+        refused_tables=(),
+        personal_columns=(),
+        sketches=(sketch(_stored(slug, frame, folder)),),
+    )
+
+
+def _stored(slug: str, frame: Any, folder: Path) -> Table:
+    """The table as extraction would store it."""
+    series, columns = [], []
+    for place, name in enumerate(map(str, frame.columns)):
+        raw = pl.Series(name, frame.iloc[:, place].tolist(), strict=False)
+        typed = type_column(raw, name) if raw.dtype == pl.String else type_native(raw, name)
         if typed is not None:
-            columns.append(typed.values.alias(name))
+            series.append(typed.values.alias(name))
             missing = typed.values.null_count()
-            found.append(Column(name=name, source_name=name, type=typed.type, n_missing=missing))
-    table = pl.DataFrame(columns)
+            columns.append(Column(name=name, source_name=name, type=typed.type, n_missing=missing))
+    table = pl.DataFrame(series)
     path = folder / f"{slug}.parquet"
+    # Written aside first, so that a build that is killed leaves no half table behind.
     temporary = path.with_name(f".unfinished-{path.name}")
     table.write_parquet(temporary, statistics=False)
     sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
     temporary.replace(path)
-    stored = Table(
+    return Table(
         name=slug,
         source_file=slug,
         source_sha256=sha256,
         path=path,
         sha256=sha256,
         n_rows=table.height,
-        columns=tuple(found),
-    )
-    return SourceEvidence(
-        ref=DatasetRef(owner="well_known", slug=slug),
-        newest=None,
-        updated=None,
-        tags=("well_known",),
-        quotes=(),
-        refused_tables=(),
-        personal=(),
-        tables=(sketch(stored),),
+        columns=tuple(columns),
     )
 
 
@@ -85,4 +89,5 @@ def _tables() -> Iterator[tuple[str, Any]]:
             continue
         frame = importlib.import_module(f"statsmodels.datasets.{module}.data").load_pandas().data
         if hasattr(frame, "columns") and len(frame.columns):
+            # An index may hold the years, which are a column of the table.
             yield f"statsmodels-{module}".replace("_", "-"), frame.reset_index(drop=False)

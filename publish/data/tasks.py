@@ -15,13 +15,11 @@ import pyarrow as pa
 from pydantic import Field
 
 from extract.dataset import LicenceTier, RawDataset
-from extract.evidence.domain import domain
-from extract.evidence.language import language
 from extract.noun import Noun
 from publish.data.parquet import Row
 from publish.release import Released
 from publish.selecting.license_tiers import DEFAULT, RECIPES
-from publish.selecting.split import Side
+from publish.selecting.split import Side, SplitEvidence
 from transform.task import Task
 from validate.verdict import BaselineScores
 
@@ -106,7 +104,9 @@ class Placed:
         return self.source.licence.tier
 
 
-def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row:
+def task_row(
+    placed: Placed, index: int, release: str, config: RowConfig, evidence: SplitEvidence
+) -> Row:
     """The row at place `index` of its split; `release` is the first that held this `task_hash`."""
     task, source, spec = placed.task, placed.source, placed.task.spec
     told = spec.instructions
@@ -127,8 +127,8 @@ def task_row(placed: Placed, index: int, release: str, config: RowConfig) -> Row
         "timeout_s": config.timeout_s,
         "max_turns": config.max_turns,
         **_room(placed.item.verdict.proofs.baseline_scores, graded_by_equality=told.is_executed),
-        "domain": domain(source),
-        "language": language(source),
+        "domain": evidence.domains.get(source.ref.key, "other"),
+        "language": evidence.languages.get(source.ref.key),
         "n_rows": spec.n_rows,
         "n_cols": spec.n_cols,
         "n_tables": told.data.parts,

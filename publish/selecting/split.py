@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from extract.evidence.domain import Domain
 from extract.evidence.evidence import SourceEvidence
 from extract.evidence.freshness import freshness
 from extract.evidence.near_duplicates.clusters import Clusters
@@ -43,6 +44,10 @@ class SplitEvidence(Noun):
     """ISO 8601 instant of the newest data; None or absent when unknown, which counts as oldest."""
     clusters: dict[str, str] = Field(default_factory=dict)
     """Name of the cluster of near twins; a source that is absent is a cluster of its own."""
+    domains: dict[str, Domain] = Field(default_factory=dict)
+    """What each source is about; absent is `other`."""
+    languages: dict[str, str | None] = Field(default_factory=dict)
+    """Language of a source's own words; None or absent when unknown."""
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What was found about a source, `well_known`, `artificial` and notes; absent is nothing."""
 
@@ -50,9 +55,16 @@ class SplitEvidence(Noun):
 def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
     """What the evidence about all sources says about sides."""
     by_key = {evidence.ref.key: evidence for evidence in evidences}
+    newest = {key: evidence.newest_instant for key, evidence in by_key.items()}
     books = dict.fromkeys(clusters.well_known, ("well_known",))
     tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
-    return SplitEvidence(freshness=freshness(by_key), clusters=clusters.names, tags=tags)
+    return SplitEvidence(
+        freshness=freshness(newest, [evidence.last_update for evidence in evidences]),
+        clusters=clusters.names,
+        domains={key: evidence.domain for key, evidence in by_key.items()},
+        languages={key: evidence.language for key, evidence in by_key.items()},
+        tags=tags,
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tests.faults.fault import Fault
 FAULTS: tuple[Fault, ...] = (
     *sources.planted(),
     *tasks.tampered(),
-    *words.told(),
+    *words.planted(),
     *copies.copied(),
 )
 

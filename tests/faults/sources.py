@@ -1,8 +1,8 @@
 """Faults in the files of a dataset: columns, rows and instants that are not what they seem.
 
 Each is planted twice where it can be: as published, for the whole walk to stop; and under a plan
-that was made for the clean twin, as a proposer would make it that takes the column for harmless, so
-that the gates have to stop it alone.
+that was made for the clean counterpart, as a proposer would make it that takes the column for
+harmless, so that the gates have to stop it alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def leaks(
     shows: Callable[[Seen], bool],
     column: str,
 ) -> Iterator[Planted]:
-    """A table with some columns more, as published and under the twin's plan."""
+    """A table with some columns more, as published and under the plan of its clean counterpart."""
     bad = source(name, _with(world(), columns))
     good = source(f"{name} twin", _with(world(), alike))
     twin = Errand(good, (target,), variants)
@@ -408,7 +408,7 @@ def targets() -> Iterator[Planted]:
 
 
 def _noise(name: str, planted: str, bad: Errand, good: Errand) -> Iterator[Planted]:
-    """As published and under the plan of the clean twin; nothing with the first target is left."""
+    """As published and under a clean plan; nothing with the first target is left."""
     gates = ("learnable", "headroom", "not_constant", "no_steps", "no_fit", "too_small")
     rooms = ("proposal", "no_proposal", LAYOUT)
     for place, like, expected in _both_places(good.source, rooms, gates):
@@ -523,8 +523,8 @@ def _as_text(table: pl.DataFrame) -> pl.DataFrame:
 
 def _is_out_of_order(seen: Seen) -> bool:
     """Whether held-out instants do not follow all of train, or a cell moved to another day."""
-    told = seen.task.spec.instructions
-    grid, (target,) = told.grid, told.targets
+    instructions = seen.task.spec.instructions
+    grid, (target,) = instructions.grid, instructions.targets
     assert grid is not None
     if seen.train[grid.column].max() >= seen.val[grid.column].min():  # type: ignore[operator]
         return True

@@ -175,9 +175,9 @@ def findings(evidence: SourceEvidence | Drop, books: tuple[SourceEvidence, ...])
         return (evidence.reason,)
     checks = {
         "refused_table": bool(evidence.refused_tables),
-        "no_update": evidence.updated is None,
+        "no_update": evidence.last_update is None,
         # A table without any instant counts as oldest anyway.
-        "old": evidence.newest is not None and evidence.newest < "2000",
+        "old": evidence.newest_instant is not None and evidence.newest_instant < "2000",
         "well_known": bool(cluster([evidence], books).well_known),
     }
     doubts = (tag for tag in evidence.tags if not tag.startswith("note_"))
@@ -194,7 +194,7 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
     assert len(known) == len(sources)
     found = cluster(known)
-    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.twins]}")
+    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.duplicates]}")
     original, again = fault.original.key, fault.again.key
     assert found.names[again] == found.names[original]
     sides = split_sources({"open": {*found.names}}, gather(known, found), SourceSplitConfig()).sides
@@ -206,4 +206,4 @@ def test_strangers_stay_alone(walker: Walker) -> None:
     sources = (*{f.original.key: f.original for f in COPIED.values()}.values(), *strangers())
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
     found = cluster(known)
-    assert found.names == {source.key: source.key for source in sources}, found.twins
+    assert found.names == {source.key: source.key for source in sources}, found.duplicates

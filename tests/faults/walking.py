@@ -16,7 +16,7 @@ import polars as pl
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from extract.evidence.evidence import EvidenceConfig, SourceEvidence, look_at
+from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
@@ -169,7 +169,7 @@ class Walker:
         """What is known about a source, or why it is refused."""
         if source.key not in self._evidence:
             raw = self.read(source)
-            found = raw if isinstance(raw, Drop) else look_at(raw, EvidenceConfig())
+            found = raw if isinstance(raw, Drop) else source_evidence(raw)
             self._evidence[source.key] = found
         return self._evidence[source.key]
 

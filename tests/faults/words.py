@@ -1,7 +1,7 @@
 """Faults in what a source says of itself: headers, years, licences, age and origin.
 
-Columns or metadata of a clean world are changed; the checks of sources must say so. The twin says
-something true that sounds alike.
+Columns or metadata of a clean world are changed; the checks of sources must say so. The clean
+counterpart says something true that sounds alike.
 """
 
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def headers() -> Iterator[Told]:
 
 def descriptions() -> Iterator[Told]:
     """Words that belong to other data, or say too much."""
-    told: tuple[tuple[str, str, tuple[str, ...], str, str], ...] = (
+    texts: tuple[tuple[str, str, tuple[str, ...], str, str], ...] = (
         ("description of other years", "the text tells of 1985 to 1991, the data of 2021 and 2022",
          _MISMATCH, "Daily sales of all shops from 1985 to 1991.",
          "Daily sales of all shops from 2021 to 2022. The first shop opened in 1985."),
@@ -85,9 +85,9 @@ def descriptions() -> Iterator[Told]:
          "This dataset may not be used to train AI models.",
          "This dataset may be used to train models of demand."),
     )  # fmt: skip
-    for name, planted, expected, bad, good in told:
-        twin = _source(f"{name} twin", _sales(), description=good)
-        yield Told(name, planted, expected, _source(name, _sales(), description=bad), twin)
+    for name, planted, expected, bad, good in texts:
+        control = _source(f"{name} twin", _sales(), description=good)
+        yield Told(name, planted, expected, _source(name, _sales(), description=bad), control)
 
 
 def records() -> Iterator[Told]:
@@ -148,14 +148,14 @@ def _flowers() -> pl.DataFrame:
 
 def well_known() -> Iterator[Told]:
     """Tables that everybody has seen."""
-    twin = _source("well_known twin", _flowers())
+    control = _source("well_known twin", _flowers())
     for name, planted, table in (
         ("well-known table", "the irises in millimetres under other names, shuffled", _iris()),
         ("half a well-known table", "half of the diabetes table, rounded", _diabetes()),
     ):
-        yield Told(name, planted, ("well_known",), _source(name, table), twin)
+        yield Told(name, planted, ("well_known",), _source(name, table), control)
 
 
-def told() -> tuple[Told, ...]:
+def planted() -> tuple[Told, ...]:
     """All of them."""
     return (*headers(), *descriptions(), *records(), *well_known())

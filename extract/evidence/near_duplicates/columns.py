@@ -1,6 +1,6 @@
 """The values of a stored table in the one form in which tables of strangers are compared.
 
-A table enters, columns of three kinds leave: `number` (also true/false), `time` (as seconds) and
+Takes a table, returns columns of three kinds: `number` (also true/false), `time` (as seconds) and
 `text` (stripped, one case), so that `12`, `12.0` and `TRUE`/`1`, or two ways to write a date, are
 equal. Long tables are not cut here: a sample would have to be the same in both of two tables.
 """
@@ -12,14 +12,15 @@ import polars as pl
 
 from extract.dataset import Column, Table
 
-Kind = Literal["number", "time", "text"]
+ValueKind = Literal["number", "time", "text"]
 
 _DIGITS = 9
 """Significant digits in which numbers are compared: copies pass through many programs."""
 _TEXT_CHARS = 200
+"""Compared of a text: enough to tell texts apart, and a bound on memory."""
 
 
-def kind_of(column: Column) -> Kind:
+def value_kind(column: Column) -> ValueKind:
     """How the values of a column are compared."""
     if column.type in ("date", "datetime"):
         return "time"
@@ -33,7 +34,7 @@ def normal_name(name: str) -> str:
 
 def read_columns(table: Table, names: Sequence[str]) -> pl.DataFrame:
     """The named columns in comparable form, rows in source order, missing as null."""
-    kinds = {column.name: kind_of(column) for column in table.columns}
+    kinds = {column.name: value_kind(column) for column in table.columns}
     lazy = pl.scan_parquet(table.path, glob=False)
     return lazy.select(_comparable(name, kinds[name]) for name in names).collect()
 
@@ -43,7 +44,7 @@ def share_of(cells: pl.Series) -> float:
     return float(cells.sum()) / max(1, len(cells))
 
 
-def _comparable(name: str, kind: Kind) -> pl.Expr:
+def _comparable(name: str, kind: ValueKind) -> pl.Expr:
     if kind == "text":
         text = pl.col(name).str.slice(0, _TEXT_CHARS).str.strip_chars().str.to_lowercase()
         return text.str.replace_all(r"\s+", " ")

@@ -1,9 +1,9 @@
-"""Small pictures of tables by which near twins are found without holding all data side by side.
+"""Small sketches of tables by which near duplicates are found without holding all data at once.
 
-A stored table enters, a `TableSketch` leaves: for each of its most telling columns a MinHash of the
+Takes a stored table, returns a `TableSketch`: for each of its most telling columns a MinHash of the
 distinct values, their number, and a profile of quantiles that is the same in every unit. From two
 sketches follows how much of one column's values the other holds, also where one table is a small
-part of the other. Sketches propose; `twins.py` looks at the rows and decides.
+part of the other. Sketches propose; `shared_rows.py` looks at the rows and decides.
 
 Values are sampled by their hash, never by position, so that a part keeps what the whole keeps.
 Hashes are stable for one version of polars only: sketches are compared within one build.
@@ -17,15 +17,23 @@ import polars as pl
 from datasketch import MinHash
 
 from extract.dataset import Table
-from extract.evidence.near_duplicates.columns import Kind, kind_of, normal_name, read_columns
+from extract.evidence.near_duplicates.columns import (
+    ValueKind,
+    normal_name,
+    read_columns,
+    value_kind,
+)
 from extract.noun import Noun
 
 PERMUTATIONS = 256
 """Enough to see a tenth of a table in the whole: about 25 equal minima."""
 _SEED = 1
+"""Of hashes: two sketches are comparable under one seed only."""
 _MAX_COLUMNS = 40
 """The columns with the most distinct values are sketched."""
 _MAX_VALUES = 8_192
+"""Values of a column that are hashed: many times the permutations, so that sampling costs little
+accuracy."""
 _QUANTILES = np.linspace(0.05, 0.95, 19)
 _EXTENT = (1, 17)
 """Places of the 10 % and 90 % quantiles, which give a profile its unit."""
@@ -35,7 +43,7 @@ class ColumnSketch(Noun):
     """One column."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     n_distinct: int
     halvings: int
     """Only values whose hash begins with so many zero bits are in the sketch."""
@@ -57,20 +65,21 @@ class TableSketch(Noun):
 
 
 def sketch(table: Table) -> TableSketch:
-    """The picture of one table; columns with fewer than two values are left out."""
-    found = []
+    """The sketch of one table; columns with fewer than two values are left out."""
+    columns = []
     for column in table.columns:
+        # One at a time, since the sketches of all need less memory than two columns.
         values = read_columns(table, [column.name]).to_series().drop_nulls()
-        if len(values) and (made := _sketch_column(values, column.name, kind_of(column))):
-            found.append(made)
-    found.sort(key=lambda made: (-made.n_distinct, made.name))
+        if len(values) and (made := _sketch_column(values, column.name, value_kind(column))):
+            columns.append(made)
+    columns.sort(key=lambda made: (-made.n_distinct, made.name))
     names = pl.Series([normal_name(column.name) for column in table.columns])
     return TableSketch(
-        table=table, names=_minima(names.hash(_SEED)), columns=tuple(found[:_MAX_COLUMNS])
+        table=table, names=_minima(names.hash(_SEED)), columns=tuple(columns[:_MAX_COLUMNS])
     )
 
 
-def _sketch_column(values: pl.Series, name: str, kind: Kind) -> ColumnSketch | None:
+def _sketch_column(values: pl.Series, name: str, kind: ValueKind) -> ColumnSketch | None:
     hashes = values.hash(_SEED).unique()
     if len(hashes) < 2:
         return None
@@ -106,7 +115,7 @@ def _profile(values: npt.NDArray[np.float64]) -> tuple[float, ...] | None:
 # --- what follows from two sketches ------------------------------------------------------------
 
 
-def minima_of(columns: Sequence[ColumnSketch]) -> npt.NDArray[np.uint32]:
+def _minima_of(columns: Sequence[ColumnSketch]) -> npt.NDArray[np.uint32]:
     """The MinHashes of some columns, shape (n_columns, 256)."""
     joined = bytes.fromhex("".join(column.minima for column in columns))
     return np.frombuffer(joined, dtype="<u4").reshape(-1, PERMUTATIONS)
@@ -120,7 +129,7 @@ def shared_values(
     From the Jaccard similarity J of the samples: their intersection is J / (1 + J) of the sum of
     their sizes.
     """
-    equal = minima_of(ours)[:, None] == minima_of(theirs)[None]
+    equal = _minima_of(ours)[:, None] == _minima_of(theirs)[None]
     jaccard = equal.mean(axis=2, dtype=np.float64)
     sizes = [np.array([c.n_distinct for c in side], dtype=np.float64) for side in (ours, theirs)]
     rates = [0.5 ** np.array([c.halvings for c in side]) for side in (ours, theirs)]

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from extract.evidence.artificial import words_of_artificiality
+from extract.evidence.artificial import artificial_statements
 from tests.extract.evidence.conftest import Make
 
 FRAME = pl.DataFrame({"a": [1, 2]})
@@ -39,7 +39,7 @@ FRAME = pl.DataFrame({"a": [1, 2]})
     ],
 )
 def test_the_words_are_quoted(make: Make, text: str) -> None:
-    (quote, *_) = words_of_artificiality(make("a", FRAME, description=f"Sales.\n{text}\nEnjoy."))
+    (quote, *_) = artificial_statements(make("a", FRAME, description=f"Sales.\n{text}\nEnjoy."))
     assert quote.startswith('description: "')
 
 
@@ -65,17 +65,17 @@ def test_the_words_are_quoted(make: Make, text: str) -> None:
     ],
 )
 def test_other_words_say_nothing(make: Make, text: str) -> None:
-    assert words_of_artificiality(make("a", FRAME, description=text)) == ()
+    assert artificial_statements(make("a", FRAME, description=text)) == ()
 
 
 def test_titles_and_tags_tell_too(make: Make) -> None:
-    assert words_of_artificiality(make("a", FRAME, title="Loans (Synthetic, 10K)"))
-    assert words_of_artificiality(make("a", FRAME, tags=("finance", "synthetic")))
-    assert not words_of_artificiality(make("a", FRAME, title="Synthetic Rubber Prices"))
-    assert not words_of_artificiality(make("a", FRAME, tags=("artificial intelligence",)))
+    assert artificial_statements(make("a", FRAME, title="Loans (Synthetic, 10K)"))
+    assert artificial_statements(make("a", FRAME, tags=("finance", "synthetic")))
+    assert not artificial_statements(make("a", FRAME, title="Synthetic Rubber Prices"))
+    assert not artificial_statements(make("a", FRAME, tags=("artificial intelligence",)))
 
 
 def test_hostile_texts_cost_little_and_are_cut(make: Make) -> None:
     text = "data " * 4_000 + "is " * 4_000 + "synthetic " * 2_000
-    for quote in words_of_artificiality(make("a", FRAME, description=text)):
+    for quote in artificial_statements(make("a", FRAME, description=text)):
         assert len(quote) < 250

@@ -38,31 +38,21 @@ def test_an_update_before_the_data_counts_as_unknown(make: Make) -> None:
     assert last_update(raw, raw.tables) is None
 
 
-class Told:
-    def __init__(self, newest: str | None, updated: str | None) -> None:
-        self.newest, self.updated = newest, updated
-
-
 def test_an_update_far_after_all_others_is_not_believed() -> None:
-    honest = {
-        f"a/{year}": Told(f"{year}-01-01T00:00:00Z", f"{year}-06-01T00:00:00Z")
-        for year in (2023, 2024)
-    }
-    found = freshness({**honest, "a/fake": Told("2089-01-01T00:00:00Z", "2099-01-01T00:00:00Z")})
-    assert found == {**{key: told.newest for key, told in honest.items()}, "a/fake": None}
+    honest = {f"a/{year}": f"{year}-01-01T00:00:00Z" for year in (2023, 2024)}
+    updates = ["2023-06-01T00:00:00Z", "2024-06-01T00:00:00Z", "2099-01-01T00:00:00Z"]
+    fresh = freshness({**honest, "a/fake": "2089-01-01T00:00:00Z"}, updates)
+    assert fresh == {**honest, "a/fake": None}
 
 
 def test_without_an_update_a_source_is_no_newer_than_the_others() -> None:
-    found = freshness(
-        {
-            "a/future": Told("2089-01-01T00:00:00Z", None),
-            "a/now": Told("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
-            "a/none": Told(None, "2026-01-01T00:00:00Z"),
-        }
+    fresh = freshness(
+        {"a/future": "2089-01-01T00:00:00Z", "a/now": "2024-01-01T00:00:00Z", "a/none": None},
+        [None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"],
     )
-    assert found["a/future"] is None, "later than everybody is no evidence"
-    assert found["a/now"] == "2024-01-01T00:00:00Z"
-    assert found["a/none"] is None
+    assert fresh["a/future"] is None, "later than everybody is no evidence"
+    assert fresh["a/now"] == "2024-01-01T00:00:00Z"
+    assert fresh["a/none"] is None
 
 
 def test_slips_far_from_the_rest_do_not_count(make: Make) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from publish.data.tasks import CANARY, Placed, RowConfig, answer_hash, task_row
+from publish.selecting.split import SplitEvidence
 from tests.publish.conftest import publish_all
 
 
@@ -29,7 +30,9 @@ def test_schemas_are_the_contract(build: Any, tmp_path: Path, golden: Any) -> No
 def test_a_row_of_an_instruction_task(workshop: Any) -> None:
     source = workshop.source("x")
     item = workshop.released(source, "reg-if", "sqlite")
-    row = task_row(Placed(item, source, "train"), 7, "v2026.01", RowConfig(max_turns=9))
+    row = task_row(
+        Placed(item, source, "train"), 7, "v2026.01", RowConfig(max_turns=9), SplitEvidence()
+    )
     told = item.task.spec.instructions
     assert told.model_validate_json(row["spec_json"]) == told
     assert row["prompt"] == [{"role": "user", "content": "Predict `price`."}]
@@ -50,7 +53,9 @@ def test_a_row_of_an_instruction_task(workshop: Any) -> None:
 
 def test_a_modelling_task_has_no_spec(workshop: Any) -> None:
     source = workshop.source("x")
-    row = task_row(Placed(workshop.released(source), source, "eval"), 0, "dev", RowConfig())
+    row = task_row(
+        Placed(workshop.released(source), source, "eval"), 0, "dev", RowConfig(), SplitEvidence()
+    )
     assert row["spec_json"] is None
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from extract.dataset import RawDataset
-from extract.evidence.evidence import EvidenceConfig, SourceEvidence, look_at
+from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
 from extract.mirror import MirrorSource
@@ -83,9 +83,9 @@ ORIGINS = {
 
 
 def _look(raw: RawDataset) -> SourceEvidence:
-    found = look_at(raw, EvidenceConfig())
-    assert isinstance(found, SourceEvidence), found
-    return found
+    evidence = source_evidence(raw)
+    assert isinstance(evidence, SourceEvidence), evidence
+    return evidence
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -112,9 +112,9 @@ def test_unrelated_tables_with_common_columns_stay_apart(make: Make) -> None:
     tables = [houses(1), houses(2), shop(1), shop(2), survey(1), survey(2)]
     tables += [countries(1, "Emissions"), countries(2, "Life expectancy")]
     sources = [make(f"s{i}", table) for i, table in enumerate(tables)]
-    found = cluster([_look(source) for source in sources])
-    assert found.twins == ()
-    assert len(set(found.names.values())) == len(tables)
+    clusters = cluster([_look(source) for source in sources])
+    assert clusters.duplicates == ()
+    assert len(set(clusters.names.values())) == len(tables)
 
 
 def test_prices_of_two_companies_over_the_same_days_stay_apart(make: Make) -> None:
@@ -129,11 +129,11 @@ def test_prices_of_two_companies_over_the_same_days_stay_apart(make: Make) -> No
         tables.append(
             pl.DataFrame({"Date": days, "High": high, "Low": low, "Close": close, "Vol": volume})
         )
-    found = cluster([_look(make(f"s{i}", table)) for i, table in enumerate(tables)])
-    assert found.twins == ()
+    clusters = cluster([_look(make(f"s{i}", table)) for i, table in enumerate(tables)])
+    assert clusters.duplicates == ()
 
 
-def test_twins_of_twins_are_one_cluster_in_any_order(make: Make) -> None:
+def test_duplicates_of_duplicates_are_one_cluster_in_any_order(make: Make) -> None:
     whole = houses(1)
     parts = {"a": whole.head(800), "b": whole, "c": whole.tail(800), "d": houses(2)}
     sources = [_look(make(slug, table)) for slug, table in parts.items()]
@@ -143,7 +143,7 @@ def test_twins_of_twins_are_one_cluster_in_any_order(make: Make) -> None:
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...]:
+def famous(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...]:
     return well_known_evidence(tmp_path_factory.mktemp("well_known"))
 
 
@@ -152,21 +152,21 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...
 @pytest.mark.parametrize(
     "slug", ["scikit-learn-iris", "scikit-learn-breast-cancer", "statsmodels-fair"]
 )
-def test_a_textbook_table_is_known_in_disguise(
-    make: Make, books: tuple[SourceEvidence, ...], slug: str, change: str
+def test_a_well_known_table_is_found_in_disguise(
+    make: Make, famous: tuple[SourceEvidence, ...], slug: str, change: str
 ) -> None:
     if (slug, change) == ("scikit-learn-iris", "rounded"):
         pytest.skip("to whole centimetres little is left of it")
-    origin = next(book for book in books if book.ref.slug == slug)
-    table = pl.read_parquet(origin.tables[0].table.path)
+    origin = next(evidence for evidence in famous if evidence.ref.slug == slug)
+    table = pl.read_parquet(origin.sketches[0].table.path)
     sources = [_look(make("copy", CHANGES[change](table))), _look(make("new", houses(1)))]
-    found = cluster(sources, books)
-    assert found.well_known == {"ann/copy": slug}
+    clusters = cluster(sources, famous)
+    assert clusters.well_known == {"ann/copy": slug}
 
 
-def test_textbooks_are_the_same_every_time(tmp_path: Path) -> None:
+def test_well_known_tables_are_the_same_every_time(tmp_path: Path) -> None:
     first, second = (well_known_evidence(tmp_path / name) for name in "ab")
-    hashes = [[book.tables[0].table.sha256 for book in books] for books in (first, second)]
+    hashes = [[e.sketches[0].table.sha256 for e in evidences] for evidences in (first, second)]
     assert hashes[0] == hashes[1]
     assert len(set(hashes[0])) == len(first) >= 30
 
@@ -179,10 +179,10 @@ def test_real_datasets_are_found_again_and_kept_apart(
     store = Store(tmp_path / "store")
     with Workers(1) as workers:
         raws = [read_dataset(source, ref, store, workers, config) for ref in source.refs()[:12]]
-    found = [raw for raw in raws if isinstance(raw, RawDataset) and raw.tables[0].n_rows >= 200]
-    looks = [_look(raw) for raw in found]
+    large = [raw for raw in raws if isinstance(raw, RawDataset) and raw.tables[0].n_rows >= 200]
+    looks = [_look(raw) for raw in large]
     copies = []
-    for place, raw in enumerate(found):
+    for place, raw in enumerate(large):
         table = pl.read_parquet(raw.tables[0].path)
         copies.append(_look(make(f"copy{place}", CHANGES["half"](table))))
     names = cluster([*looks, *copies]).names

@@ -1,7 +1,8 @@
 """From when to when data goes, and times that cannot be.
 
-The tables of a dataset enter. Of a table's columns of times those count that tell when something
-was seen: not births, foundings, models of cars, or ends of contracts.
+Takes the tables of a dataset, returns the period that they span and issues with their times. Of a
+table's columns of times those count that tell when something was observed: not births, foundings,
+models of cars, or ends of contracts.
 """
 
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from datetime import datetime
 import numpy as np
 
 from extract.dataset import RawDataset, Table
-from extract.evidence.agreement.disagreement import Disagreement
-from extract.evidence.freshness import LATEST, OLDEST, instants, parsed
+from extract.drop import Reason
+from extract.evidence.freshness import LATEST, OLDEST, column_instants, parsed
+from extract.evidence.issue import Issue
 from extract.evidence.texts import sentences
 from extract.evidence.vocabulary import lexicon, words
 
-_NOT_SEEN = lexicon(
+_NOT_OBSERVED = lexicon(
     "birth birthday birthdate dob born built build founded founding foundation established release",
     "released publication published publish make made model manufacture manufactured production",
     "registration registered hire hired join joined joining start started renovated renovation",
@@ -28,11 +30,18 @@ _AHEAD = lexicon(
     "projected projection planned plan schedule scheduled target delivery next retirement renewal",
     "warranty contract best future expected estimated eta",
 )
+_OF_THE_FUTURE = lexicon(
+    "projection projections forecasted projected future scenario scenarios upcoming",
+    "fictional simulated synthetic",
+)
+"""Words of a text that excuse every later time."""
 _FEWEST = 20
+"""Instants below which nothing is concluded."""
 _DAY_S = 86_400.0
 _SLACK_DAYS, _ABSURD_DAYS = 400.0, 3_660.0
 """Beyond a believable update, and beyond one before all the data."""
 _EPOCH_SLACK_S = 2 * _DAY_S
+"""More than any time zone moves the zero of clocks."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +53,34 @@ class Period:
     last: int
 
 
-def periods(raw: RawDataset) -> Period | None:
-    """Years of all columns that tell when something was seen; None without such a column."""
-    found = []
+def period_of(raw: RawDataset) -> Period | None:
+    """Years of all columns that tell when something was observed; None without such a column."""
+    periods = []
     for table in raw.tables:
-        for name, values in instants(table).items():
-            if len(values) >= _FEWEST and not _NOT_SEEN & set(words(name)):
+        for name, values in column_instants(table).items():
+            if len(values) >= _FEWEST and not _NOT_OBSERVED & set(words(name)):
                 first, last = np.quantile(values, (0.01, 0.99))
-                found.append(Period(f"{table.name}.{name}", _year(first), _year(last)))
-    if not found:
+                periods.append(Period(f"{table.name}.{name}", _year(first), _year(last)))
+    if not periods:
         return None
-    return Period(found[0].column, min(p.first for p in found), max(p.last for p in found))
+    return Period(periods[0].column, min(p.first for p in periods), max(p.last for p in periods))
 
 
 def _year(seconds: float) -> int:
     return int(np.datetime64(int(seconds), "s").astype("datetime64[Y]").astype(int)) + 1970
 
 
-def impossible_times(table: Table, updated: str | None, raw: RawDataset) -> Iterator[Disagreement]:
+def impossible_times(table: Table, update: str | None, raw: RawDataset) -> Iterator[Issue]:
     """Columns mostly later than the last update, or all at the zero of computers' clocks.
 
-    `updated` is None where the source's own statement cannot be true of its data; then only what
+    `update` is None where the source's own statement cannot be true of its data; then only what
     lies beyond that by many years, or beyond this century, is impossible.
     """
-    latest = _latest(updated, raw)
-    for name, values in instants(table).items():
+    latest = _latest(update, raw)
+    for name, values in column_instants(table).items():
         if len(values) < _FEWEST or name == "headers":
             continue
+        # A missing instant that was written as 0 comes back as the first second of 1970.
         zero = float((np.abs(values) < _EPOCH_SLACK_S).mean())
         if zero > 0.9:
             detail = f"expected times in `{name}`, found 1970-01-01, the zero of clocks"
@@ -86,38 +96,26 @@ def impossible_times(table: Table, updated: str | None, raw: RawDataset) -> Iter
             yield _impossible(table, detail, evidence)
 
 
-def _latest(updated: str | None, raw: RawDataset) -> float:
-    """Seconds since 1970 after which nothing can have been seen."""
-    if updated is not None:
-        return datetime.fromisoformat(updated).timestamp() + _SLACK_DAYS * _DAY_S
-    said = parsed(raw.updated_at)
-    if said is not None and OLDEST <= said < LATEST:
-        return said.timestamp() + _ABSURD_DAYS * _DAY_S
+def _latest(update: str | None, raw: RawDataset) -> float:
+    """Seconds since 1970 after which nothing can have been observed."""
+    if update is not None:
+        return datetime.fromisoformat(update).timestamp() + _SLACK_DAYS * _DAY_S
+    stated = parsed(raw.updated_at)
+    if stated is not None and OLDEST <= stated < LATEST:
+        return stated.timestamp() + _ABSURD_DAYS * _DAY_S
     return LATEST.timestamp()
 
 
-def _impossible(table: Table, detail: str, evidence: str) -> Disagreement:
-    return Disagreement(
-        name="times", detail=detail, evidence=evidence, table=table.name, is_strong=True
+def _impossible(table: Table, detail: str, evidence: str) -> Issue:
+    return Issue(
+        name="times",
+        detail=detail,
+        evidence=evidence,
+        table=table.name,
+        reason=Reason.SOURCE_MISMATCH,
     )
 
 
 def _speaks_ahead(raw: RawDataset) -> bool:
     """Whether the source says that it tells the future."""
-    return any(
-        {
-            "projection",
-            "projections",
-            "forecasted",
-            "projected",
-            "future",
-            "scenario",
-            "scenarios",
-            "upcoming",
-            "fictional",
-            "simulated",
-            "synthetic",
-        }
-        & set(words(sentence.text))
-        for sentence in sentences(raw)
-    )
+    return any(_OF_THE_FUTURE & set(words(sentence.text)) for sentence in sentences(raw))

@@ -1,6 +1,6 @@
 """What the words of a source claim in numbers and names: years, rows, columns, files.
 
-A dataset enters, its claims leave. Only plain forms are read; what is not understood is not a
+Takes a dataset, returns its claims. Only plain forms are read; what is not understood is not a
 claim. All expressions need linear time and the description is bounded by extraction.
 """
 
@@ -11,6 +11,7 @@ from extract.dataset import RawDataset
 from extract.evidence.texts import Sentence, sentences
 
 _YEAR = r"(?:1[6-9]|20)\d\d"
+# Not within a longer number, a decimal or a version.
 _ANY_YEAR = re.compile(rf"(?<![\d.,]){_YEAR}(?![\d,]|\.\d)")
 _RANGE = re.compile(
     rf"(?<![\d.,])({_YEAR})(?:[-/.]\d\d?){{0,2}}\s*(?:-|–|—|to|until|till|through|and|bis|a|à|ile)\s*"
@@ -70,9 +71,10 @@ def read_claims(raw: RawDataset) -> Claims:
     within = {year for _, first, last in spans for year in range(first, last + 1)}
     stated = next(((s, a, b) for s, a, b in spans if _is_about_data(s)), None)
     rows = [(s, size) for s in texts for size in _sizes(s.text)]
-    lines = raw.description.split("\n")
-    columns = dict.fromkeys(name for line in lines if (name := _listed(line[:300])))
-    files = dict.fromkeys(f.casefold() for s in (raw.description,) for f in _FILE.findall(s))
+    # A name stands at the head of a line; the rest would only cost time.
+    lines = [line[:300] for line in raw.description.split("\n")]
+    columns = dict.fromkeys(name for line in lines if (name := _listed(line)))
+    files = dict.fromkeys(name.casefold() for name in _FILE.findall(raw.description))
     return Claims(
         years=frozenset(named) | within,
         period=f"{stated[1]} to {stated[2]}" if stated else None,
@@ -90,10 +92,11 @@ def _is_about_data(sentence: Sentence) -> bool:
 
 def _spans(text: str) -> list[tuple[int, int]]:
     """Ranges of years; `2022-23` too."""
-    found = [(int(a), int(b)) for a, b in _RANGE.findall(text)]
-    found += [(int(c + a), int(c + b)) for c, a, b in _SHORT_RANGE.findall(text)]
-    found += [(int(first), _LATEST_YEAR) for first in _OPEN_RANGE.findall(text)]
-    return [(a, b) for a, b in found if a <= b <= a + 500]
+    spans = [(int(a), int(b)) for a, b in _RANGE.findall(text)]
+    spans += [(int(c + a), int(c + b)) for c, a, b in _SHORT_RANGE.findall(text)]
+    spans += [(int(first), _LATEST_YEAR) for first in _OPEN_RANGE.findall(text)]
+    # What spans more than five centuries is a range of something else.
+    return [(a, b) for a, b in spans if a <= b <= a + 500]
 
 
 def _sizes(text: str) -> list[int]:

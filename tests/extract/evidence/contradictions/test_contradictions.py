@@ -8,7 +8,7 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from extract.evidence.evidence import EvidenceConfig, SourceEvidence, look_at
+from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
@@ -27,7 +27,7 @@ TEXT = """Sales of houses between 2021 and 2024.
 
 
 def _look(raw: RawDataset) -> SourceEvidence | Drop:
-    return look_at(raw, EvidenceConfig())
+    return source_evidence(raw)
 
 
 def _swapped(frame: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
@@ -42,47 +42,47 @@ def _shifted(frame: pl.DataFrame, by: int) -> pl.DataFrame:
 
 
 def test_a_table_that_agrees_passes(make: Make) -> None:
-    found = _look(make("a", houses(1), title="Sales of houses", description=TEXT))
-    assert isinstance(found, SourceEvidence)
-    assert found.refused_tables == found.tags == ()
+    evidence = _look(make("a", houses(1), title="Sales of houses", description=TEXT))
+    assert isinstance(evidence, SourceEvidence)
+    assert evidence.refused_tables == evidence.tags == ()
 
 
 @pytest.mark.parametrize(
     ("a", "b"), [("sale_date", "town"), ("town", "price"), ("town", "area"), ("sale_date", "price")]
 )
 def test_swapped_headers_are_refused(make: Make, a: str, b: str) -> None:
-    found = _look(make("a", _swapped(houses(1), a, b), description=TEXT))
-    assert isinstance(found, Drop)
-    assert found.reason == "source_mismatch"
-    assert a in found.detail
-    assert b in found.detail
-    assert found.evidence
+    drop = _look(make("a", _swapped(houses(1), a, b), description=TEXT))
+    assert isinstance(drop, Drop)
+    assert drop.reason == "source_mismatch"
+    assert a in drop.detail
+    assert b in drop.detail
+    assert drop.evidence
 
 
 @pytest.mark.parametrize("by", [1, -1])
 def test_headers_shifted_by_one_are_refused(make: Make, by: int) -> None:
-    found = _look(make("a", _shifted(houses(1), by), description=TEXT))
-    assert isinstance(found, Drop)
-    assert found.reason == "source_mismatch"
-    assert "moved one column" in found.detail
+    drop = _look(make("a", _shifted(houses(1), by), description=TEXT))
+    assert isinstance(drop, Drop)
+    assert drop.reason == "source_mismatch"
+    assert "moved one column" in drop.detail
 
 
 def test_only_the_bad_table_is_left_out(make: Make) -> None:
     raw = make("a", houses(1), _swapped(houses(2), "town", "price"))
-    found = _look(raw)
-    assert isinstance(found, SourceEvidence)
-    assert [table.name for table in found.allowed(raw).tables] == ["a-0"]
-    assert found.refused_tables == ("a-1",)
-    assert [sketch.table.name for sketch in found.tables] == ["a-0"]
+    evidence = _look(raw)
+    assert isinstance(evidence, SourceEvidence)
+    assert [table.name for table in evidence.allowed(raw).tables] == ["a-0"]
+    assert evidence.refused_tables == ("a-1",)
+    assert [sketch.table.name for sketch in evidence.sketches] == ["a-0"]
 
 
 def test_swapped_limits_are_refused(make: Make) -> None:
     rng = np.random.default_rng(0)
     low = np.round(rng.normal(10, 5, 300), 1)
     frame = pl.DataFrame({"temp_min": low + rng.integers(1, 9, 300), "temp_max": low})
-    found = _look(make("a", frame))
-    assert isinstance(found, Drop)
-    assert "`temp_min` below `temp_max`" in found.detail
+    drop = _look(make("a", frame))
+    assert isinstance(drop, Drop)
+    assert "`temp_min` below `temp_max`" in drop.detail
     good = _look(make("b", _swapped(frame, "temp_min", "temp_max")))
     assert isinstance(good, SourceEvidence)
 
@@ -90,17 +90,17 @@ def test_swapped_limits_are_refused(make: Make) -> None:
 def test_a_row_of_data_in_the_place_of_headers_is_refused(make: Make) -> None:
     rng = np.random.default_rng(0)
     columns = {name: np.round(rng.normal(5, 2, 200), 1) for name in ("5.1", "3.5", "4.9", "6.2")}
-    found = _look(make("a", pl.DataFrame({**columns, "setosa": ["setosa", "virginica"] * 100})))
-    assert isinstance(found, Drop)
-    assert "row of data" in found.detail
+    drop = _look(make("a", pl.DataFrame({**columns, "setosa": ["setosa", "virginica"] * 100})))
+    assert isinstance(drop, Drop)
+    assert "row of data" in drop.detail
 
 
 def test_a_description_of_other_years_is_refused(make: Make) -> None:
     text = "Daily records of the grid, collected from 1996 to 2004 by the operator."
-    found = _look(make("a", shop(1), description=text))
-    assert isinstance(found, Drop)
-    assert "1996 to 2004" in found.detail
-    assert "2022 to 2023" in found.detail
+    drop = _look(make("a", shop(1), description=text))
+    assert isinstance(drop, Drop)
+    assert "1996 to 2004" in drop.detail
+    assert "2022 to 2023" in drop.detail
 
 
 def test_a_description_of_another_dataset_is_refused(make: Make) -> None:
@@ -111,9 +111,9 @@ def test_a_description_of_another_dataset_is_refused(make: Make) -> None:
     - **flipper_length**: in mm
     - **body_mass**: in grams
     """
-    found = _look(make("a", shop(1), title="Penguins", description=other))
-    assert isinstance(found, Drop)
-    assert found.reason == "source_mismatch"
+    drop = _look(make("a", shop(1), title="Penguins", description=other))
+    assert isinstance(drop, Drop)
+    assert drop.reason == "source_mismatch"
 
 
 @pytest.mark.parametrize(
@@ -137,24 +137,24 @@ def test_impossible_times_are_refused(make: Make, offset: str) -> None:
         pl.datetime(2023, 1, 1), pl.datetime(2023, 1, 2), "10m", eager=True
     ).dt.offset_by(offset)
     frame = pl.DataFrame({"time": days, "load": np.arange(len(days)) * 1.5})
-    found = _look(make("a", frame, updated_at="2024-01-01T00:00:00Z"))
-    assert isinstance(found, Drop) == (offset == "50y")
+    evidence = _look(make("a", frame, updated_at="2024-01-01T00:00:00Z"))
+    assert isinstance(evidence, Drop) == (offset == "50y")
     zero = frame.with_columns(time=pl.lit(0).cast(pl.Datetime("us")))
     assert isinstance(_look(make("b", zero)), Drop)
 
 
 def test_the_wrong_file_of_several_is_refused(make: Make) -> None:
     text = "`patients.csv` holds 250,000 records. `wards.csv` holds 90,000 rows."
-    found = _look(make("a", houses(1, 300), description=text))
-    assert isinstance(found, Drop)
-    assert "patients.csv" in found.evidence
+    drop = _look(make("a", houses(1, 300), description=text))
+    assert isinstance(drop, Drop)
+    assert "patients.csv" in drop.evidence
 
 
 def test_wrong_counts_alone_are_a_note(make: Make) -> None:
-    found = _look(make("a", houses(1), description="A table of 500,000 records."))
-    assert isinstance(found, SourceEvidence)
-    assert found.tags == ("note_rows",)
-    assert found.quotes
+    evidence = _look(make("a", houses(1), description="A table of 500,000 records."))
+    assert isinstance(evidence, SourceEvidence)
+    assert evidence.tags == ("note_rows",)
+    assert evidence.quotes
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ def test_wrong_counts_alone_are_a_note(make: Make) -> None:
     ],
 )
 def test_a_creator_who_objects_is_heard(make: Make, text: str) -> None:
-    found = _look(make("a", houses(1), description=f"Houses.\n{text}"))
-    assert isinstance(found, Drop)
-    assert found.reason == "creator_objects"
-    assert text[:12] in found.evidence
+    drop = _look(make("a", houses(1), description=f"Houses.\n{text}"))
+    assert isinstance(drop, Drop)
+    assert drop.reason == "creator_objects"
+    assert text[:12] in drop.evidence
 
 
 @pytest.mark.parametrize(
@@ -199,18 +199,18 @@ def _people(n: int = 60) -> dict[str, pl.Series]:
 
 def test_a_directory_of_people_is_refused_unless_it_is_invented(make: Make) -> None:
     frame = pl.DataFrame(_people())
-    found = _look(make("a", frame))
-    assert isinstance(found, Drop)
-    assert found.reason == "personal_data"
+    drop = _look(make("a", frame))
+    assert isinstance(drop, Drop)
+    assert drop.reason == "personal_data"
     invented = _look(make("b", frame, description="Entirely synthetic data."))
     assert isinstance(invented, SourceEvidence)
 
 
 def test_columns_with_personal_data_are_named(make: Make) -> None:
     frame = pl.DataFrame(_people()).select("contact", "score")
-    found = _look(make("a", frame))
-    assert isinstance(found, SourceEvidence)
-    assert [(p.column, p.kind) for p in found.personal] == [("contact", "email")]
+    evidence = _look(make("a", frame))
+    assert isinstance(evidence, SourceEvidence)
+    assert [(p.column, p.kind) for p in evidence.personal_columns] == [("contact", "email")]
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_no_good_real_dataset_is_refused(mirror: Path, tmp_path: Path) -> None:
         for ref in source.refs():
             raw = read_dataset(source, ref, Store(tmp_path), workers, ReadConfig())
             if isinstance(raw, RawDataset):
-                found = _look(raw)
-                if isinstance(found, Drop) or found.refused_tables:
+                evidence = _look(raw)
+                if isinstance(evidence, Drop) or evidence.refused_tables:
                     refused.append(ref.key)
     assert refused == []

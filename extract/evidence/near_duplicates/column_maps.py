@@ -1,10 +1,11 @@
 """One column in another's words: which values of two columns are the same, also in other units.
 
-Two columns of one kind enter, a code for each cell leaves: cells of the two columns bear the same
-code where they hold the same value. Numbers may have been rounded, shifted and rescaled on the way
-(another unit, min-max or standard scaling, another currency at one rate): the map is guessed from
-the extremes of both, because a part of a column still has values near both ends, and then checked
-on all values. A map that turns the order around, and a bent one (a logarithm), are not found.
+Takes two columns of one kind, returns a code for each cell: cells of the two columns bear the same
+code where they hold the same value. NumberArray may have been rounded, shifted and rescaled on the
+way (another unit, min-max or standard scaling, another currency at one rate): the map is guessed
+from the extremes of both, because a part of a column still has values near both ends, and then
+checked on all values. A map that turns the order around, and a bent one (a logarithm), are not
+found.
 """
 
 from collections.abc import Iterator
@@ -14,28 +15,32 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Floats = npt.NDArray[np.float64]
+NumberArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 UNKNOWN = -1
 """Code of a cell that the other column does not hold."""
 
 _MOST_DECIMALS = 9
+"""As many as the significant digits that `columns.py` keeps."""
 _MAX_ENDS = 40
 """Values from either end of the longer column that may be the shorter one's extremes."""
 _N_PROBES = 24
+"""Values that test a guess before it is fitted."""
 _MAX_CHECKED = 2_000
+"""Values that measure a map; their share is exact to about one per cent."""
 _FEWEST = 12
 """Distinct values below which no map is searched: almost any would do; only the ends are tried."""
 _TIGHT = 1e-5
 """Of the range: what the digits kept by `columns.py` and a map in floating point lose."""
 _HELD, _SURE, _FIT = 0.5, 0.9, 0.65
+"""Share of values from which a map is one at all, is not bettered, and a guess is refined."""
 _REFINED = 5
 """Guesses that are fitted to all values."""
 
 
 @dataclass(frozen=True)
-class Map:
+class UnitMap:
     """`scale * x + shift`, rounded, is the shorter column's value for `x` of the longer one."""
 
     scale: float
@@ -46,12 +51,12 @@ class Map:
     hits: float
     """Share of the shorter column's distinct values that the longer one holds."""
 
-    def __call__(self, values: Floats) -> Floats:
+    def __call__(self, values: NumberArray) -> NumberArray:
         """The values in the terms of the shorter column."""
         return np.round(self.scale * values + self.shift, self.decimals)
 
 
-def find_map(longer: Floats, shorter: Floats) -> Map | None:
+def find_unit_map(longer: NumberArray, shorter: NumberArray) -> UnitMap | None:
     """The map that sends most values of the shorter column into the longer; None without one.
 
     Both are finite, sorted and each value once. Exact maps go before those that need rounding, as
@@ -59,16 +64,16 @@ def find_map(longer: Floats, shorter: Floats) -> Map | None:
     """
     if not len(longer) or not len(shorter):
         return None
-    best: Map | None = None
-    for found in _guesses(longer, shorter):
-        if found is not None and found.hits >= _SURE:
-            return found
-        if found is not None and found.hits > (best.hits if best else _HELD):
-            best = found
+    best: UnitMap | None = None
+    for guess in _guesses(longer, shorter):
+        if guess is not None and guess.hits >= _SURE:
+            return guess
+        if guess is not None and guess.hits > (best.hits if best else _HELD):
+            best = guess
     return best
 
 
-def _guesses(longer: Floats, shorter: Floats) -> Iterator[Map | None]:
+def _guesses(longer: NumberArray, shorter: NumberArray) -> Iterator[UnitMap | None]:
     """Maps from the likeliest on."""
     yield _identity(longer, shorter, _MOST_DECIMALS)
     few = min(len(longer), len(shorter)) < _FEWEST
@@ -87,16 +92,18 @@ def text_codes(longer: pl.Series, shorter: pl.Series) -> tuple[Codes, Codes]:
     return _text_codes(longer, known), _text_codes(shorter, known)
 
 
-def number_codes(longer: Floats, shorter: Floats, found: Map, grid: Floats) -> tuple[Codes, Codes]:
+def number_codes(
+    longer: NumberArray, shorter: NumberArray, unit_map: UnitMap, grid: NumberArray
+) -> tuple[Codes, Codes]:
     """Codes of the cells of two columns of numbers; 0 is missing (not a number).
 
     `grid` are the distinct values of the longer column under the map.
     """
-    rounded = np.round(shorter, found.decimals)
-    return (
-        _number_codes(found(longer), grid, found.tolerance),
-        _number_codes(rounded, grid, found.tolerance),
-    )
+    long_codes = _number_codes(unit_map(longer), grid, unit_map.tolerance)
+    # Only infinite cells of the longer column have no place in the grid; they must equal nothing.
+    long_codes[long_codes == UNKNOWN] = UNKNOWN - 1
+    rounded = np.round(shorter, unit_map.decimals)
+    return long_codes, _number_codes(rounded, grid, unit_map.tolerance)
 
 
 def _text_codes(values: pl.Series, known: pl.Series) -> Codes:
@@ -106,18 +113,18 @@ def _text_codes(values: pl.Series, known: pl.Series) -> Codes:
     return pl.select(pl.when(values.is_null()).then(0).otherwise(codes)).to_series().to_numpy()
 
 
-def _number_codes(values: Floats, grid: Floats, tolerance: float) -> Codes:
+def _number_codes(values: NumberArray, grid: NumberArray, tolerance: float) -> Codes:
     places = _nearest(grid, values)
     codes = np.where(np.abs(grid[places] - values) <= tolerance, places + 1, UNKNOWN)
     return np.where(np.isnan(values), 0, codes).astype(np.int64)
 
 
-def distinct(values: Floats) -> Floats:
+def distinct_values(values: NumberArray) -> NumberArray:
     """The finite values, sorted, each once."""
     return np.unique(values[np.isfinite(values)])
 
 
-def _nearest(grid: Floats, values: Floats) -> npt.NDArray[np.int64]:
+def _nearest(grid: NumberArray, values: NumberArray) -> npt.NDArray[np.int64]:
     """Places in the sorted `grid` of the values next to `values`."""
     right = np.clip(np.searchsorted(grid, values), 1, max(1, len(grid) - 1))
     left = right - 1
@@ -125,16 +132,16 @@ def _nearest(grid: Floats, values: Floats) -> npt.NDArray[np.int64]:
     return np.where(np.abs(grid[left] - values) <= np.abs(grid[right] - values), left, right)
 
 
-def _identity(longer: Floats, shorter: Floats, decimals: int) -> Map:
+def _identity(longer: NumberArray, shorter: NumberArray, decimals: int) -> UnitMap:
     """Equal as they stand, or to so many decimals."""
     checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]
     sides = [np.round(side, decimals) for side in (longer, checked)]
     gap = np.abs(sides[0][_nearest(sides[0], sides[1])] - sides[1])
     tolerance = 1e-9 * float(np.abs(sides[1]).max()) + 1e-12
-    return Map(1.0, 0.0, decimals, tolerance, float((gap <= tolerance).mean()))
+    return UnitMap(1.0, 0.0, decimals, tolerance, float((gap <= tolerance).mean()))
 
 
-def _decimals(values: Floats) -> int:
+def _decimals(values: NumberArray) -> int:
     """Fewest decimals in which all of some values are written."""
     some = values[:: max(1, len(values) // 500)]
     precision = np.maximum(np.abs(some), 1) * 1e-9
@@ -144,7 +151,7 @@ def _decimals(values: Floats) -> int:
     return _MOST_DECIMALS
 
 
-def _ends(longer: Floats, shorter: Floats) -> Map | None:
+def _ends(longer: NumberArray, shorter: NumberArray) -> UnitMap | None:
     """The map that sends ends to ends, for as many values on both sides."""
     if len(longer) != len(shorter):
         return None
@@ -156,10 +163,12 @@ def _ends(longer: Floats, shorter: Floats) -> Map | None:
     gap = float(np.abs(scale * longer + shift - shorter).max())
     if gap > min(tolerance, apart / 3):
         return None
-    return Map(scale, shift, _MOST_DECIMALS, apart / 3, 1.0)
+    return UnitMap(scale, shift, _MOST_DECIMALS, apart / 3, 1.0)
 
 
-def _affine(longer: Floats, shorter: Floats, tolerance: float, decimals: int) -> Map | None:
+def _affine(
+    longer: NumberArray, shorter: NumberArray, tolerance: float, decimals: int
+) -> UnitMap | None:
     """The best map that sends two values near the ends to the ends of the shorter column."""
     n_ends = int(np.clip(3 * len(longer) // len(shorter), 3, min(_MAX_ENDS, len(longer) // 2)))
     first, last = shorter[0], shorter[-1]
@@ -178,12 +187,16 @@ def _affine(longer: Floats, shorter: Floats, tolerance: float, decimals: int) ->
         _refined(longer, shorter, (scale[n], shift[n]), tolerance, decimals)
         for n in np.argsort(-hits, kind="stable")[:_REFINED]
     ]
-    return max(maps, key=lambda map: map.hits, default=None)
+    return max(maps, key=lambda unit_map: unit_map.hits, default=None)
 
 
 def _refined(
-    longer: Floats, shorter: Floats, guess: tuple[float, float], tolerance: float, decimals: int
-) -> Map:
+    longer: NumberArray,
+    shorter: NumberArray,
+    guess: tuple[float, float],
+    tolerance: float,
+    decimals: int,
+) -> UnitMap:
     """The map through all values that the guess brings together, by least squares."""
     checked = shorter[:: max(1, len(shorter) // _MAX_CHECKED)]
     scale, shift = guess
@@ -197,4 +210,4 @@ def _refined(
     gaps = np.abs(mapped[_nearest(mapped, checked)] - checked)
     # What was rounded lies within half a unit; the map itself is not exact.
     hits = float((gaps <= 0.55 * tolerance).mean())
-    return Map(float(scale), float(shift), decimals, 0.55 * tolerance, hits)
+    return UnitMap(float(scale), float(shift), decimals, 0.55 * tolerance, hits)

@@ -1,1 +1,0 @@
-"""Whether the words of a source are true of its tables."""

@@ -1,0 +1,1 @@
+"""Whether what a source says of its tables is true of them."""
