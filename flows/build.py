@@ -31,7 +31,7 @@ from extract.workers import Workers
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.progress import Progress, print_summary
 from flows.settings import Settings, resolved
-from flows.sources import note_outcomes, open_source
+from flows.sources import open_source
 from flows.stages import (
     compare_sources,
     design_dataset,
@@ -48,7 +48,6 @@ from validate.environments.matrix import REFERENCE
 
 _PUBLISH_S = 4 * 3600
 """Limit of publishing: it takes seconds for a hundred tasks."""
-_LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
 
 
 def build(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -64,14 +63,15 @@ def build(settings: Settings, environment: Mapping[str, str]) -> int:
         # Before the flow, since what goes wrong here is no crash of it.
         refs = source.refs()
         if not refs:
-            print(_nothing_found(settings), file=sys.stderr)
+            advice = settings.source.chosen.nothing_found
+            print(advice.format(folder=settings.source_folder), file=sys.stderr)
             return EXIT_REFUSED
         with _executor(settings):
             pass
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings, source, refs)
         code = _tell(walk, settings)
-        note_outcomes(source, outcomes(walk))
+        source.conclude(outcomes(walk))
     return code
 
 
@@ -87,12 +87,6 @@ def _tell(walk: Walk, settings: Settings) -> int:
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
     return EXIT_DONE
-
-
-def _nothing_found(settings: Settings) -> str:
-    if settings.source.kind == "kaggle":
-        return "no dataset found: widen source.kaggle.searches"
-    return f"no dataset in {settings.source.mirror}: {_LAYOUT}"
 
 
 @flow(name="build-split", validate_parameters=False)

@@ -47,7 +47,7 @@ class _Where(NamedTuple):
 
 def fetch_dataset(ref: DatasetRef, source: Source) -> tuple[Listing | Drop, ...]:
     """The files of one dataset, brought where they are not here yet, or why not."""
-    return _guarded(_Where(ref.key, ref.key, "extract"), lambda: (source.listing(ref),))
+    return _guarded(_Where(ref.key, ref.key, "extract"), lambda: (source.fetch(ref),))
 
 
 def extract_dataset(

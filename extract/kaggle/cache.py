@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from pydantic import Field, ValidationError
 
+from extract.atomic import placed, write_placed
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.file_lock import file_lock
@@ -118,11 +119,8 @@ class Cache:
 
     def refuse(self, ref: DatasetRef, rules: str, drop: Drop) -> None:
         """Remember a refusal; `rules` is the hash of all that decided it."""
-        place = self._refusal_file(ref)
-        place.parent.mkdir(exist_ok=True)
-        unfinished = place.with_name(f".{place.name}.unfinished")
-        unfinished.write_text(_Refused(rules=rules, drop=drop).model_dump_json())
-        unfinished.replace(place)
+        text = _Refused(rules=rules, drop=drop).model_dump_json()
+        write_placed(self._refusal_file(ref), text)
 
     @contextmanager
     def workshop(self, ref: DatasetRef) -> Iterator[Path]:
@@ -160,10 +158,8 @@ class Cache:
         link.parent.mkdir(exist_ok=True)
         if link.exists() and not link.is_symlink():
             self._refuse_foreign(link)
-        unfinished = link.with_name(f".{link.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
-        unfinished.replace(link)
+        with placed(link) as unfinished:
+            unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
         self._forget_older(ref, before)
 
     def _refuse_foreign(self, place: Path) -> NoReturn:

@@ -20,7 +20,8 @@ from itertools import islice
 
 import polars as pl
 
-from extract.reading.limits import ReadConfig, UnreadableError, check_height, check_width
+from extract.reading.limits import ReadConfig, check_height, check_width
+from extract.unreadable import UnreadableError
 
 _SNIFF_CHARS = 1 << 18
 _SNIFF_RECORDS = 500

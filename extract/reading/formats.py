@@ -28,7 +28,8 @@ from extract.reading.dialect import (
     without_footer,
 )
 from extract.reading.header import split_header
-from extract.reading.limits import ReadConfig, UnreadableError, check_height, check_width
+from extract.reading.limits import ReadConfig, check_height, check_width
+from extract.unreadable import UnreadableError
 
 _DELIMITED = {".csv", ".tsv", ".tab", ".psv", ".txt", ".data", ".dat"}
 _LOOSE = {".txt", ".data", ".dat"}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.doctor import probes
-from flows.doctor.finding import Finding, Setup, broken, ok, warning
+from flows.doctor.diagnosis import Diagnosis, Setup, broken, ok, warning
 from flows.doctor.machine import control_group
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -29,14 +29,16 @@ _USER_NAMESPACES = (
 """Knobs below /proc/sys, the value that forbids, one that allows."""
 
 
-def limits(setup: Setup) -> Finding:
+def limits(setup: Setup) -> Diagnosis:
     """Bounds the memory of workers and programs, and the files that programs write."""
     highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
     read, executor = setup.settings.read.memory_mb, setup.settings.workers.executor.memory_mb
     if highest != resource.RLIM_INFINITY and highest >> 20 < max(read, executor):
-        found = f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, executor)} MB"
+        observed = (
+            f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, executor)} MB"
+        )
         return broken(
-            found, "ulimit -d unlimited, or lower read.memory_mb and workers.executor.memory_mb"
+            observed, "ulimit -d unlimited, or lower read.memory_mb and workers.executor.memory_mb"
         )
     works, said = _probed("limits")
     if works:
@@ -45,7 +47,7 @@ def limits(setup: Setup) -> Finding:
     return broken(f"hostile files could eat all memory: {said}", repair)
 
 
-def death_with_parent(setup: Setup) -> Finding:
+def death_with_parent(setup: Setup) -> Diagnosis:
     """Leaves no worker behind when a build is killed."""
     works, said = _probed("death")
     if works and sys.platform == "linux":
@@ -54,27 +56,27 @@ def death_with_parent(setup: Setup) -> Finding:
     return broken(f"workers outlive a build that is killed: {said}", repair)
 
 
-def namespaces(setup: Setup) -> Finding:
+def namespaces(setup: Setup) -> Diagnosis:
     """Hide the network, the files and the processes of this machine."""
     works, said = _probed("namespaces")
     return ok(said) if works else _lacking(said, _allow_namespaces())
 
 
-def landlock(setup: Setup) -> Finding:
+def landlock(setup: Setup) -> Diagnosis:
     """Forbids files to a process that has no rights to set up namespaces."""
     works, said = _probed("landlock")
     repair = "a kernel of 5.13 or later, started with landlock among lsm=; in containers, allow it"
     return ok(said) if works else _lacking(said, repair)
 
 
-def seccomp(setup: Setup) -> Finding:
+def seccomp(setup: Setup) -> Diagnosis:
     """Forbids system calls."""
     works, said = _probed("seccomp")
     repair = "sudo apt install libseccomp2; the kernel needs CONFIG_SECCOMP_FILTER"
     return ok(said) if works else _lacking(said, repair)
 
 
-def bubblewrap(setup: Setup) -> Finding:
+def bubblewrap(setup: Setup) -> Diagnosis:
     """Puts namespaces together into a sandbox."""
     program = shutil.which("bwrap", path=setup.environment.get("PATH", os.defpath))
     if program is None:
@@ -86,7 +88,7 @@ def bubblewrap(setup: Setup) -> Finding:
     )
 
 
-def cgroups(setup: Setup) -> Finding:
+def cgroups(setup: Setup) -> Diagnosis:
     """Bound memory and number of all processes of a sandbox together."""
     missing = [name for name in ("memory", "pids") if not _may_divide(name)]
     if not missing:
@@ -95,7 +97,7 @@ def cgroups(setup: Setup) -> Finding:
     return _lacking(f"no writable control group for {' and '.join(missing)}", repair)
 
 
-def _lacking(said: str, repair: str) -> Finding:
+def _lacking(said: str, repair: str) -> Diagnosis:
     return warning(f"{said}; {_STRANGERS}", repair)
 
 

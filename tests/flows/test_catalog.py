@@ -32,8 +32,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def catalogue(settings: Settings) -> Catalogue:
     """Three datasets: listed, refused, passed over."""
-    settings.cache.mkdir(parents=True)
-    catalogue = Catalogue(settings.cache / "catalog.duckdb")
+    settings.source_folder.mkdir(parents=True)
+    catalogue = Catalogue(settings.source_folder / "catalog.duckdb")
     low = "usability 0.10, wanted at least 0.80"
     page = [
         seen("ann/churn", title="Churn", licenseName="CC0: Public Domain", totalBytes=1234),
@@ -173,14 +173,14 @@ def test_without_a_catalogue_it_says_what_makes_one(
     assert show_catalogue(settings, EVERYTHING, as_csv=False) == 2
     heard = capsys.readouterr()
     assert heard.out == ""
-    assert f"no catalogue in {settings.cache}; `opendare fetch` makes one" in heard.err
-    assert not settings.cache.exists()
+    assert f"no catalogue in {settings.source_folder}; `opendare fetch` makes one" in heard.err
+    assert not settings.source_folder.exists()
 
 
 def test_a_damaged_catalogue_is_told_without_a_traceback(
     settings: Settings, catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (settings.cache / "catalog.duckdb").write_bytes(b"damaged" * 9_999)
+    (settings.source_folder / "catalog.duckdb").write_bytes(b"damaged" * 9_999)
     assert ended(lambda: show_catalogue(settings, EVERYTHING, as_csv=False)) == 2
     assert "move it away" in capsys.readouterr().err
 
@@ -193,7 +193,7 @@ def test_a_busy_catalogue_is_owed(
 ) -> None:
     monkeypatch.setattr(extract.kaggle.catalogue, "_PATIENCE_S", 0.1)
     hold = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
-    command = [sys.executable, "-c", hold, str(settings.cache / "catalog.duckdb")]
+    command = [sys.executable, "-c", hold, str(settings.source_folder / "catalog.duckdb")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout is not None
@@ -205,19 +205,19 @@ def test_a_busy_catalogue_is_owed(
 
 
 def opendare(settings: Settings, *arguments: str) -> list[str]:
-    places = ("--mirror", str(settings.cache), "--state", str(settings.state))
+    places = ("--mirror", str(settings.source_folder), "--state", str(settings.state))
     return [sys.executable, "-m", "flows.cli", "catalog", *places, *arguments]
 
 
 def test_the_command_reads_and_changes_nothing(settings: Settings, catalogue: Catalogue) -> None:
-    before = {place: place.read_bytes() for place in settings.cache.iterdir()}
+    before = {place: place.read_bytes() for place in settings.source_folder.iterdir()}
     command = opendare(settings, "--status", "refused", "--reason", "no_table", "--match", "PRICES")
     result = subprocess.run(
         [*command, "--csv"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert [row["dataset"] for row in as_csv(result.stdout)] == ["ann/prices"]
     assert result.stderr == ""
-    assert {place: place.read_bytes() for place in settings.cache.iterdir()} == before
+    assert {place: place.read_bytes() for place in settings.source_folder.iterdir()} == before
 
 
 @pytest.mark.slow

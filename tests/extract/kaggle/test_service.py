@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import ValidationError
 
-from extract.kaggle.service import Patience, PatienceConfig, ServiceFault
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.service import Patience, ServiceFault
 
 FAST = 1e9
 MB = 1 << 20
@@ -16,14 +17,14 @@ MB = 1 << 20
 
 def patience(**knobs: float) -> Patience:
     values = {"first_pause_s": 0.01, "longest_pause_s": 0.2, "calls_per_minute": FAST}
-    return Patience(PatienceConfig.model_validate(values | knobs))
+    return Patience(KaggleLimits.model_validate(values | knobs))
 
 
-def passing(retry_after_s: float | None = None) -> ServiceFault:
-    return ServiceFault("passing", "storage: HTTP 503", retry_after_s)
+def transient_fault(retry_after_s: float | None = None) -> ServiceFault:
+    return ServiceFault("transient", "storage: HTTP 503", retry_after_s)
 
 
-def failing(times: int, fault: Callable[[], ServiceFault] = passing) -> Callable[[], int]:
+def failing(times: int, fault: Callable[[], ServiceFault] = transient_fault) -> Callable[[], int]:
     """A call that fails so often; then it returns how often it was asked."""
     asked: Iterator[int] = iter(range(1, 1_000))
 
@@ -42,7 +43,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - begun
 
 
-def test_what_passes_is_asked_again() -> None:
+def test_what_is_transient_is_asked_again() -> None:
     assert patience().ask(failing(5)) == 6
 
 
@@ -58,7 +59,7 @@ def test_after_the_last_attempt_the_fault_is_told_and_spent() -> None:
 
 
 @pytest.mark.parametrize("kind", ["no_access", "unavailable", "malformed"])
-def test_what_does_not_pass_is_asked_once(kind: str) -> None:
+def test_what_is_not_transient_is_asked_once(kind: str) -> None:
     asked = []
 
     def call() -> None:
@@ -76,7 +77,7 @@ def test_what_was_asked_again_inside_is_not_asked_again_outside() -> None:
 
     def once() -> None:
         inner.append(1)
-        raise passing()
+        raise transient_fault()
 
     with pytest.raises(ServiceFault):
         waits.ask(lambda: waits.ask(once))
@@ -102,26 +103,28 @@ def test_no_pause_follows_the_last_failure() -> None:
 
 
 def test_the_service_names_the_pause() -> None:
-    took = seconds(lambda: patience(longest_pause_s=5).ask(failing(1, lambda: passing(0.3))))
+    took = seconds(
+        lambda: patience(longest_pause_s=5).ask(failing(1, lambda: transient_fault(0.3)))
+    )
     assert 0.3 <= took < 0.8
 
 
 @pytest.mark.parametrize("asked_for", [1e9, float("inf")])
 def test_a_pause_that_the_service_names_is_capped(asked_for: float) -> None:
-    took = seconds(lambda: patience().ask(failing(1, lambda: passing(asked_for))))
+    took = seconds(lambda: patience().ask(failing(1, lambda: transient_fault(asked_for))))
     assert 0.2 <= took < 0.7
 
 
 def test_a_shorter_pause_than_ours_is_not_taken() -> None:
     waits = patience(first_pause_s=0.2, longest_pause_s=1)
-    assert seconds(lambda: waits.ask(failing(1, lambda: passing(0)))) >= 0.15
+    assert seconds(lambda: waits.ask(failing(1, lambda: transient_fault(0)))) >= 0.15
 
 
 def test_a_pause_that_the_service_names_holds_for_all_threads() -> None:
     """Also for those who had their turn given out already."""
     waits = patience(calls_per_minute=60 / 0.2, longest_pause_s=5)
     begun, asked = time.monotonic(), list[float]()
-    refused = failing(1, lambda: passing(0.5))
+    refused = failing(1, lambda: transient_fault(0.5))
 
     def call() -> None:
         asked.append(time.monotonic() - begun)
@@ -157,7 +160,7 @@ def test_those_who_fail_together_come_again_apart() -> None:
         with lock:
             asked.append(time.monotonic())
             if len(asked) <= 6:
-                raise passing()
+                raise transient_fault()
 
     with ThreadPoolExecutor(6) as threads:
         for done in [threads.submit(waits.ask, call) for _ in range(6)]:
@@ -172,7 +175,7 @@ def test_a_transfer_that_gets_on_is_asked_for_as_long_as_it_does() -> None:
     def call() -> str:
         moved[0] += MB // 2
         if moved[0] < 20 * MB:
-            raise passing()
+            raise transient_fault()
         return "all"
 
     with pytest.raises(ServiceFault):
@@ -187,7 +190,7 @@ def test_bytes_that_are_thrown_away_and_come_again_are_no_gain() -> None:
     def call() -> None:
         asked.append(1)
         moved[0] = 5 * MB if moved[0] == 0 else 0
-        raise passing()
+        raise transient_fault()
 
     with pytest.raises(ServiceFault):
         waits.ask(call, moved=lambda: moved[0])
@@ -197,7 +200,7 @@ def test_bytes_that_are_thrown_away_and_come_again_are_no_gain() -> None:
 
 def test_no_number_of_attempts_is_without_end() -> None:
     with pytest.raises(ValidationError):
-        PatienceConfig(attempts=101)
+        KaggleLimits(attempts=101)
     waits = patience(attempts=100, first_pause_s=1e-9, longest_pause_s=1e-6)
     assert waits.ask(failing(99)) == 100
 
