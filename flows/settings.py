@@ -78,13 +78,13 @@ def source_config(kinds: Mapping[str, type[SourceKind]]) -> type[_ChosenSource]:
     """The section `source`: one of these kinds, and a section for each that has settings."""
     sections = {name: kind for name, kind in kinds.items() if kind.model_fields}
     fields: dict[str, Any] = {
-        name: (kind, Field(default_factory=kind)) for name, kind in sections.items()
+        "kind": (Literal[tuple(kinds)], ...),
+        **{name: (kind, Field(default_factory=kind)) for name, kind in sections.items()},
     }
     return create_model(
         "SourceConfig",
         __base__=_ChosenSource,
         __doc__=_ChosenSource.__doc__,
-        kind=(Literal[tuple(kinds)], ...),  # type: ignore[valid-type]
         **fields,
     )
 
