@@ -51,7 +51,7 @@ class Source(ABC):
     """Anything that datasets come from, opened. May be used from several threads."""
 
     @property
-    def brought(self) -> int:
+    def bytes_transferred(self) -> int:
         """Bytes that were transferred since it was opened."""
         return 0
 
@@ -80,9 +80,9 @@ class Opening:
     licence: LicenceConfig
     environment: Mapping[str, str]
     """As the user gave it."""
-    tell_shown: Callable[[int], None] = lambda shown: None
+    on_shown: Callable[[int], None] = lambda shown: None
     """Hears how many datasets a search has shown so far."""
-    tell_pause: Callable[[str], None] = lambda text: None
+    on_pause: Callable[[str], None] = lambda text: None
     """Hears of pauses that a person would wonder at."""
 
 
@@ -127,5 +127,5 @@ class SourceKind(Noun, ABC):
         """The source. Entering raises what a user can repair."""
 
     def ask(self, environment: Mapping[str, str]) -> str:
-        """Make one small call to the service; what it said. Raises `ServiceFault`."""
+        """Make one small call to the service; its answer in words. Raises `ServiceFault`."""
         raise NotImplementedError(f"a source of kind {self.kind} asks nobody")

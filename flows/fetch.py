@@ -40,7 +40,11 @@ def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
         refs = source.refs()
         results = fetch_all.with_options(task_runner=threads(kind.n_connections))(source, refs)
     print_summary(_summary(refs, results))
-    news = f"{source.brought} bytes of archives came" if source.brought else "nothing new"
+    news = (
+        f"{source.bytes_transferred} bytes of archives came"
+        if source.bytes_transferred
+        else "nothing new"
+    )
     print(f"mirror {settings.source_folder}: {news}")
     pending = [item for item in results if isinstance(item, Drop) and item.transient]
     return tell_pending(pending, "not all is here") if pending else EXIT_DONE

@@ -19,7 +19,7 @@ def open_source(
         folder=settings.source_folder,
         licence=settings.read.licence,
         environment=environment,
-        tell_shown=Counting("search", "datasets"),
-        tell_pause=tell_line,
+        on_shown=Counting("search", "datasets"),
+        on_pause=tell_line,
     )
     return settings.source.chosen.open(opening)

@@ -1,4 +1,4 @@
-"""The folder that fetched datasets are kept in: a mirror in Kaggle's layout, and its workshop.
+"""The folder that fetched datasets are kept in: a mirror in Kaggle's layout, and what leads to it.
 
     <owner>/<slug>                         what a mirror shows: a link to the newest fetched version
     .versions/<owner>/<slug>/<version>/    files, records, and `fetch-record.json` written last
@@ -123,9 +123,9 @@ class Cache:
         write_placed(self._refusal_file(ref), text)
 
     @contextmanager
-    def workshop(self, ref: DatasetRef) -> Iterator[Path]:
+    def working_folder(self, ref: DatasetRef) -> Iterator[Path]:
         """A folder for a version that is on its way; it stays when the block ends badly."""
-        place = self._workshop(ref)
+        place = self._working_folder(ref)
         place.mkdir(parents=True, exist_ok=True)
         for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
             if other != place:
@@ -133,9 +133,9 @@ class Cache:
         yield place
         shutil.rmtree(place, ignore_errors=True)
 
-    def clear_workshop(self, ref: DatasetRef) -> None:
+    def clear_working_folder(self, ref: DatasetRef) -> None:
         """Remove what was left on the way of a version."""
-        shutil.rmtree(self._workshop(ref), ignore_errors=True)
+        shutil.rmtree(self._working_folder(ref), ignore_errors=True)
 
     def adopt(self, ref: DatasetRef, folder: Path) -> Path:
         """Move a finished folder to its version and show it in the mirror; gives the new place."""
@@ -173,7 +173,7 @@ class Cache:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _workshop(self, ref: DatasetRef) -> Path:
+    def _working_folder(self, ref: DatasetRef) -> Path:
         return self.root / ".partial" / _flat(ref)
 
     def _refusal_file(self, ref: DatasetRef) -> Path:

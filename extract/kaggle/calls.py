@@ -101,7 +101,8 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     """The metadata of a dataset, which knows no version: JSON, whatever it holds.
 
     The bytes as they were sent, decoded with surrogate escapes so that a mirror can hold the very
-    same. What is no JSON is `malformed`, with the same in `said`; a page of HTML is `transient`.
+    same. What is no JSON is `malformed`, with the same as its `answer`; a page of HTML is
+    `transient`.
     """
     from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetMetadataRequest
 
@@ -115,7 +116,7 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     except (ValueError, RecursionError) as error:
         _check_no_page(what, text)
         detail = f"{what}: expected JSON: {type(error).__name__}"
-        raise ServiceFault("malformed", detail, said=text) from None
+        raise ServiceFault("malformed", detail, answer=text) from None
     describes = not isinstance(metadata, dict) or any(metadata.get(key) for key in _DESCRIBING)
     if metadata is None or not describes:
         raise ServiceFault("transient", f"{what}: expected metadata, found an answer without any")
@@ -278,9 +279,9 @@ def _parsed(what: str, text: str) -> dict[str, Any]:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
         kind = type(error).__name__
-        raise ServiceFault("malformed", f"{what}: expected JSON: {kind}", said=text) from None
+        raise ServiceFault("malformed", f"{what}: expected JSON: {kind}", answer=text) from None
     if not isinstance(body, dict):
-        raise ServiceFault("malformed", f"{what}: expected a JSON object", said=text)
+        raise ServiceFault("malformed", f"{what}: expected a JSON object", answer=text)
     return body
 
 

@@ -77,7 +77,7 @@ _DAMAGED = (
 )
 
 
-class Seen(Noun):
+class SearchResult(Noun):
     """One record of a search, as far as it is understood."""
 
     ref: DatasetRef
@@ -120,7 +120,7 @@ class Catalogue:
             (last,) = _row(db.execute("SELECT max(crawl) FROM datasets"))
         return int(last or 0) + 1
 
-    def see(self, crawl: int, seen: Sequence[Seen]) -> int:
+    def add_results(self, crawl: int, seen: Sequence[SearchResult]) -> int:
         """Note what a page has shown; what a crawl shows twice is noted once.
 
         What comes without a record leaves the one that is known. Returns how many datasets the
@@ -334,7 +334,7 @@ def _connected(path: Path, *, to_read: bool) -> "duckdb.DuckDBPyConnection":
             time.sleep(0.05)
 
 
-def _as_table(seen: Mapping[str, Seen], crawl: int, now: datetime) -> Any:
+def _as_table(seen: Mapping[str, SearchResult], crawl: int, now: datetime) -> Any:
     """The page as rows of `datasets`."""
     import pyarrow as pa
 

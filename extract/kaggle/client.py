@@ -17,7 +17,7 @@ from extract.kaggle import calls
 from extract.kaggle.credentials import CLIENT_VARIABLES, check_credentials
 from extract.kaggle.limits import WORKER_MEMORY_MB, KaggleLimits
 from extract.kaggle.queries import Page, PageQuery
-from extract.kaggle.service import Patience, ServiceFault
+from extract.kaggle.service import Retrier, ServiceFault
 from extract.kaggle.transfer import received, transfer
 from extract.kaggle.unzip import Unpacked, unzip
 from extract.workers import (
@@ -46,14 +46,14 @@ class Kaggle:
         environment: Mapping[str, str],
         home: Path,
         limits: KaggleLimits,
-        tell: Callable[[str], None] = lambda text: None,
+        on_pause: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`environment` is that of the user; `home` becomes the home folder of the client.
 
-        `tell` hears of long pauses.
+        `on_pause` hears of long pauses.
         """
         self._limits = limits
-        self._patience = Patience(limits, tell)
+        self._retrier = Retrier(limits, on_pause)
         self._environment = dict(environment)
         home.mkdir(parents=True, exist_ok=True)
         self._workers = Workers(
@@ -83,7 +83,7 @@ class Kaggle:
         return self._ask(calls.get_record, ref)
 
     def metadata(self, ref: DatasetRef) -> str:
-        """JSON metadata of a dataset; `malformed` only after several tries, with what was said."""
+        """JSON metadata of a dataset; `malformed` only after several tries, with the answer."""
         return self._ask(calls.get_metadata, ref)
 
     def download(self, ref: DatasetRef, path: Path, *, pinned: bool) -> int:
@@ -92,7 +92,7 @@ class Kaggle:
         Raises `TooLargeError` as well. Killed at any moment, the next call goes on.
         """
         before = received(path)
-        self._patience.ask(lambda: self._transfer(ref, path, pinned), moved=lambda: received(path))
+        self._retrier.call(lambda: self._transfer(ref, path, pinned), moved=lambda: received(path))
         return received(path) - before
 
     def unpack(self, archive: Path, folder: Path) -> Unpacked:
@@ -114,18 +114,18 @@ class Kaggle:
 
     def _ask(self, call: Callable[..., _T], *arguments: Any) -> _T:
         """Ask with patience; an unreadable answer is final when the same text comes twice."""
-        said: list[str] = []
+        answers: list[str] = []
 
         def once() -> _T:
             try:
                 return self._once(call, *arguments)
             except ServiceFault as fault:
-                if fault.kind != "malformed" or fault.said in said:
+                if fault.kind != "malformed" or fault.answer in answers:
                     raise
-                said.append(fault.said)
+                answers.append(fault.answer)
                 raise ServiceFault("transient", fault.detail) from None
 
-        return self._patience.ask(once)
+        return self._retrier.call(once)
 
     def _once(self, call: Callable[..., _T], *arguments: Any) -> _T:
         check_credentials(self._environment)

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from extract.dataset import DatasetRef
-from extract.kaggle.catalogue import Catalogue, Seen, parsed_record
+from extract.kaggle.catalogue import Catalogue, SearchResult, parsed_record
 from extract.kaggle.fields import instant, line, tag_names
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.queries import FileGroup, LicenceGroup, Page, PageQuery, Search
@@ -46,12 +46,12 @@ def crawl(
     catalogue: Catalogue,
     number: int,
     limits: KaggleLimits,
-    tell: Callable[[int], None] = lambda shown: None,
+    on_shown: Callable[[int], None] = lambda shown: None,
 ) -> None:
     """Bring all results of a search into the catalogue, as part of crawl `number`.
 
-    `tell` hears after each page how many datasets the crawl has shown. Raises `ServiceFault`, and
-    `TruncatedError` when results are out of reach.
+    `on_shown` hears after each page how many datasets the crawl has shown. Raises `ServiceFault`,
+    and `TruncatedError` when results are out of reach.
     """
     waiting, taken = [_query(search, limits)], set[str]()
     known = splits = 0
@@ -63,8 +63,8 @@ def crawl(
             records = [one for one in read if one is not None]
             if records:
                 kept = records if search.most is None else _first(records, search.most, taken)
-                known = catalogue.see(number, kept)
-                tell(known)
+                known = catalogue.add_results(number, kept)
+                on_shown(known)
             if search.most is not None and len(taken) >= search.most:
                 return
             shown += len(page.records)
@@ -76,7 +76,7 @@ def crawl(
             waiting += _split(query, sizes)
 
 
-def _first(records: list[Seen], most: int, taken: set[str]) -> list[Seen]:
+def _first(records: list[SearchResult], most: int, taken: set[str]) -> list[SearchResult]:
     """Records until enough are wanted; `taken` holds the keys of those that are."""
     kept = []
     for one in records:
@@ -142,7 +142,7 @@ def _split(query: PageQuery, sizes: list[int]) -> list[PageQuery]:
 # --- records ----------------------------------------------------------------------------------
 
 
-def _seen(text: str, search: Search) -> Seen | None:
+def _seen(text: str, search: Search) -> SearchResult | None:
     one = read_record(text)
     if one is None or one.usability >= search.min_usability:
         return one
@@ -150,14 +150,14 @@ def _seen(text: str, search: Search) -> Seen | None:
     return one.model_copy(update={"passed_over": reason})
 
 
-def read_record(text: str) -> Seen | None:
-    """What a record says, None when it names no dataset; odd fields count as not said.
+def read_record(text: str) -> SearchResult | None:
+    """What a record says, None when it names no dataset; odd fields count as not given.
 
     One of absurd depth names none; of one of absurd length the long parts are left out.
     """
     record = parsed_record(text)
     if len(text) > _MOST_RECORD:
-        # What is said at such length is not needed to know a dataset by.
+        # What stands there at such length is not needed to know a dataset by.
         record = {name: value for name, value in record.items() if name not in _LENGTHY}
     owner, _, slug = line(record.get("ref")).partition("/")
     version = _count(record.get("currentVersionNumber"))
@@ -169,7 +169,7 @@ def read_record(text: str) -> Seen | None:
         return None
     if len(kept) > _MOST_RECORD:
         return None
-    return Seen(
+    return SearchResult(
         ref=ref,
         knows_version=known,
         record=kept,

@@ -57,34 +57,34 @@ class Fetcher:
         self._kaggle, self._cache, self._catalogue = kaggle, cache, catalogue
         self._licence, self._attempts = licence, limits.archive_attempts
         self._lock = threading.Lock()
-        self.brought = 0
+        self.bytes_transferred = 0
         """Bytes of archives that were transferred."""
         bounds = (limits.unpacked.model_dump_json(), str(limits.max_bytes))
         parts = (*bounds, str(limits.archive_attempts), code_fingerprint("extract"))
         self._rules = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         """Hash of all that decides whether an archive is refused."""
 
-    def known(self, ref: DatasetRef) -> Listing | Drop | None:
+    def cached(self, ref: DatasetRef) -> Listing | Drop | None:
         """The version as it lies in the cache, its records renewed; None when it is not there."""
         if self._cache.fetched(ref) is None:
             return None
         # A run that was killed at its end may have left either undone.
         self._cache.show(ref)
-        self._cache.clear_workshop(ref)
+        self._cache.clear_working_folder(ref)
         self._renew_records(ref)
         return read_listing(self._cache.version(ref), ref)
 
-    def bring(self, ref: DatasetRef) -> Listing | Drop:
+    def fetch(self, ref: DatasetRef) -> Listing | Drop:
         """Fetch the version. Raises `ServiceFault`, and what a worker that is lost raises."""
-        with self._cache.workshop(ref) as place:
+        with self._cache.working_folder(ref) as place:
             folder = place / "dataset"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             record, pinned = self._record(ref)
-            refused = self._bring_records(ref, record, folder)
+            refused = self._fetch_records(ref, record, folder)
             if refused is not None:
                 return refused
-            fetched = self._bring_archive(ref, place / _ARCHIVE, folder, pinned)
+            fetched = self._fetch_archive(ref, place / _ARCHIVE, folder, pinned)
             if isinstance(fetched, Drop):
                 return fetched
             _write_record(folder / FETCH_RECORD, fetched.model_dump_json())
@@ -96,7 +96,7 @@ class Fetcher:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def _bring_records(self, ref: DatasetRef, record: dict[str, Any], folder: Path) -> Drop | None:
+    def _fetch_records(self, ref: DatasetRef, record: dict[str, Any], folder: Path) -> Drop | None:
         """Records come first, since they may refuse the dataset; then they alone are kept."""
         _write_record(folder / LIST_RECORD, _pinned(record, ref))
         _write_record(folder / METADATA, self._metadata(ref))
@@ -122,7 +122,7 @@ class Fetcher:
         if not same_version or all(now.get(name) == then.get(name) for name in _COMPARED):
             return
         renewed = {METADATA: self._metadata(ref), LIST_RECORD: _pinned(now, ref)}
-        with self._cache.workshop(ref) as place:
+        with self._cache.working_folder(ref) as place:
             (place / "renewed").mkdir(exist_ok=True)
             for name, text in renewed.items():
                 _write_record(place / "renewed" / name, text)
@@ -138,7 +138,7 @@ class Fetcher:
         except ServiceFault as fault:
             if fault.kind != "malformed":
                 raise
-            return fault.said
+            return fault.answer
 
     def _record(self, ref: DatasetRef) -> tuple[dict[str, Any], bool]:
         """The record of a search, or the service's latest, and whether a version can be named."""
@@ -151,7 +151,7 @@ class Fetcher:
 
     # --- archive ----------------------------------------------------------------------------------
 
-    def _bring_archive(
+    def _fetch_archive(
         self, ref: DatasetRef, archive: Path, folder: Path, pinned: bool
     ) -> Fetched | Drop:
         """The archive, unpacked beside the records, or its refusal."""
@@ -175,7 +175,7 @@ class Fetcher:
         for left in reversed(range(self._attempts)):
             moved = self._download(ref, archive, pinned)
             with self._lock:
-                self.brought += moved
+                self.bytes_transferred += moved
             try:
                 unpacked = self._kaggle.unpack(archive, folder)
             except BrokenArchiveError:

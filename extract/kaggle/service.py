@@ -1,9 +1,9 @@
 """How a service on the network is asked: not too often, again after a pause, never without end.
 
 `ServiceFault` is the one vocabulary of what can go wrong, used at the boundary where it happens.
-`Patience` asks again with growing pauses, keeps all threads of a process under one rate, and holds
-them back together when the service says so; `Breaker` stops asking what does not answer any more.
-Each single call must bring its own limit in time.
+`Retrier` asks again with growing pauses, keeps all threads of a process under one rate, and holds
+them back together when the service says so; `CircuitBreaker` stops asking what does not answer any
+more. Each single call must bring its own limit in time.
 
 Not guaranteed: a rate across processes, or that a service which fails for longer than all pauses
 together is waited for. What is pending then is another run's work.
@@ -42,14 +42,14 @@ class ServiceFault(Exception):
     """
 
     def __init__(
-        self, kind: FaultKind, detail: str, retry_after_s: float | None = None, said: str = ""
+        self, kind: FaultKind, detail: str, retry_after_s: float | None = None, answer: str = ""
     ) -> None:
-        """`retry_after_s` is what the service asks for; `said` its words, where they matter."""
-        super().__init__(kind, detail, retry_after_s, said)
+        """`retry_after_s` is what the service asks for; `answer` its words, where they matter."""
+        super().__init__(kind, detail, retry_after_s, answer)
         self.kind = kind
         self.detail = detail
         self.retry_after_s = retry_after_s
-        self.said = said
+        self.answer = answer
         self.spent = False
         """Whether it has been asked again often enough; then nobody asks for the whole again."""
 
@@ -58,14 +58,14 @@ class ServiceFault(Exception):
         return self.detail
 
 
-class Patience:
+class Retrier:
     """Asks a service on behalf of all threads of this process."""
 
     def __init__(
-        self, limits: KaggleLimits, tell: Callable[[str], None] = lambda text: None
+        self, limits: KaggleLimits, on_pause: Callable[[str], None] = lambda text: None
     ) -> None:
-        """`tell` hears of pauses that a person would wonder at."""
-        self._limits, self._tell = limits, tell
+        """`on_pause` hears of pauses that a person would wonder at."""
+        self._limits, self._on_pause = limits, on_pause
         self._lock = threading.Lock()
         self._next = 0.0
         self._quiet_until = 0.0
@@ -73,10 +73,10 @@ class Patience:
         # Those who failed together must not come again together.
         self._random = random.Random(0)
 
-    def ask(self, call: Callable[[], _T], moved: Callable[[], int] = lambda: 0) -> _T:
-        """The answer of `call`; raises its last fault, at once when it is not `transient`.
+    def call(self, function: Callable[[], _T], moved: Callable[[], int] = lambda: 0) -> _T:
+        """What `function` returns; raises its last fault, at once when it is not `transient`.
 
-        `moved` tells how many bytes a transfer has brought so far.
+        `moved` says how many bytes a transfer has brought so far.
         """
         retrying = Retrying(
             before=lambda state: self._take_turn(),
@@ -89,7 +89,7 @@ class Patience:
             reraise=True,
         )
         try:
-            return retrying(call)
+            return retrying(function)
         except ServiceFault as fault:
             fault.spent = True
             raise
@@ -119,7 +119,7 @@ class Patience:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + pause_s)
                 self._next = max(self._next, self._quiet_until)
         if pause_s >= _LONG_S:
-            self._tell(f"{fault}; asked again in {pause_s:.0f} s")
+            self._on_pause(f"{fault}; asked again in {pause_s:.0f} s")
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
@@ -146,7 +146,7 @@ def _forgiving(moved: Callable[[], int]) -> Callable[[RetryCallState], None]:
     return forgive
 
 
-class Breaker:
+class CircuitBreaker:
     """Stops asking a service that takes no credentials, or has failed ever since it last gave."""
 
     _MOST = 5
@@ -156,13 +156,13 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures: list[ServiceFault] = []
 
-    def met(self, fault: ServiceFault) -> None:
+    def record_failure(self, fault: ServiceFault) -> None:
         """Count a fault that may meet the next one as well."""
         with self._lock:
             if fault.kind in ("no_access", "transient") and fault not in self._failures:
                 self._failures.append(fault)
 
-    def came(self) -> None:
+    def record_success(self) -> None:
         """Something came: begin anew."""
         with self._lock:
             self._failures.clear()

@@ -12,14 +12,14 @@ from typing import Self
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason, dataset_drop
 from extract.kaggle.cache import Cache
-from extract.kaggle.catalogue import Catalogue, Seen
+from extract.kaggle.catalogue import Catalogue, SearchResult
 from extract.kaggle.client import Kaggle
 from extract.kaggle.crawl import crawl, read_record
 from extract.kaggle.credentials import check_credentials
 from extract.kaggle.fetcher import Fetcher
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.queries import Wanted, named_dataset
-from extract.kaggle.service import Breaker, FaultKind, ServiceFault
+from extract.kaggle.service import CircuitBreaker, FaultKind, ServiceFault
 from extract.outcome import DatasetOutcome, DatasetStatus
 from extract.source import Listing, Opening, Source
 
@@ -42,10 +42,10 @@ class KaggleSource(Source):
         self.catalogue = Catalogue(cache.catalogue)
         self._opening, self._wanted, self._limits = opening, wanted, limits
         home = cache.root / ".client"
-        self._kaggle = Kaggle(opening.environment, home, limits, opening.tell_pause)
+        self._kaggle = Kaggle(opening.environment, home, limits, opening.on_pause)
         parts = (self._kaggle, cache, self.catalogue, opening.licence, limits)
         self._fetcher = Fetcher(*parts)
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
 
     def __enter__(self) -> Self:
         """Nothing is started yet."""
@@ -56,9 +56,9 @@ class KaggleSource(Source):
         self._kaggle.__exit__()
 
     @property
-    def brought(self) -> int:
+    def bytes_transferred(self) -> int:
         """Bytes of archives that were transferred."""
-        return self._fetcher.brought
+        return self._fetcher.bytes_transferred
 
     def conclude(self, outcomes: Sequence[DatasetOutcome]) -> None:
         """The catalogue keeps them."""
@@ -70,9 +70,9 @@ class KaggleSource(Source):
         Raises `ServiceFault` and `TruncatedError`.
         """
         check_credentials(self._opening.environment)
-        number, tell = self.catalogue.begin(), self._opening.tell_shown
+        number, on_shown = self.catalogue.begin(), self._opening.on_shown
         for search in self._wanted.searches:
-            crawl(search, self._kaggle.page, self.catalogue, number, self._limits, tell)
+            crawl(search, self._kaggle.page, self.catalogue, number, self._limits, on_shown)
         refs = {ref.key.casefold(): ref for ref in self.catalogue.wanted(number)}
         for name in self._wanted.datasets:
             ref = self._by_name(name, number)
@@ -83,14 +83,14 @@ class KaggleSource(Source):
         """The dataset at this version, fetched where it is not in the cache yet."""
         result: Listing | Drop | None
         try:
-            result = self._fetcher.known(ref)
+            result = self._fetcher.cached(ref)
             if result is None:
                 self._breaker.check()
-                result = self._fetcher.bring(ref)
+                result = self._fetcher.fetch(ref)
                 if isinstance(result, Listing):
-                    self._breaker.came()
+                    self._breaker.record_success()
         except ServiceFault as fault:
-            self._breaker.met(fault)
+            self._breaker.record_failure(fault)
             transient = fault.kind in ("no_access", "transient")
             reason = _REASONS[fault.kind]
             result = dataset_drop(ref.key, reason, fault.detail, transient=transient)
@@ -103,7 +103,7 @@ class KaggleSource(Source):
         One that is not there is noticed, and refused, when its files are asked for.
         """
         ref, is_pinned = named_dataset(name)
-        seen = Seen(ref=ref)
+        seen = SearchResult(ref=ref)
         try:
             latest = read_record(self._kaggle.record(ref))
             if latest is not None and latest.ref.key.casefold() == ref.key.casefold():
@@ -111,7 +111,7 @@ class KaggleSource(Source):
         except ServiceFault as fault:
             if fault.kind != "unavailable":
                 raise
-        self.catalogue.see(crawl_number, [seen])
+        self.catalogue.add_results(crawl_number, [seen])
         return ref if is_pinned else seen.ref
 
 

@@ -99,10 +99,10 @@ def _table(diagnoses: Mapping[str, Diagnosis]) -> Table:
     table = Table("check", "severity", "found, and what repairs it")
     for name, diagnosis in diagnoses.items():
         style = _STYLES[diagnosis.severity]
-        said = Text(diagnosis.observed)
+        text = Text(diagnosis.observed)
         if diagnosis.repair:
-            said.append(f"\n{diagnosis.repair}", style="bold")
-        table.add_row(Text(name), Text(diagnosis.severity, style=style), said)
+            text.append(f"\n{diagnosis.repair}", style="bold")
+        table.add_row(Text(name), Text(diagnosis.severity, style=style), text)
     return table
 
 

@@ -57,7 +57,7 @@ def probe_limits() -> str:
             if error.errno != errno.EFBIG:
                 raise
         finally:
-            # What is said may go to a file.
+            # The output may go to a file.
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     return "limits on memory and on the size of files hold"
 
@@ -65,13 +65,13 @@ def probe_limits() -> str:
 def probe_death() -> str:
     """A child that outlives its parent keeps the pipe of whoever waits for both open."""
     parent = os.getpid()
-    tied, tell = os.pipe()
+    tied, ready = os.pipe()
     if os.fork() == 0:
         die_with_parent(parent)
-        os.write(tell, b".")
+        os.write(ready, b".")
         time.sleep(_HEIR_S)
         os._exit(0)
-    os.close(tell)
+    os.close(ready)
     if os.read(tied, 1) != b".":
         raise Unable("the child ended before its parent")
     return "a child ends with its parent"

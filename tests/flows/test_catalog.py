@@ -11,7 +11,7 @@ import pytest
 
 import extract.kaggle.catalogue
 from extract.dataset import DatasetRef
-from extract.kaggle.catalogue import COLUMNS, Catalogue, Seen
+from extract.kaggle.catalogue import COLUMNS, Catalogue, SearchResult
 from extract.kaggle.crawl import read_record
 from flows.catalog import show_catalogue
 from flows.exit_codes import ended
@@ -40,13 +40,13 @@ def catalogue(settings: Settings) -> Catalogue:
         seen("ann/prices", title="Prices of homes", tags=["business", "tabular"]),
         seen("bob/images").model_copy(update={"passed_over": low}),
     ]
-    catalogue.see(1, page)
+    catalogue.add_results(1, page)
     ref = DatasetRef(owner="ann", slug="prices")
     conclude(catalogue, ref, "refused", "no_table", "one image", ["list-record.json: GPL 2"])
     return catalogue
 
 
-def seen(key: str, **said: object) -> Seen:
+def seen(key: str, **said: object) -> SearchResult:
     one = read_record(json.dumps({"ref": key, "currentVersionNumber": 2, **said}))
     assert one is not None
     return one
@@ -125,7 +125,7 @@ def test_a_terminal_obeys_nothing_that_strangers_wrote(
         monkeypatch.setenv("TTY_COMPATIBLE", "1")
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", "300")
-    catalogue.see(1, [seen("eve/evil", licenseName=f"[red]{ESCAPES}[/red]")])
+    catalogue.add_results(1, [seen("eve/evil", licenseName=f"[red]{ESCAPES}[/red]")])
     ref = DatasetRef(owner="eve", slug="evil")
     conclude(catalogue, ref, "refused", "bad_metadata", f"{ESCAPES} [link=http://x]here[/link]")
     assert show_catalogue(settings, EVERYTHING, as_csv=False) == 0
@@ -145,7 +145,7 @@ def test_a_spreadsheet_obeys_nothing_that_strangers_wrote(
         seen(f"eve/evil{n}", title=text, licenseName=text, tags=[text])
         for n, text in enumerate(formulas)
     ]
-    catalogue.see(1, page)
+    catalogue.add_results(1, page)
     for one, text in zip(page, formulas, strict=True):
         conclude(catalogue, one.ref, "refused", "bad_metadata", text, [text])
     assert show_catalogue(settings, EVERYTHING | {"match": "eve/"}, as_csv=True) == 0
@@ -160,7 +160,7 @@ def test_quotes_and_commas_stay_in_their_cell(
     settings: Settings, catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     title = 'say "a", b;\n=c'
-    catalogue.see(1, [seen("eve/evil", title=title)])
+    catalogue.add_results(1, [seen("eve/evil", title=title)])
     assert show_catalogue(settings, EVERYTHING | {"match": "eve/"}, as_csv=True) == 0
     (row,) = as_csv(capsys.readouterr().out)
     assert row["title"] == 'say "a", b; =c'
@@ -223,7 +223,7 @@ def test_the_command_reads_and_changes_nothing(settings: Settings, catalogue: Ca
 @pytest.mark.slow
 def test_who_has_read_enough_may_go(settings: Settings, catalogue: Catalogue) -> None:
     """As `head` does."""
-    catalogue.see(1, [seen(f"ann/many-{n}", description="x" * 20_000) for n in range(40)])
+    catalogue.add_results(1, [seen(f"ann/many-{n}", description="x" * 20_000) for n in range(40)])
     pipe = subprocess.PIPE
     command = opendare(settings, "--csv")
     with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
@@ -237,7 +237,7 @@ def test_who_has_read_enough_may_go(settings: Settings, catalogue: Catalogue) ->
 
 @pytest.mark.slow
 def test_a_terminal_without_unicode_gets_the_rest(settings: Settings, catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen("ann/river", licenseName="Überall 🦆")])
+    catalogue.add_results(1, [seen("ann/river", licenseName="Überall 🦆")])
     result = subprocess.run(
         opendare(settings, "--match", "river"),
         cwd=ROOT, capture_output=True, check=False, env={"PYTHONIOENCODING": "ascii", "PATH": ""},

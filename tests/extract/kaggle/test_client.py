@@ -102,7 +102,7 @@ def test_faults_have_their_kind_and_no_secret(kaggle: Kaggle, slug: str, kind: s
 def test_what_is_no_json_comes_with_its_words(kaggle: Kaggle) -> None:
     with pytest.raises(ServiceFault) as caught:
         kaggle.metadata(DatasetRef(owner="bad", slug="metadata"))
-    assert (caught.value.kind, caught.value.said) == ("malformed", '{"title": "half a')
+    assert (caught.value.kind, caught.value.answer) == ("malformed", '{"title": "half a')
 
 
 def test_an_archive_comes_and_is_unpacked(kaggle: Kaggle, folder: Path, tmp_path: Path) -> None:

@@ -76,15 +76,15 @@ def test_everything_comes_once(small_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(small_mirror) as server:
         with opened(server, tmp_path) as source:
             found = all_of(source)
-            brought = source.brought
+            transferred = source.bytes_transferred
         begun = len(server.requests)
         with opened(server, tmp_path) as source:
             again = all_of(source)
-            assert source.brought == 0
+            assert source.bytes_transferred == 0
         asked = server.requests[begun:]
     same_as_mirror(found, small_mirror)
     assert again == found
-    assert brought > 50_000
+    assert transferred > 50_000
     assert reasons(found) == {
         "bad/forbidden": "licence_refused",
         "bad/metadata": "bad_metadata",

@@ -63,7 +63,7 @@ def test_a_new_source_is_one_file(tmp_path: Path) -> None:
     opening = Opening(tmp_path, LicenceConfig(), {})
     with settings.chosen.open(opening) as source:
         assert source.refs() == ()
-        assert source.brought == 0
+        assert source.bytes_transferred == 0
         source.conclude([])
     with pytest.raises(ValidationError, match="'bundled', 'kaggle', 'mirror' or 'nothing'"):
         config(kind="other")
