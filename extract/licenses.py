@@ -11,10 +11,15 @@ merely mentions a licence name is unknown.
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 from extract.dataset import DatasetRef, Licence, LicenceTier
 from extract.drop import Drop, Reason, dataset_drop
 from extract.noun import Noun
+
+if TYPE_CHECKING:
+    from license_expression import Licensing
 
 _EVIDENCE_CHARS = 300
 _STRANGE = re.compile(r"[^\w\s.,:;()/&©'\"‑–—-]")
@@ -72,10 +77,10 @@ def read_licence(text: str) -> tuple[str, LicenceTier] | None:
 
 def _expression(text: str) -> tuple[str, LicenceTier] | None:
     """An SPDX expression of licences that we know; of a choice the strictest counts too."""
-    from license_expression import ExpressionError, ParseError, get_spdx_licensing
+    from license_expression import ExpressionError, ParseError
 
+    licensing = _licensing()
     try:
-        licensing = get_spdx_licensing()
         expression = licensing.parse(text.strip(), validate=True, strict=True)
     except (ExpressionError, ParseError, RecursionError):
         return None
@@ -84,6 +89,17 @@ def _expression(text: str) -> tuple[str, LicenceTier] | None:
     if not keys or " WITH " in str(expression) or not all(map(_is_known, keys)):
         return None
     return str(expression), _tier(keys)
+
+
+@cache
+def _licensing() -> "Licensing":
+    """The licences of SPDX, which the library would read from its files for each statement."""
+    from license_expression import get_spdx_licensing
+
+    licensing = get_spdx_licensing()
+    # Builds its tables now: two threads that did so later would see each other's half.
+    licensing.parse("MIT")
+    return licensing
 
 
 def _is_known(spdx: str) -> bool:
