@@ -100,7 +100,7 @@ def test_known(text: str, spdx: str, tier: str) -> None:
         "MIT AND Proprietary",
         "MIT AND Sleepycat",
         "GPL-2.0-only WITH Classpath-exception-2.0",
-        "(" * 150 + "MIT" + ")" * 150,
+        "(" * 150 + "MIT AND Sleepycat" + ")" * 150,
     ],
 )
 def test_unknown(text: str) -> None:
