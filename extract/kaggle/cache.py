@@ -70,6 +70,7 @@ class Cache:
             raise CacheError(
                 f"{root} cannot be written: {error.strerror}; name another folder: --mirror DIR"
             ) from error
+        # A folder here may be somebody's own mirror: a link in its place would hide its files.
         for place in sorted(self.root.glob("[!.]*/[!.]*")):
             if place.is_dir() and not place.is_symlink():
                 self._refuse_foreign(place)
@@ -128,6 +129,7 @@ class Cache:
         place = self._working_folder(ref)
         place.mkdir(parents=True, exist_ok=True)
         for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
+            # What was on its way of another version is of no use any more.
             if other != place:
                 shutil.rmtree(other)
         yield place
@@ -142,6 +144,8 @@ class Cache:
         place = self.version(ref)
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
+            # A folder that is not empty cannot be renamed over; between the two steps the version
+            # is absent, never half there.
             replaced = folder.with_name("replaced")
             shutil.rmtree(replaced, ignore_errors=True)
             place.rename(replaced)
@@ -158,6 +162,7 @@ class Cache:
         link.parent.mkdir(exist_ok=True)
         if link.exists() and not link.is_symlink():
             self._refuse_foreign(link)
+        # Relative, so that the mirror can be moved as a whole.
         with placed(link) as unfinished:
             unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
         self._forget_older(ref, before)

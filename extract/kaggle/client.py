@@ -91,6 +91,7 @@ class Kaggle:
 
         Raises `TooLargeError` as well. Killed at any moment, the next call goes on.
         """
+        # The part that an earlier run has left counts as received, not as moved.
         before = received(path)
         self._retrier.call(lambda: self._transfer(ref, path, pinned), moved=lambda: received(path))
         return received(path) - before
@@ -114,6 +115,7 @@ class Kaggle:
 
     def _ask(self, call: Callable[..., _T], *arguments: Any) -> _T:
         """Ask with patience; an unreadable answer is final when the same text comes twice."""
+        # A cut answer differs from try to try, one that the service really gives does not.
         answers: list[str] = []
 
         def once() -> _T:
@@ -138,6 +140,7 @@ class Kaggle:
     ) -> _T:
         """The function in a worker, which is ended when its own clock has failed."""
         try:
+            # The worker's own clock ends the call; this one is for what it cannot interrupt.
             return self._workers.run(function, *arguments, timeout_s=limit_s + _START_S)
         except WorkerTimeout:
             detail = f"{what}: no end within {limit_s:g} s"

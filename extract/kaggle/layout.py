@@ -28,6 +28,7 @@ from extract.kaggle.fields import instant, line, statements, tag_names
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA, RECORDS
 from extract.source import Listing
 
+# Bounds on hostile folders, well above what a dataset needs.
 _RECORD_BYTES = 8 << 20
 _FILES = 10_000
 _NAME_CHARS = 200
@@ -159,6 +160,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in sorted(names + links):
             path = Path(place) / name
+            # Below the top a dataset may call its files what it likes.
             if path.parent == folder and name in RECORDS:
                 continue
             n += 1

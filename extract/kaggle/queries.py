@@ -53,6 +53,7 @@ def named_dataset(name: str) -> tuple[DatasetRef, bool]:
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    # Kaggle's names are the same in any case.
     keys = [named_dataset(name)[0].key.casefold() for name in names]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:

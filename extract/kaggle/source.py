@@ -90,6 +90,7 @@ class KaggleSource(Source):
                 if isinstance(result, Listing):
                     self._breaker.record_success()
         except ServiceFault as fault:
+            # Pending where another run, or the user, may mend it; else refused for good.
             self._breaker.record_failure(fault)
             transient = fault.kind in ("no_access", "transient")
             reason = _REASONS[fault.kind]

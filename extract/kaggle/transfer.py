@@ -124,6 +124,7 @@ class _Part:
 
     def headers(self) -> dict[str, str]:
         """What asks for the rest, and only of the same object."""
+        # Compressed on the way, bytes could not be counted from where they broke off.
         headers = {"Accept-Encoding": "identity"}
         if self._have:
             headers |= {"Range": f"bytes={self._have}-", "If-Range": self._validator}
@@ -147,6 +148,7 @@ class _Part:
 
     def _begin(self, answer: "Response") -> None:
         """A whole object comes: forget the old one, note the new one, then write."""
+        # In this order: bytes of the new object must never stand beside the note on the old one.
         discard(self._path)
         length = answer.headers.get("Content-Length", "")
         self._validator = _validator_of(answer.headers)

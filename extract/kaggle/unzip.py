@@ -98,6 +98,7 @@ def _checked(opened: zipfile.ZipFile, limits: UnpackLimits) -> dict[str, zipfile
     members: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for info in infos:
+        # The other name of a member is already cut at a NUL and has its separators changed.
         name = info.orig_filename.removesuffix("/")
         _check_name(name)
         _check_kind(info, name)

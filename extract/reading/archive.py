@@ -51,6 +51,7 @@ def _unzip(path: Path, folder: Path, budget: ByteBudget) -> list[tuple[str, Path
             detail = f"expected at most {MAX_FILES} files, found {len(members)}"
             raise UnreadableError("too_many_files", detail)
         for n, member in enumerate(members):
+            # A number, since names may lead anywhere.
             target = folder / str(n)
             with archive.open(member) as stream:
                 budget.copy(stream, target)

@@ -70,6 +70,7 @@ def read_dataset(
         return damaged
     key = _key(listing, hashes, config)
     known = store.load("read", key, _RESULT)
+    # Tables are kept apart from results, and may have been removed.
     if known is not None and _is_whole(known):
         return known
     result = _read(listing, licence, hashes, store, workers, config)

@@ -22,7 +22,7 @@ from flows.settings import Settings
 
 EXIT_WELL, EXIT_BROKEN = 0, 2
 LIMIT_S = 8.0
-"""For all checks, which run side by side."""
+"""For all checks, which run side by side: longer than each probe and the question to a service."""
 
 CHECKS = (
     HealthCheck("credentials", kaggle.credentials),

@@ -109,7 +109,9 @@ def test_unknown(text: str) -> None:
 
 def test_what_we_call_a_licence_is_an_spdx_expression() -> None:
     licensing = get_spdx_licensing()
-    spdx = [spdx for _, spdx, _ in READINGS if not spdx.startswith("LicenseRef-")]
+    # SPDX lists DbCL-1.0, the library does not.
+    ours = ("LicenseRef-", "ODbL-1.0 AND DbCL-1.0")
+    spdx = [spdx for _, spdx, _ in READINGS if not spdx.startswith(ours)]
     assert all(str(licensing.parse(one, validate=True, strict=True)) == one for one in spdx)
 
 
