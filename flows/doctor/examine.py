@@ -17,7 +17,7 @@ from functools import partial
 
 from flows.doctor import disk, kaggle, machine, sandbox, versions
 from flows.doctor.diagnosis import Diagnosis, HealthCheck, Setup, broken, print_diagnoses
-from flows.doctor.masking import one_line, secrets_in
+from flows.doctor.masking import masked_line, secrets_in
 from flows.settings import Settings
 
 EXIT_WELL, EXIT_BROKEN = 0, 2
@@ -98,5 +98,7 @@ def _await(answer: "queue.SimpleQueue[Diagnosis]", deadline: float, limit_s: flo
 
 
 def _clean(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> Diagnosis:
-    observed, repair = (one_line(text, secrets) for text in (diagnosis.observed, diagnosis.repair))
+    observed, repair = (
+        masked_line(text, secrets) for text in (diagnosis.observed, diagnosis.repair)
+    )
     return replace(diagnosis, observed=observed, repair=repair)

@@ -34,7 +34,7 @@ from flows.doctor.diagnosis import (
     warning,
 )
 from flows.doctor.examine import CHECKS, examine
-from flows.doctor.masking import MASK, one_line, secrets_in
+from flows.doctor.masking import MASK, masked_line, secrets_in
 from flows.settings import Settings, load
 from validate.environments import library_versions
 
@@ -228,15 +228,15 @@ def test_a_secret_is_hidden_in_every_form_in_which_it_is_sent(tmp_path: Path) ->
     }
     basic = base64.b64encode(f"ann:{KEY}".encode()).decode()
     said = ["ann", KEY, TOKEN, quote(TOKEN, safe=""), basic, "in_the_file", "/usr/bin"]
-    told = one_line(" | ".join(said), secrets_in(environment))
+    told = masked_line(" | ".join(said), secrets_in(environment))
     assert told == f"ann | {MASK} | {MASK} | {MASK} | {MASK} | {MASK} | /usr/bin"
 
 
 def test_what_looks_like_a_secret_is_hidden_too() -> None:
     text = "https://ann:pass@host/x?Signature=abc end\nAuthorization: Bearer abc\x1b[31m"
-    assert one_line(text, ()) == "https://***@host/x?*** end Authorization: Bearer ***"
-    assert one_line("a\x1b[31m\u202eb", ()) == "a?[31m?b"
-    assert len(one_line("a" * 10_000, ())) < 1000
+    assert masked_line(text, ()) == "https://***@host/x?*** end Authorization: Bearer ***"
+    assert masked_line("a\x1b[31m\u202eb", ()) == "a?[31m?b"
+    assert len(masked_line("a" * 10_000, ())) < 1000
 
 
 # --- disk -------------------------------------------------------------------------------------
