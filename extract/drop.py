@@ -5,7 +5,7 @@ A `Drop` is data, not an exception: it is counted, kept with its evidence and pu
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict, Unpack
 
 from pydantic import AfterValidator, Field
 
@@ -74,16 +74,39 @@ class Drop(Noun):
     """Short verbatim proof."""
 
 
+class _Proof(TypedDict, total=False):
+    """What may be known of a refusal beside its reason."""
+
+    transient: bool
+    value: float | None
+    threshold: float | None
+    evidence: str
+
+
 def dataset_drop(
-    key: str, reason: Reason, detail: str, *, evidence: str = "", transient: bool = False
+    key: str, reason: str, detail: str, room: Room = "extract", **proof: Unpack[_Proof]
 ) -> Drop:
-    """The refusal of a whole dataset, `owner/slug`, by extraction."""
+    """The refusal of a whole dataset, `owner/slug`."""
+    return Drop(key=key, source=key, room=room, reason=reason, detail=detail, **proof)
+
+
+def task_drop(
+    task_id: str,
+    source: str,
+    variant: str,
+    *,
+    room: Room,
+    reason: str,
+    detail: str,
+    **proof: Unpack[_Proof],
+) -> Drop:
+    """The refusal of one task, or of what was to become it; `source` is that of its dataset."""
     return Drop(
-        key=key,
-        source=key,
-        room="extract",
+        key=task_id,
+        source=source,
+        room=room,
         reason=reason,
         detail=detail,
-        transient=transient,
-        evidence=evidence,
+        variant=variant,
+        **proof,
     )

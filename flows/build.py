@@ -32,7 +32,6 @@ from flows.interrupt import ends_at_once
 from flows.progress import Progress, print_summary
 from flows.resources import opened, resources
 from flows.settings import Settings, resolved
-from flows.sources import note_outcomes
 from flows.stages import (
     compare_sources,
     extract_dataset,
@@ -52,7 +51,6 @@ from validate.environments.matrix import REFERENCE
 
 _PUBLISH_S = 4 * 3600
 """Limit of publishing: it takes seconds for a hundred tasks."""
-_LAYOUT = "expected <owner>/<slug>/dataset-metadata.json beside the files"
 
 
 def build(settings: Settings) -> int:
@@ -65,14 +63,15 @@ def build(settings: Settings) -> int:
     ):
         # Before the flow, since what goes wrong here is no crash of it.
         if not at.refs:
-            print(_nothing_found(settings), file=sys.stderr)
+            advice = settings.source.chosen.nothing_found
+            print(advice.format(folder=settings.source_folder), file=sys.stderr)
             return EXIT_REFUSED
         at.open()
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings)
         walk.stages = at.memory.counts()
         code = _tell(walk, settings)
-        note_outcomes(at.source, outcomes(walk))
+        at.source.conclude(outcomes(walk))
         if code == EXIT_DONE:
             note_reached(settings, at.memory)
     return code
@@ -90,12 +89,6 @@ def _tell(walk: Walk, settings: Settings) -> int:
     state = "written" if walk.release.changed else "unchanged"
     print(f"release {state}: {walk.release.folder}")
     return EXIT_DONE
-
-
-def _nothing_found(settings: Settings) -> str:
-    if settings.source.kind == "kaggle":
-        return "no dataset found: widen source.kaggle.searches"
-    return f"no dataset in {settings.source.mirror}: {_LAYOUT}"
 
 
 @flow(name="build-split")

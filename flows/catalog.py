@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from extract.kaggle.catalogue import CATALOGUE, COLUMNS, Catalogue, Status
-from extract.reading.names import clean
+from extract.foreign_text import one_line
+from extract.kaggle.catalogue import CATALOGUE, COLUMNS, Catalogue
+from extract.outcome import DatasetStatus
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED
 from flows.settings import Settings
 
@@ -29,17 +30,17 @@ _LONGEST_CSV = 20_000
 
 def show_catalogue(settings: Settings, asked: Mapping[str, str], *, as_csv: bool) -> int:
     """Print the datasets that `status`, `reason` and `match` leave; returns the exit code."""
-    path = settings.cache / CATALOGUE
+    if asked["status"] not in ("", *get_args(DatasetStatus)):
+        known = ", ".join(get_args(DatasetStatus))
+        print(f"--status: expected one of {known}; found {asked['status']}", file=sys.stderr)
+        return EXIT_REFUSED
+    path = settings.source_folder / CATALOGUE
     if not path.is_file():
         print(
-            f"no catalogue in {settings.cache}; `opendare fetch` makes one, --mirror DIR names "
-            "another folder",
+            f"no catalogue in {settings.source_folder}; `opendare fetch` makes one, --mirror DIR "
+            "names another folder",
             file=sys.stderr,
         )
-        return EXIT_REFUSED
-    if asked["status"] not in ("", *get_args(Status)):
-        known = ", ".join(get_args(Status))
-        print(f"--status: expected one of {known}; found {asked['status']}", file=sys.stderr)
         return EXIT_REFUSED
     catalogue = Catalogue(path)
     rows = catalogue.rows(tuple(COLUMNS) if as_csv else _SHOWN, **asked)
@@ -49,8 +50,8 @@ def show_catalogue(settings: Settings, asked: Mapping[str, str], *, as_csv: bool
             _print_csv(rows)
             return EXIT_DONE
         _print_table(_SHOWN, [[_shown(row[name], _LONGEST) for name in _SHOWN] for row in rows])
-        said = [[*(_shown(cell, _LONGEST) for cell in kind), str(n)] for kind, n in totals]
-        _print_table(("status", "reason", "datasets"), said)
+        counts = [[*(_shown(cell, _LONGEST) for cell in kind), str(n)] for kind, n in totals]
+        _print_table(("status", "reason", "datasets"), counts)
     return EXIT_DONE
 
 
@@ -79,7 +80,7 @@ def _shown(value: Any, longest: int) -> str:
     if value is None:
         return ""
     text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = clean(text, longest)
+    text = one_line(text, longest)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 

@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         commands, "doctor", _doctor, "check this machine, each finding with its repair",
         "kaggle.yaml",
     )  # fmt: skip
-    doctor.set_defaults(writes_state=False)
+    # What is wrong with the source is one more thing to find.
+    doctor.set_defaults(writes_state=False, opens_source=False)
     doctor.add_argument("--out", metavar="DIR", help="the release, default build/release")
     commands.add_parser("score", help="grade predictions: opendare score --help")
     return parser
@@ -100,6 +101,7 @@ def _command(
     """A command that reads settings, with the options that all of those have."""
     parser = commands.add_parser(name, help=text, description=text, epilog=_EPILOG)
     parser.set_defaults(run=run, default_config=CONFIGS / config, out=None, writes_state=True)
+    parser.set_defaults(opens_source=True)
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"settings, default configs/{config}"
     )
@@ -122,16 +124,21 @@ def _run(arguments: argparse.Namespace) -> int:
     named = {"source.mirror": arguments.mirror, "out": arguments.out, "state": arguments.state}
     given = {key: value for key, value in named.items() if value is not None}
     try:
-        settings = load(arguments.config or arguments.default_config, arguments.set, given)
+        settings = load(
+            arguments.config or arguments.default_config,
+            arguments.set,
+            given,
+            opens_source=arguments.opens_source,
+        )
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
     if not arguments.writes_state:
         return int(arguments.run(settings, arguments, environment))
-    if settings.source.kind == "kaggle":
+    if service := settings.source.chosen.service:
         # Before imports that take seconds.
-        told = f"Kaggle, through the mirror {settings.cache}, with the state {settings.state}"
-        print(told, file=sys.stderr, flush=True)
+        places = f"the mirror {settings.source_folder}, with the state {settings.state}"
+        print(f"{service}, through {places}", file=sys.stderr, flush=True)
     from flows.quiet import quiet_environment
 
     try:
@@ -182,9 +189,8 @@ def _doctor(
     settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
 ) -> int:
     from flows.doctor.examine import doctor
-    from flows.sources import kaggle_asked
 
-    return doctor(settings, environment, kaggle_asked(settings, environment))
+    return doctor(settings, environment)
 
 
 if __name__ == "__main__":

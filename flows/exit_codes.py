@@ -32,7 +32,7 @@ def ended(run: Callable[[], int]) -> int:
     try:
         return run()
     except ServiceFault as fault:
-        if fault.kind != "passing":
+        if fault.kind != "transient":
             print(fault, file=sys.stderr)
             return EXIT_REFUSED
         print(f"{fault}; `opendare doctor` looks for the cause", file=sys.stderr)

@@ -15,7 +15,6 @@ from prefect.futures import as_completed
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.kaggle.source import KaggleSource
 from extract.source import Listing, Source
 from flows.build import threads
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
@@ -24,32 +23,35 @@ from flows.settings import Settings
 from flows.sources import open_source
 from flows.stages import fetch_dataset
 
-_Found = tuple[Listing | Drop, ...]
+_Results = tuple[Listing | Drop, ...]
 
 
 def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
     """Bring all datasets and print what came; returns the exit code of `opendare fetch`."""
-    if settings.source.kind != "kaggle":
+    kind = settings.source.chosen
+    if not kind.service:
         print(
-            f"nothing to fetch: source.kind is {settings.source.kind}; expected kaggle, as in "
-            "--config configs/kaggle.yaml",
+            f"nothing to fetch: source.kind is {kind.kind}, which is on this machine; expected a "
+            "service, as in --config configs/kaggle.yaml",
             file=sys.stderr,
         )
         return EXIT_REFUSED
     with open_source(settings, environment) as source:
-        assert isinstance(source, KaggleSource), "the kind says so"
         refs = source.refs()
-        connections = settings.source.kaggle.service.connections
-        found = fetch_all.with_options(task_runner=threads(connections))(source, refs)
-    print_summary(_summary(refs, found))
-    news = f"{source.brought} bytes of archives came" if source.brought else "nothing new"
-    print(f"mirror {settings.cache}: {news}")
-    pending = [item for item in found if isinstance(item, Drop) and item.transient]
+        results = fetch_all.with_options(task_runner=threads(kind.n_connections))(source, refs)
+    print_summary(_summary(refs, results))
+    news = (
+        f"{source.bytes_transferred} bytes of archives came"
+        if source.bytes_transferred
+        else "nothing new"
+    )
+    print(f"mirror {settings.source_folder}: {news}")
+    pending = [item for item in results if isinstance(item, Drop) and item.transient]
     return tell_pending(pending, "not all is here") if pending else EXIT_DONE
 
 
 @flow(name="fetch", validate_parameters=False)
-def fetch_all(source: Source, refs: Sequence[DatasetRef]) -> _Found:
+def fetch_all(source: Source, refs: Sequence[DatasetRef]) -> _Results:
     """What came of every dataset, in the order of `refs`."""
     run = task(name="fetch", cache_policy=NO_CACHE, persist_result=False)(fetch_dataset)
     with Progress("fetch", len(refs)) as progress:
@@ -59,10 +61,10 @@ def fetch_all(source: Source, refs: Sequence[DatasetRef]) -> _Found:
         return tuple(item for future in futures for item in future.result())
 
 
-def _summary(refs: Sequence[DatasetRef], found: _Found) -> Summary:
-    drops = [item for item in found if isinstance(item, Drop)]
+def _summary(refs: Sequence[DatasetRef], results: _Results) -> Summary:
+    drops = [item for item in results if isinstance(item, Drop)]
     reasons = Counter(f"{drop.room}: {drop.reason}" for drop in drops)
     return Summary(
-        funnel={"datasets": len(refs), "in the mirror": len(found) - len(drops)},
+        funnel={"datasets": len(refs), "in the mirror": len(results) - len(drops)},
         refused=dict(sorted(reasons.items())),
     )

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -24,7 +24,6 @@ from pydantic import (
     ValidationInfo,
     create_model,
     field_validator,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, to_jsonable_python
@@ -35,9 +34,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
+from extract.source import SourceKind
+from extract.sources.registry import source_kinds
 from publish.folder import PublishConfig
 from transform.plan_tasks import DesignConfig
 from transform.profile.measure import ProfileConfig
@@ -58,33 +58,42 @@ class ConfigurationError(Exception):
     """Settings that cannot be used; the message is complete, one line for each wrong field."""
 
 
-class SourceConfig(Noun):
-    """Where datasets come from."""
+class _ChosenSource(Noun):
+    """Where datasets come from, whatever kinds there are."""
 
-    kind: Literal["bundled", "mirror", "kaggle"]
-    """`bundled`: real tables inside scikit-learn and statsmodels; `mirror`: a directory; `kaggle`:
-    the service, with a directory as its cache."""
+    kind: str
+    """One of those in `extract/sources/`; each may have a section of its own beside this."""
     mirror: Path | None = None
-    """Directory in Kaggle's layout, `<owner>/<slug>/`; for `kaggle` the one that is filled, by
+    """Directory in Kaggle's layout, `<owner>/<slug>/`; of a service the one that is filled, by
     default in STATE."""
-    kaggle: KaggleConfig = KaggleConfig()
 
-    @model_validator(mode="after")
-    def _mirror_where_read(self) -> Self:
-        if self.kind == "mirror" and (self.mirror is None or not self.mirror.is_dir()):
-            found = "none" if self.mirror is None else f"{self.mirror}, which is no directory"
-            raise ValueError(
-                f"source.mirror names the directory, found {found}: use --mirror DIR "
-                "(make: MIRROR=DIR)"
-            )
-        if self.kind == "kaggle" and not (self.kaggle.searches or self.kaggle.datasets):
-            raise ValueError("source.kaggle names searches or datasets, see configs/kaggle.yaml")
-        if self.kind == "bundled" and self.mirror is not None:
-            raise ValueError(
-                "no mirror, or source.kind mirror or kaggle: use --config configs/mirror.yaml "
-                "(make: CONFIG=)"
-            )
-        return self
+    @property
+    def chosen(self) -> SourceKind:
+        """The kind with its settings."""
+        kind = source_kinds()[self.kind]
+        # A kind without settings has no section: `mirror` is the name of a directory.
+        return getattr(self, self.kind) if kind.model_fields else kind()
+
+
+def source_config(kinds: Mapping[str, type[SourceKind]]) -> type[_ChosenSource]:
+    """The section `source`: one of these kinds, and a section for each that has settings."""
+    sections = {name: kind for name, kind in kinds.items() if kind.model_fields}
+    fields: dict[str, Any] = {
+        "kind": (Literal[tuple(kinds)], ...),
+        **{name: (kind, Field(default_factory=kind)) for name, kind in sections.items()},
+    }
+    return create_model(
+        "SourceConfig",
+        __base__=_ChosenSource,
+        __doc__=_ChosenSource.__doc__,
+        **fields,
+    )
+
+
+if TYPE_CHECKING:
+    SourceConfig = _ChosenSource
+else:
+    SourceConfig = source_config(source_kinds())
 
 
 class WorkersConfig(Noun):
@@ -153,9 +162,9 @@ class Settings(Noun):
         return out
 
     @property
-    def cache(self) -> Path:
-        """The directory that a source of kind `kaggle` fills."""
-        return self.source.mirror or self.state / "kaggle"
+    def source_folder(self) -> Path:
+        """Where datasets are read from: the mirror that is named, else one of the source's own."""
+        return self.source.mirror or self.state / self.source.kind
 
     @property
     def splitting(self) -> Splitting:
@@ -191,12 +200,17 @@ class _Layer:
 
 
 def load(
-    config: Path, assignments: Sequence[str] = (), named: Mapping[str, str] | None = None
+    config: Path,
+    assignments: Sequence[str] = (),
+    named: Mapping[str, str] | None = None,
+    *,
+    opens_source: bool = True,
 ) -> Settings:
     """Settings from `config`, the environment, and the command line, each overriding the last.
 
     `assignments` are texts `path.to.field=value`, values in YAML; `named` maps paths to texts that
-    are taken as they stand and override everything. Raises `ConfigurationError`.
+    are taken as they stand and override everything. Raises `ConfigurationError`, and does so for a
+    source that cannot be opened unless nobody will.
     """
     layers = (
         _Layer("the command line", _from_flags(assignments, named or {})),
@@ -211,6 +225,10 @@ def load(
     except ValidationError as error:
         lines = [_explain(detail, layers) for detail in error.errors()]
         raise ConfigurationError("\n".join(["wrong configuration:", *lines])) from None
+    flaw = settings.source.chosen.flaw(settings.source.mirror) if opens_source else None
+    if flaw is not None:
+        raise ConfigurationError(f"wrong configuration:\n  {flaw.problem}: {flaw.repair}")
+    return settings
 
 
 def resolved(settings: Settings) -> dict[str, JsonValue]:

@@ -50,7 +50,7 @@ class _Where(NamedTuple):
 def fetch_dataset(ref: DatasetRef, settings: Settings) -> tuple[Listing | Drop, ...]:
     """The files of one dataset, brought where they are not here yet, or why not."""
     source = resources(settings).source
-    return _guarded(_Where(ref.key, ref.key, "extract"), lambda: (source.listing(ref),))
+    return _guarded(_Where(ref.key, ref.key, "extract"), lambda: (source.fetch(ref),))
 
 
 def extract_dataset(ref: DatasetRef, settings: Settings) -> tuple[RawDataset | Drop, ...]:

@@ -14,7 +14,7 @@ from extract.atomic import placed
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence
-from extract.kaggle.catalogue import Outcome
+from extract.outcome import DatasetOutcome
 from flows.progress import Summary
 from publish.data.gate_report import gate_rows
 from publish.release import Release
@@ -158,7 +158,7 @@ def _history(trial: Trial) -> Mapping[str, object]:
     }
 
 
-def outcomes(walk: Walk) -> list[Outcome]:
+def outcomes(walk: Walk) -> list[DatasetOutcome]:
     """What became of every dataset, for the catalogue; what is pending has been noted before."""
     kept = Counter(task.spec.source.key for task in walk.kept)
     drops: dict[str, list[Drop]] = {}
@@ -169,13 +169,13 @@ def outcomes(walk: Walk) -> list[Outcome]:
         mine = drops.get(ref.key, [])
         whole = next((drop for drop in mine if drop.key == ref.key), None)
         if n := kept[ref.key]:
-            found.append(Outcome(ref=ref, status="used", detail=f"{n} tasks"))
+            found.append(DatasetOutcome(ref=ref, status="used", detail=f"{n} tasks"))
         elif whole is not None and not whole.transient:
             found.append(
-                Outcome(ref=ref, status="refused", reason=whole.reason, detail=whole.detail)
+                DatasetOutcome(ref=ref, status="refused", reason=whole.reason, detail=whole.detail)
             )
         elif mine and not any(drop.transient for drop in mine):
             (reason, _), *_ = Counter(drop.reason for drop in mine).most_common(1)
             detail = f"none of {len(mine)} tasks was kept; most often: {reason}"
-            found.append(Outcome(ref=ref, status="refused", reason=reason, detail=detail))
+            found.append(DatasetOutcome(ref=ref, status="refused", reason=reason, detail=detail))
     return [one for one in found if one.reason != Reason.UNAVAILABLE]

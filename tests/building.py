@@ -63,16 +63,7 @@ def build(
 
 def kaggle_arguments(verb: str, place: Path, *more: str) -> list[str]:
     """Of `opendare`, to work on all that a loopback Kaggle has, without long pauses."""
-    service = {
-        "call_timeout_s": 4,
-        "patience": {
-            "calls_per_minute": 60_000,
-            "first_pause_s": 0.05,
-            "longest_pause_s": 1,
-        },
-        "transfer": {"read_timeout_s": 3, "attempt_s": 30},
-    }
-    kaggle = {"searches": [{}], "crawl": {"page_size": 5}, "service": service}
+    kaggle = {"searches": [{}], "call_timeout_s": 4, "calls_per_minute": 60_000}
     body = {
         "source": {"kind": "kaggle", "kaggle": kaggle},
         "environments": {"library_versions": ["1.4", "1.6"]},

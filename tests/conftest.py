@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from extract.dataset import RawDataset
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.building import Built, build

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 
 from extract.dataset import DatasetRef
-from extract.kaggle.catalogue import Catalogue, Outcome, Status
+from extract.kaggle.catalogue import Catalogue
+from extract.outcome import DatasetOutcome, DatasetStatus
 
 
 def conclude(
     catalogue: Catalogue,
     ref: DatasetRef,
-    status: Status,
+    status: DatasetStatus,
     reason: str = "",
     detail: str = "",
     evidence: Sequence[str] = (),
 ) -> None:
     """One outcome; `evidence` are licence statements."""
-    outcome = Outcome(
+    outcome = DatasetOutcome(
         ref=ref, status=status, reason=reason, detail=detail, evidence=tuple(evidence)
     )
     catalogue.conclude([outcome])

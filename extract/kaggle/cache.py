@@ -1,4 +1,4 @@
-"""The folder that fetched datasets are kept in: a mirror in Kaggle's layout, and its workshop.
+"""The folder that fetched datasets are kept in: a mirror in Kaggle's layout, and what leads to it.
 
     <owner>/<slug>                         what a mirror shows: a link to the newest fetched version
     .versions/<owner>/<slug>/<version>/    files, records, and `fetch-record.json` written last
@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from pydantic import Field, ValidationError
 
+from extract.atomic import placed, write_placed
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.file_lock import file_lock
@@ -69,6 +70,7 @@ class Cache:
             raise CacheError(
                 f"{root} cannot be written: {error.strerror}; name another folder: --mirror DIR"
             ) from error
+        # A folder here may be somebody's own mirror: a link in its place would hide its files.
         for place in sorted(self.root.glob("[!.]*/[!.]*")):
             if place.is_dir() and not place.is_symlink():
                 self._refuse_foreign(place)
@@ -118,32 +120,32 @@ class Cache:
 
     def refuse(self, ref: DatasetRef, rules: str, drop: Drop) -> None:
         """Remember a refusal; `rules` is the hash of all that decided it."""
-        place = self._refusal_file(ref)
-        place.parent.mkdir(exist_ok=True)
-        unfinished = place.with_name(f".{place.name}.unfinished")
-        unfinished.write_text(_Refused(rules=rules, drop=drop).model_dump_json())
-        unfinished.replace(place)
+        text = _Refused(rules=rules, drop=drop).model_dump_json()
+        write_placed(self._refusal_file(ref), text)
 
     @contextmanager
-    def workshop(self, ref: DatasetRef) -> Iterator[Path]:
+    def working_folder(self, ref: DatasetRef) -> Iterator[Path]:
         """A folder for a version that is on its way; it stays when the block ends badly."""
-        place = self._workshop(ref)
+        place = self._working_folder(ref)
         place.mkdir(parents=True, exist_ok=True)
         for other in sorted(place.parent.glob(f"{ref.owner}~{ref.slug}~*")):
+            # What was on its way of another version is of no use any more.
             if other != place:
                 shutil.rmtree(other)
         yield place
         shutil.rmtree(place, ignore_errors=True)
 
-    def clear_workshop(self, ref: DatasetRef) -> None:
+    def clear_working_folder(self, ref: DatasetRef) -> None:
         """Remove what was left on the way of a version."""
-        shutil.rmtree(self._workshop(ref), ignore_errors=True)
+        shutil.rmtree(self._working_folder(ref), ignore_errors=True)
 
     def adopt(self, ref: DatasetRef, folder: Path) -> Path:
         """Move a finished folder to its version and show it in the mirror; gives the new place."""
         place = self.version(ref)
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
+            # A folder that is not empty cannot be renamed over; between the two steps the version
+            # is absent, never half there.
             replaced = folder.with_name("replaced")
             shutil.rmtree(replaced, ignore_errors=True)
             place.rename(replaced)
@@ -160,10 +162,9 @@ class Cache:
         link.parent.mkdir(exist_ok=True)
         if link.exists() and not link.is_symlink():
             self._refuse_foreign(link)
-        unfinished = link.with_name(f".{link.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
-        unfinished.replace(link)
+        # Relative, so that the mirror can be moved as a whole.
+        with placed(link) as unfinished:
+            unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
         self._forget_older(ref, before)
 
     def _refuse_foreign(self, place: Path) -> NoReturn:
@@ -177,7 +178,7 @@ class Cache:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _workshop(self, ref: DatasetRef) -> Path:
+    def _working_folder(self, ref: DatasetRef) -> Path:
         return self.root / ".partial" / _flat(ref)
 
     def _refusal_file(self, ref: DatasetRef) -> Path:

@@ -16,64 +16,26 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import Field
 from requests.adapters import HTTPAdapter
 
 from extract.dataset import DatasetRef
+from extract.kaggle.credentials import CLIENT_VARIABLES, LOGIN_HELP
+from extract.kaggle.queries import Page, PageQuery
 from extract.kaggle.service import ServiceFault
 from extract.kaggle.transfer import retry_after_s
-from extract.noun import Noun
 
-LicenceGroup = Literal["all", "cc", "gpl", "odb", "other"]
-FileGroup = Literal["all", "csv", "sqlite", "json", "bigQuery", "parquet"]
-SortOrder = Literal["hottest", "votes", "updated", "active", "published"]
-
-SETTINGS = (
-    *("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_ENVIRONMENT"),
-    "KAGGLE_CONFIG_DIR",
-)
-"""Variables of the client that reach it; all others that begin with `KAGGLE_` are taken away."""
-LOGIN_HELP = (
-    "make a key at https://www.kaggle.com/settings under API, then: export KAGGLE_USERNAME=… "
-    "KAGGLE_KEY=… (or KAGGLE_API_TOKEN=… with an access token)"
-)
 _MOST_BYTES = 64 << 20
-"""Of one answer."""
+"""Of one answer; a worker has room for several times this."""
 _UNAVAILABLE = {400, 403, 404, 410, 451}
 _ASKED_FOR = {"info", "datasets", "ref"}
 """Keys of answers; what has one is no error, whatever else it says."""
 _DESCRIBING = {"info", "id", "title", "licenses", "ownerUser", "datasetSlug"}
 """Keys of metadata, wrapped or flat; an object without any says nothing about a dataset."""
 _ALARM_AGAIN_S = 0.5
-
-
-class PageQuery(Noun):
-    """One page of a search."""
-
-    text: str = ""
-    tags: tuple[str, ...] = ()
-    licence: LicenceGroup = "all"
-    file_type: FileGroup = "all"
-    sort: SortOrder = "hottest"
-    min_bytes: int = Field(default=0, ge=0)
-    max_bytes: int = Field(ge=1)
-    """Both of the archive, as Kaggle counts."""
-    page_size: int = Field(default=200, ge=1, le=200)
-    token: str = ""
-    """Of the page before; empty for the first page."""
-
-
-class Page(Noun):
-    """What one page of a search holds."""
-
-    records: tuple[str, ...]
-    """JSON values as they were sent, objects where the service is well."""
-    next_token: str
-    """Empty on the last page."""
 
 
 def who_am_i(timeout_s: float) -> str:
@@ -112,16 +74,16 @@ def list_page(query: PageQuery, timeout_s: float) -> Page:
     answer = _answer("ListDatasets", timeout_s, lambda api: api.list_datasets(request))
     body = _parsed("ListDatasets", _text("ListDatasets", answer))
     if "error" in body or "message" in body:
-        raise ServiceFault("passing", "ListDatasets: expected datasets, found an error")
+        raise ServiceFault("transient", "ListDatasets: expected datasets, found an error")
     records, token = body.get("datasets") or [], body.get("nextPageToken") or ""
     if not isinstance(records, list) or not isinstance(token, str) or len(token) > 10_000:
-        found = f"{type(records).__name__} and {type(token).__name__}"
-        detail = f"ListDatasets: expected a list of datasets and a token, found {found}"
-        raise ServiceFault("passing", detail)
+        types = f"{type(records).__name__} and {type(token).__name__}"
+        detail = f"ListDatasets: expected a list of datasets and a token, found {types}"
+        raise ServiceFault("transient", detail)
     try:
         return Page(records=tuple(map(json.dumps, records)), next_token=token)
     except RecursionError:
-        raise ServiceFault("passing", "ListDatasets: a record is nested too deeply") from None
+        raise ServiceFault("transient", "ListDatasets: a record is nested too deeply") from None
 
 
 def get_record(ref: DatasetRef, timeout_s: float) -> str:
@@ -139,7 +101,8 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     """The metadata of a dataset, which knows no version: JSON, whatever it holds.
 
     The bytes as they were sent, decoded with surrogate escapes so that a mirror can hold the very
-    same. What is no JSON is `malformed`, with the same in `said`; a page of HTML is `passing`.
+    same. What is no JSON is `malformed`, with the same as its `answer`; a page of HTML is
+    `transient`.
     """
     from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetMetadataRequest
 
@@ -149,14 +112,14 @@ def get_metadata(ref: DatasetRef, timeout_s: float) -> str:
     answer = _answer(what, timeout_s, lambda api: api.get_dataset_metadata(request))
     text = answer.content.decode("utf-8", "surrogateescape")
     try:
-        found = json.loads(answer.content)
+        metadata = json.loads(answer.content)
     except (ValueError, RecursionError) as error:
         _check_no_page(what, text)
         detail = f"{what}: expected JSON: {type(error).__name__}"
-        raise ServiceFault("malformed", detail, said=text) from None
-    describes = not isinstance(found, dict) or any(found.get(key) for key in _DESCRIBING)
-    if found is None or not describes:
-        raise ServiceFault("passing", f"{what}: expected metadata, found an answer without any")
+        raise ServiceFault("malformed", detail, answer=text) from None
+    describes = not isinstance(metadata, dict) or any(metadata.get(key) for key in _DESCRIBING)
+    if metadata is None or not describes:
+        raise ServiceFault("transient", f"{what}: expected metadata, found an answer without any")
     return text
 
 
@@ -175,8 +138,8 @@ def get_address(ref: DatasetRef, pinned: bool, timeout_s: float) -> str:
     except ValueError:
         scheme = ""
     if scheme != "https" and not (scheme == "http" and _is_local()):
-        found = scheme or f"HTTP {answer.status_code}"
-        raise ServiceFault("passing", f"{what}: expected an https address, found {found}")
+        given = scheme or f"HTTP {answer.status_code}"
+        raise ServiceFault("transient", f"{what}: expected an https address, found {given}")
     return address
 
 
@@ -218,7 +181,7 @@ def _answer(what: str, timeout_s: float, method: Callable[[Any], object]) -> req
                 return _asked(what, method)
         except _OutOfTime:
             detail = f"{what}: no answer within {timeout_s:g} s"
-            raise ServiceFault("passing", detail) from None
+            raise ServiceFault("transient", detail) from None
 
 
 def _asked(what: str, method: Callable[[Any], object]) -> requests.Response:
@@ -236,9 +199,9 @@ def _asked(what: str, method: Callable[[Any], object]) -> requests.Response:
         except Exception as error:
             # With an answer the failure is the client's own parse of it, which does not matter.
             if seen.last is None:
-                raise ServiceFault("passing", f"{what}: {type(error).__name__}") from None
+                raise ServiceFault("transient", f"{what}: {type(error).__name__}") from None
     if seen.last is None:
-        raise ServiceFault("passing", f"{what}: no answer")
+        raise ServiceFault("transient", f"{what}: no answer")
     _check_status(what, seen.last)
     return seen.last
 
@@ -264,8 +227,8 @@ class _Seen(HTTPAdapter):
 def _check_status(what: str, answer: requests.Response) -> None:
     """Raise the fault of an answer that is none; the status may stand in the body alone.
 
-    Only what speaks of this one thing is `unavailable`; all that a proxy or an outage may say
-    passes. A redirect is an answer where one is asked for.
+    Only what speaks of this one thing is `unavailable`; all that a proxy or an outage may say is
+    transient. A redirect is an answer where one is asked for.
     """
     status = answer.status_code
     if status == 200:
@@ -279,11 +242,11 @@ def _check_status(what: str, answer: requests.Response) -> None:
         )
     if status in _UNAVAILABLE:
         raise ServiceFault("unavailable", f"{detail}; open its page on kaggle.com to see why")
-    raise ServiceFault("passing", detail, retry_after_s(answer.headers))
+    raise ServiceFault("transient", detail, retry_after_s(answer.headers))
 
 
 def _status_in(answer: requests.Response) -> int:
-    """The status that a body tells in place of what was asked for, else 200."""
+    """The status that a body gives in place of what was asked for, else 200."""
     try:
         body = answer.json()
     except (ValueError, RecursionError):
@@ -291,8 +254,8 @@ def _status_in(answer: requests.Response) -> int:
     if not isinstance(body, dict) or body.keys() & _ASKED_FOR:
         return 200
     inner = body.get("error")
-    for told in (body, inner if isinstance(inner, dict) else {}):
-        code = told.get("code")
+    for place in (body, inner if isinstance(inner, dict) else {}):
+        code = place.get("code")
         if isinstance(code, int) and 400 <= code < 600:
             return code
     return 503 if inner else 200
@@ -307,26 +270,26 @@ def _text(what: str, answer: requests.Response) -> str:
 def _check_no_page(what: str, text: str) -> None:
     """Raise for what an outage looks like: a page, a sentence, nothing at all."""
     if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "[", '"'):
-        raise ServiceFault("passing", f"{what}: expected JSON, found a page or nothing")
+        raise ServiceFault("transient", f"{what}: expected JSON, found a page or nothing")
 
 
 def _parsed(what: str, text: str) -> dict[str, Any]:
     """The JSON object of an answer."""
     try:
-        found = json.loads(text)
+        body = json.loads(text)
     except (ValueError, RecursionError) as error:
         kind = type(error).__name__
-        raise ServiceFault("malformed", f"{what}: expected JSON: {kind}", said=text) from None
-    if not isinstance(found, dict):
-        raise ServiceFault("malformed", f"{what}: expected a JSON object", said=text)
-    return found
+        raise ServiceFault("malformed", f"{what}: expected JSON: {kind}", answer=text) from None
+    if not isinstance(body, dict):
+        raise ServiceFault("malformed", f"{what}: expected a JSON object", answer=text)
+    return body
 
 
 @cache
 def _client() -> type[Any]:
     """The class of the client, imported without credentials: with a token it would go online."""
     for name in list(os.environ):
-        if name == "VERBOSE" or (name.startswith("KAGGLE_") and name not in SETTINGS):
+        if name == "VERBOSE" or (name.startswith("KAGGLE_") and name not in CLIENT_VARIABLES):
             del os.environ[name]
     token = os.environ.pop("KAGGLE_API_TOKEN", None)
     try:
@@ -347,9 +310,9 @@ def _api() -> Any:
     except requests.HTTPError as error:
         if error.response is not None:
             _check_status("IntrospectToken", error.response)
-        raise ServiceFault("passing", "IntrospectToken: an answer without meaning") from None
+        raise ServiceFault("transient", "IntrospectToken: an answer without meaning") from None
     except requests.RequestException as error:
-        raise ServiceFault("passing", f"IntrospectToken: {type(error).__name__}") from None
+        raise ServiceFault("transient", f"IntrospectToken: {type(error).__name__}") from None
     except (SystemExit, OSError, ValueError):
         detail = f"Kaggle does not know the access token, and there is no key; {LOGIN_HELP}"
         raise ServiceFault("no_access", detail) from None

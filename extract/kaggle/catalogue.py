@@ -18,20 +18,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from extract.atomic import placed
 from extract.dataset import DatasetRef
+from extract.foreign_text import storable
 from extract.noun import Noun
+from extract.outcome import DatasetOutcome
 
 if TYPE_CHECKING:
     import duckdb
 
 CATALOGUE = "catalog.duckdb"
 """Name of the file in a cache."""
-Status = Literal["listed", "passed_over", "fetched", "refused", "unavailable", "pending", "used"]
-"""`listed`: wanted, not fetched yet. `passed_over`: not wanted by the search itself. `refused`: for
-good, with the reason of its drop. `unavailable`: the service does not give it. `pending`: to be
-tried again. `used`: in a release, or proven for one."""
 
 _SCHEMA = """
 CREATE TABLE datasets (
@@ -78,7 +77,7 @@ _DAMAGED = (
 )
 
 
-class Seen(Noun):
+class SearchResult(Noun):
     """One record of a search, as far as it is understood."""
 
     ref: DatasetRef
@@ -95,18 +94,6 @@ class Seen(Noun):
     tags: tuple[str, ...] = ()
     passed_over: str = ""
     """Why the search does not want it; empty when it does."""
-
-
-class Outcome(Noun):
-    """What became of a dataset, shown by a search or not."""
-
-    ref: DatasetRef
-    status: Status
-    reason: str = ""
-    """The reason of its drop, or `search` for what a search passed over."""
-    detail: str = ""
-    evidence: tuple[str, ...] = ()
-    """Its licence statements, if known."""
 
 
 class CatalogueError(OSError):
@@ -133,7 +120,7 @@ class Catalogue:
             (last,) = _row(db.execute("SELECT max(crawl) FROM datasets"))
         return int(last or 0) + 1
 
-    def see(self, crawl: int, seen: Sequence[Seen]) -> int:
+    def add_results(self, crawl: int, seen: Sequence[SearchResult]) -> int:
         """Note what a page has shown; what a crawl shows twice is noted once.
 
         What comes without a record leaves the one that is known. Returns how many datasets the
@@ -171,23 +158,24 @@ class Catalogue:
             return _count(db, crawl)
 
     def record(self, ref: DatasetRef) -> tuple[str, bool] | None:
-        """The last record of a dataset, and whether it told a version; None without a record."""
+        """The last record of a dataset, and whether it named a version; None without a record."""
         query = "SELECT record, version IS NOT NULL FROM datasets WHERE key = ? AND record != ''"
         with self._open(to_read=True) as db:
-            found = db.execute(query, [ref.key.casefold()]).fetchone()
-        return (str(found[0]), bool(found[1])) if found else None
+            row = db.execute(query, [ref.key.casefold()]).fetchone()
+        return (str(row[0]), bool(row[1])) if row else None
 
-    def conclude(self, outcomes: Sequence[Outcome]) -> None:
+    def conclude(self, outcomes: Sequence[DatasetOutcome]) -> None:
         """Note what became of datasets."""
         if not outcomes:
             return
         now = _now()
         rows = []
         for one in outcomes:
-            said = [text for text in map(_storable, one.evidence) if text]
-            why = (_storable(one.reason), _storable(one.detail[:_DETAIL_CHARS]))
+            evidence = [text for text in map(storable, one.evidence) if text]
+            why = (storable(one.reason), storable(one.detail[:_DETAIL_CHARS]))
             ref = one.ref
-            rows.append([ref.key.casefold(), ref.owner, ref.slug, said, now, now, one.status, *why])
+            start = (ref.key.casefold(), ref.owner, ref.slug, evidence)
+            rows.append([*start, now, now, one.status, *why])
         with self._open() as db:
             db.execute("BEGIN")
             db.executemany(_CONCLUDE, rows)
@@ -216,11 +204,11 @@ class Catalogue:
             "AND (? = '' OR contains(key, lower(?)) OR contains(lower(title), lower(?))) "
             "ORDER BY key"
         )
-        status, reason, match = map(_storable, (status, reason, match))
+        status, reason, match = map(storable, (status, reason, match))
         values = [status, status, reason, reason, match, match, match]
         with self._open(to_read=True) as db:
-            found = db.execute(query, values).fetchall()
-        return [dict(zip(columns, row, strict=True)) for row in found]
+            rows = db.execute(query, values).fetchall()
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     @contextmanager
     def _open(self, *, to_read: bool = False) -> Iterator["duckdb.DuckDBPyConnection"]:
@@ -228,16 +216,16 @@ class Catalogue:
         with self._lock:
             if not self._path.exists():
                 self._make()
-            with closing(_connected(self._path, to_read=to_read)) as db, _told(self._path):
+            with (
+                closing(_connected(self._path, to_read=to_read)) as db,
+                _catalogue_errors(self._path),
+            ):
                 yield db
 
     def _make(self) -> None:
         """An empty file; a killed process must not leave half of one."""
-        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        with closing(_connected(unfinished, to_read=False)) as db:
+        with placed(self._path) as unfinished, closing(_connected(unfinished, to_read=False)) as db:
             db.execute(_SCHEMA)
-        unfinished.replace(self._path)
 
 
 COLUMNS: Mapping[str, str] = {
@@ -307,7 +295,7 @@ INSERT INTO versions
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _catalogue_errors(path: Path) -> Iterator[None]:
     """What goes wrong in the file as a `CatalogueError`."""
     import duckdb
 
@@ -346,7 +334,7 @@ def _connected(path: Path, *, to_read: bool) -> "duckdb.DuckDBPyConnection":
             time.sleep(0.05)
 
 
-def _as_table(seen: Mapping[str, Seen], crawl: int, now: datetime) -> Any:
+def _as_table(seen: Mapping[str, SearchResult], crawl: int, now: datetime) -> Any:
     """The page as rows of `datasets`."""
     import pyarrow as pa
 
@@ -396,14 +384,9 @@ def _count(db: "duckdb.DuckDBPyConnection", crawl: int) -> int:
 
 
 def _row(result: Any) -> tuple[Any, ...]:
-    found: tuple[Any, ...] | None = result.fetchone()
-    assert found is not None, "an aggregate has a row"
-    return found
-
-
-def _storable(text: str) -> str:
-    """Text without lone surrogates, which UTF-8 has no bytes for."""
-    return text.encode("utf-8", "replace").decode()
+    row: tuple[Any, ...] | None = result.fetchone()
+    assert row is not None, "an aggregate has a row"
+    return row
 
 
 def _now() -> datetime:
@@ -413,7 +396,7 @@ def _now() -> datetime:
 def parsed_record(text: str) -> dict[str, Any]:
     """The JSON object of a record; empty for anything else."""
     try:
-        found = json.loads(text)
+        record = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}

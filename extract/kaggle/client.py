@@ -1,7 +1,7 @@
 """Kaggle as the rest of this room sees it: bounded calls that are tried again.
 
 `Kaggle` hands each call to a worker process, which can be ended whatever happens in it, and asks
-again what passes. It keeps nothing and decides nothing; `kaggle_source.py` does.
+again what is transient. It keeps nothing and decides nothing; `source.py` does.
 
 Credentials come from the environment alone and reach the workers through theirs. Not guaranteed:
 that the service means the same tomorrow; what it promises about versions and redirects was measured
@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field
-
 from extract.dataset import DatasetRef
 from extract.kaggle import calls
-from extract.kaggle.calls import LOGIN_HELP, SETTINGS, Page, PageQuery
-from extract.kaggle.service import Patience, PatienceConfig, ServiceFault
-from extract.kaggle.transfer import TransferConfig, received, transfer
-from extract.kaggle.unzip import Unpacked, UnzipConfig, unzip
-from extract.noun import Noun
+from extract.kaggle.credentials import CLIENT_VARIABLES, check_credentials
+from extract.kaggle.limits import WORKER_MEMORY_MB, KaggleLimits
+from extract.kaggle.queries import Page, PageQuery
+from extract.kaggle.service import Retrier, ServiceFault
+from extract.kaggle.transfer import received, transfer
+from extract.kaggle.unzip import Unpacked, unzip
 from extract.workers import (
     WorkerDied,
     WorkerOutOfMemory,
@@ -29,37 +28,11 @@ from extract.workers import (
     run_patiently,
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _START_S = 60
 """What a worker needs at most to import the client."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-MEMORY_MB = 1500
-"""Of each worker; unpacking takes place in them too."""
-
-
-class ServiceConfig(Noun):
-    """How Kaggle is spoken to."""
-
-    call_timeout_s: float = Field(default=60, gt=0)
-    """For one call but the transfer of bytes, answer included."""
-    connections: int = Field(default=4, ge=1, le=32)
-    """Datasets that are fetched side by side."""
-    patience: PatienceConfig = PatienceConfig()
-    transfer: TransferConfig = TransferConfig()
-
-
-def check_credentials(environment: Mapping[str, str]) -> None:
-    """Raise the `no_access` fault when the environment holds no credentials, or half of them."""
-    name, key, token = (
-        bool(environment.get(variable, "").strip())
-        for variable in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN")
-    )
-    if token or (name and key):
-        return
-    found = "half a key" if name or key else "nothing"
-    detail = f"Kaggle needs credentials in the environment, found {found}: {LOGIN_HELP}"
-    raise ServiceFault("no_access", detail)
 
 
 class Kaggle:
@@ -72,21 +45,20 @@ class Kaggle:
         self,
         environment: Mapping[str, str],
         home: Path,
-        config: ServiceConfig,
-        unzip: UnzipConfig,
-        tell: Callable[[str], None] = lambda text: None,
+        limits: KaggleLimits,
+        on_pause: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`environment` is that of the user; `home` becomes the home folder of the client.
 
-        `tell` hears of long pauses.
+        `on_pause` hears of long pauses.
         """
-        self._config, self._unzip = config, unzip
-        self._patience = Patience(config.patience, tell)
+        self._limits = limits
+        self._retrier = Retrier(limits, on_pause)
         self._environment = dict(environment)
         home.mkdir(parents=True, exist_ok=True)
         self._workers = Workers(
-            config.connections,
-            memory_mb=MEMORY_MB,
+            limits.connections,
+            memory_mb=WORKER_MEMORY_MB,
             environment=_environment(environment, home.resolve()),
         )
 
@@ -111,7 +83,7 @@ class Kaggle:
         return self._ask(calls.get_record, ref)
 
     def metadata(self, ref: DatasetRef) -> str:
-        """JSON metadata of a dataset; `malformed` only after several tries, with what was said."""
+        """JSON metadata of a dataset; `malformed` only after several tries, with the answer."""
         return self._ask(calls.get_metadata, ref)
 
     def download(self, ref: DatasetRef, path: Path, *, pinned: bool) -> int:
@@ -119,8 +91,9 @@ class Kaggle:
 
         Raises `TooLargeError` as well. Killed at any moment, the next call goes on.
         """
+        # The part that an earlier run has left counts as received, not as moved.
         before = received(path)
-        self._patience.ask(lambda: self._transfer(ref, path, pinned), moved=lambda: received(path))
+        self._retrier.call(lambda: self._transfer(ref, path, pinned), moved=lambda: received(path))
         return received(path) - before
 
     def unpack(self, archive: Path, folder: Path) -> Unpacked:
@@ -128,56 +101,60 @@ class Kaggle:
 
         Raises what `unzip` and `run_patiently` raise.
         """
-        limit_s = self._unzip.timeout_s
-        return run_patiently(self._workers, unzip, archive, folder, self._unzip, timeout_s=limit_s)
+        parts, limit_s = (archive, folder, self._limits.unpacked), self._limits.unpack_timeout_s
+        return run_patiently(self._workers, unzip, *parts, timeout_s=limit_s)
 
     def _transfer(self, ref: DatasetRef, path: Path, pinned: bool) -> None:
         """One address, one stay at it; addresses have tries of their own."""
         if path.is_file():
             return
         address = self._ask(calls.get_address, ref, pinned)
-        limit_s = self._config.transfer.attempt_s + self._config.transfer.read_timeout_s
+        limit_s = self._limits.address_s + self._limits.read_timeout_s
         what = f"the archive of {ref}"
-        self._bounded(what, limit_s, transfer, address, path, self._config.transfer)
+        self._bounded(what, limit_s, transfer, address, path, self._limits)
 
-    def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
+    def _ask(self, call: Callable[..., _T], *arguments: Any) -> _T:
         """Ask with patience; an unreadable answer is final when the same text comes twice."""
-        said: list[str] = []
+        # A cut answer differs from try to try, one that the service really gives does not.
+        answers: list[str] = []
 
-        def once() -> T:
+        def once() -> _T:
             try:
                 return self._once(call, *arguments)
             except ServiceFault as fault:
-                if fault.kind != "malformed" or fault.said in said:
+                if fault.kind != "malformed" or fault.answer in answers:
                     raise
-                said.append(fault.said)
-                raise ServiceFault("passing", fault.detail) from None
+                answers.append(fault.answer)
+                raise ServiceFault("transient", fault.detail) from None
 
-        return self._patience.ask(once)
+        return self._retrier.call(once)
 
-    def _once(self, call: Callable[..., T], *arguments: Any) -> T:
+    def _once(self, call: Callable[..., _T], *arguments: Any) -> _T:
         check_credentials(self._environment)
-        timeout_s = self._config.call_timeout_s
+        timeout_s = self._limits.call_timeout_s
         what = " ".join([call.__name__, *(str(one) for one in arguments[:1])])[:200]
         return self._bounded(what, timeout_s, call, *arguments, timeout_s)
 
-    def _bounded(self, what: str, limit_s: float, function: Callable[..., T], *arguments: Any) -> T:
+    def _bounded(
+        self, what: str, limit_s: float, function: Callable[..., _T], *arguments: Any
+    ) -> _T:
         """The function in a worker, which is ended when its own clock has failed."""
         try:
+            # The worker's own clock ends the call; this one is for what it cannot interrupt.
             return self._workers.run(function, *arguments, timeout_s=limit_s + _START_S)
         except WorkerTimeout:
             detail = f"{what}: no end within {limit_s:g} s"
-            raise ServiceFault("passing", detail) from None
+            raise ServiceFault("transient", detail) from None
         except WorkerOutOfMemory:
-            detail = f"{what}: the answer took more memory than a worker has, {MEMORY_MB} MB"
+            detail = f"{what}: the answer took more memory than a worker has, {WORKER_MEMORY_MB} MB"
             raise ServiceFault("malformed", detail) from None
         except WorkerDied as error:
-            raise ServiceFault("passing", f"{what}: {error}") from None
+            raise ServiceFault("transient", f"{what}: {error}") from None
 
 
 def _environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """What the workers see: credentials and proxies of the user, an empty home, no more."""
-    told = {name: given[name] for name in SETTINGS if name in given}
+    login = {name: given[name] for name in CLIENT_VARIABLES if name in given}
     proxies = {
         spelled: given.get(spelled, "")
         for name in _PROXIES
@@ -185,4 +162,4 @@ def _environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
         if spelled in given or name == "no_proxy"
     }
     homes = {"HOME": str(home), "KAGGLE_CONFIG_DIR": str(home), "XDG_CONFIG_HOME": str(home)}
-    return {**told, **proxies, **homes}
+    return {**login, **proxies, **homes}

@@ -14,14 +14,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from extract.dataset import DatasetRef
-from extract.kaggle.calls import FileGroup, LicenceGroup, Page, PageQuery, SortOrder
-from extract.kaggle.catalogue import Catalogue, Seen, parsed_record
+from extract.kaggle.catalogue import Catalogue, SearchResult, parsed_record
+from extract.kaggle.fields import instant, line, tag_names
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import FileGroup, LicenceGroup, Page, PageQuery, Search
 from extract.kaggle.service import ServiceFault
-from extract.mirror import instant, line, tag_names
-from extract.noun import Noun
 
 _SHORT_PAGES, _SPARE_PAGES = 10, 50
 """How many times the pages that full ones would need a search may have, and how many more."""
@@ -33,34 +33,7 @@ _MOST_RECORD = 1 << 18
 _NARROWER = "name tags or a text: source.kaggle.searches"
 _LENGTHY = ("description", "files", "versions", "thumbnailImageUrl")
 _MOST_COUNT, _MOST_VERSION = 2**62, 2**31
-
-
-class Search(Noun):
-    """What is looked for. Empty fields ask for nothing."""
-
-    text: str = Field(default="", max_length=200)
-    tags: tuple[str, ...] = ()
-    """Names of tags; whether one or all must be there is the service's choice."""
-    licence: LicenceGroup = "all"
-    """A group as the service has it, not a licence: every dataset's own is read all the same."""
-    file_type: FileGroup = "all"
-    sort: SortOrder = "hottest"
-    min_bytes: int = Field(default=0, ge=0)
-    max_bytes: int = Field(default=1 << 30, ge=1)
-    """Both of the compressed dataset."""
-    min_usability: float = Field(default=0, ge=0, le=1)
-    """Kaggle's own rating; what lies below is passed over."""
-    most: int | None = Field(default=None, ge=1)
-    """Datasets wanted, in the order of `sort`; None: all."""
-
-
-class CrawlConfig(Noun):
-    """How searches are read."""
-
-    page_size: int = Field(default=200, ge=1, le=200)
-    result_limit: int = Field(default=10_000, ge=1)
-    """Results after which the service ends a search, as its users report; more are not asked
-    for."""
+"""Below what the columns of the catalogue hold."""
 
 
 class TruncatedError(Exception):
@@ -72,41 +45,41 @@ def crawl(
     ask: Callable[[PageQuery], Page],
     catalogue: Catalogue,
     number: int,
-    config: CrawlConfig,
-    tell: Callable[[int], None] = lambda shown: None,
+    limits: KaggleLimits,
+    on_shown: Callable[[int], None] = lambda shown: None,
 ) -> None:
     """Bring all results of a search into the catalogue, as part of crawl `number`.
 
-    `tell` hears after each page how many datasets the crawl has shown. Raises `ServiceFault`, and
-    `TruncatedError` when results are out of reach.
+    `on_shown` hears after each page how many datasets the crawl has shown. Raises `ServiceFault`,
+    and `TruncatedError` when results are out of reach.
     """
-    waiting, taken = [_query(search, config)], set[str]()
+    waiting, taken = [_query(search, limits)], set[str]()
     known = splits = 0
     while waiting:
         query = waiting.pop()
         shown, sizes = 0, list[int]()
-        for page in _pages(query, ask, config):
+        for page in _pages(query, ask, limits):
             read = (_seen(text, search) for text in page.records)
-            found = [one for one in read if one is not None]
-            if found:
-                kept = found if search.most is None else _first(found, search.most, taken)
-                known = catalogue.see(number, kept)
-                tell(known)
+            records = [one for one in read if one is not None]
+            if records:
+                kept = records if search.most is None else _first(records, search.most, taken)
+                known = catalogue.add_results(number, kept)
+                on_shown(known)
             if search.most is not None and len(taken) >= search.most:
                 return
             shown += len(page.records)
-            sizes += [one.bytes for one in found]
-        if shown >= config.result_limit:
+            sizes += [one.bytes for one in records]
+        if shown >= limits.result_limit:
             splits += 1
-            if splits * config.result_limit > _DEEPEST * known:
+            if splits * limits.result_limit > _DEEPEST * known:
                 raise TruncatedError(f"a search shows the same, whatever its size; {_NARROWER}")
             waiting += _split(query, sizes)
 
 
-def _first(found: list[Seen], most: int, taken: set[str]) -> list[Seen]:
+def _first(records: list[SearchResult], most: int, taken: set[str]) -> list[SearchResult]:
     """Records until enough are wanted; `taken` holds the keys of those that are."""
     kept = []
-    for one in found:
+    for one in records:
         if len(taken) >= most:
             break
         kept.append(one)
@@ -115,25 +88,25 @@ def _first(found: list[Seen], most: int, taken: set[str]) -> list[Seen]:
     return kept
 
 
-def _query(search: Search, config: CrawlConfig) -> PageQuery:
-    named = {"text", "tags", "licence", "file_type", "sort", "min_bytes", "max_bytes"}
-    return PageQuery(**search.model_dump(include=named), page_size=config.page_size)
+def _query(search: Search, limits: KaggleLimits) -> PageQuery:
+    wanted = search.model_dump(exclude={"min_usability", "most"})
+    return PageQuery(**wanted, page_size=limits.page_size)
 
 
 def _pages(
-    query: PageQuery, ask: Callable[[PageQuery], Page], config: CrawlConfig
+    query: PageQuery, ask: Callable[[PageQuery], Page], limits: KaggleLimits
 ) -> Iterator[Page]:
     """All pages of one query, or as many as reach the limit."""
     tokens, shown = {""}, 0
-    for _ in range(config.result_limit // query.page_size * _SHORT_PAGES + _SPARE_PAGES):
+    for _ in range(limits.result_limit // query.page_size * _SHORT_PAGES + _SPARE_PAGES):
         page = _fresh_page(query, ask, tokens)
         yield page
         shown += len(page.records)
-        if not page.next_token or shown >= config.result_limit:
+        if not page.next_token or shown >= limits.result_limit:
             return
         tokens.add(page.next_token)
         query = query.model_copy(update={"token": page.next_token})
-    raise ServiceFault("passing", "ListDatasets: the pages have no end")
+    raise ServiceFault("transient", "ListDatasets: the pages have no end")
 
 
 def _fresh_page(query: PageQuery, ask: Callable[[PageQuery], Page], tokens: set[str]) -> Page:
@@ -142,7 +115,7 @@ def _fresh_page(query: PageQuery, ask: Callable[[PageQuery], Page], tokens: set[
         page = ask(query)
         if not page.next_token or page.next_token not in tokens:
             return page
-    raise ServiceFault("passing", "ListDatasets: the token of the next page repeats itself")
+    raise ServiceFault("transient", "ListDatasets: the token of the next page repeats itself")
 
 
 def _split(query: PageQuery, sizes: list[int]) -> list[PageQuery]:
@@ -169,7 +142,7 @@ def _split(query: PageQuery, sizes: list[int]) -> list[PageQuery]:
 # --- records ----------------------------------------------------------------------------------
 
 
-def _seen(text: str, search: Search) -> Seen | None:
+def _seen(text: str, search: Search) -> SearchResult | None:
     one = read_record(text)
     if one is None or one.usability >= search.min_usability:
         return one
@@ -177,15 +150,15 @@ def _seen(text: str, search: Search) -> Seen | None:
     return one.model_copy(update={"passed_over": reason})
 
 
-def read_record(text: str) -> Seen | None:
-    """What a record says, None when it names no dataset; odd fields count as not said.
+def read_record(text: str) -> SearchResult | None:
+    """What a record says, None when it names no dataset; odd fields count as not given.
 
     One of absurd depth names none; of one of absurd length the long parts are left out.
     """
     record = parsed_record(text)
     if len(text) > _MOST_RECORD:
-        # What is said at such length is not needed to know a dataset by.
-        record = {name: said for name, said in record.items() if name not in _LENGTHY}
+        # What stands there at such length is not needed to know a dataset by.
+        record = {name: value for name, value in record.items() if name not in _LENGTHY}
     owner, _, slug = line(record.get("ref")).partition("/")
     version = _count(record.get("currentVersionNumber"))
     known = 0 < version < _MOST_VERSION
@@ -196,7 +169,7 @@ def read_record(text: str) -> Seen | None:
         return None
     if len(kept) > _MOST_RECORD:
         return None
-    return Seen(
+    return SearchResult(
         ref=ref,
         knows_version=known,
         record=kept,

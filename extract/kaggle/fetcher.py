@@ -15,27 +15,31 @@ import json
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from extract.archive import BrokenArchiveError
+from extract.atomic import write_placed
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason, dataset_drop
 from extract.kaggle.cache import Cache, Fetched
 from extract.kaggle.catalogue import Catalogue, parsed_record
-from extract.kaggle.client import Kaggle
 from extract.kaggle.crawl import read_record
+from extract.kaggle.layout import read_listing
+from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.service import ServiceFault
 from extract.kaggle.transfer import TooLargeError, discard
-from extract.kaggle.unzip import BrokenArchiveError, UnzipConfig
 from extract.licenses import LicenceConfig, admit
-from extract.mirror import read_listing
-from extract.reading.limits import UnreadableError
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA
 from extract.source import Listing
 from extract.store import code_fingerprint, sha256_of
+from extract.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from extract.kaggle.client import Kaggle
 
 _RECORD_BYTES = 8 << 20
 _ARCHIVE = "archive.zip"
-_TOLD = ("licenseName", "licenseNameNullable", "lastUpdated", "title", "subtitle")
+_COMPARED = ("licenseName", "licenseNameNullable", "lastUpdated", "title", "subtitle")
 """Fields of a record whose change makes the metadata be asked for again."""
 
 
@@ -44,47 +48,46 @@ class Fetcher:
 
     def __init__(
         self,
-        kaggle: Kaggle,
+        kaggle: "Kaggle",
         cache: Cache,
         catalogue: Catalogue,
-        unzip: UnzipConfig,
         licence: LicenceConfig,
-        max_bytes: int,
+        limits: KaggleLimits,
     ) -> None:
-        """`max_bytes` is the most that an archive may have."""
         self._kaggle, self._cache, self._catalogue = kaggle, cache, catalogue
-        self._licence, self._attempts = licence, unzip.attempts
+        self._licence, self._attempts = licence, limits.archive_attempts
         self._lock = threading.Lock()
-        self.brought = 0
+        self.bytes_transferred = 0
         """Bytes of archives that were transferred."""
-        parts = (unzip.model_dump_json(), str(max_bytes), code_fingerprint("extract"))
+        bounds = (limits.unpacked.model_dump_json(), str(limits.max_bytes))
+        parts = (*bounds, str(limits.archive_attempts), code_fingerprint("extract"))
         self._rules = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         """Hash of all that decides whether an archive is refused."""
 
-    def known(self, ref: DatasetRef) -> Listing | Drop | None:
+    def cached(self, ref: DatasetRef) -> Listing | Drop | None:
         """The version as it lies in the cache, its records renewed; None when it is not there."""
         if self._cache.fetched(ref) is None:
             return None
         # A run that was killed at its end may have left either undone.
         self._cache.show(ref)
-        self._cache.clear_workshop(ref)
+        self._cache.clear_working_folder(ref)
         self._renew_records(ref)
         return read_listing(self._cache.version(ref), ref)
 
-    def bring(self, ref: DatasetRef) -> Listing | Drop:
+    def fetch(self, ref: DatasetRef) -> Listing | Drop:
         """Fetch the version. Raises `ServiceFault`, and what a worker that is lost raises."""
-        with self._cache.workshop(ref) as place:
+        with self._cache.working_folder(ref) as place:
             folder = place / "dataset"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             record, pinned = self._record(ref)
-            refused = self._bring_records(ref, record, folder)
+            refused = self._fetch_records(ref, record, folder)
             if refused is not None:
                 return refused
-            fetched = self._bring_archive(ref, place / _ARCHIVE, folder, pinned)
+            fetched = self._fetch_archive(ref, place / _ARCHIVE, folder, pinned)
             if isinstance(fetched, Drop):
                 return fetched
-            _write(folder / FETCH_RECORD, fetched.model_dump_json())
+            _write_record(folder / FETCH_RECORD, fetched.model_dump_json())
             home = self._cache.adopt(ref, folder)
         self._catalogue.fetched(
             ref, fetched.archive_bytes, fetched.archive_sha256, len(fetched.files)
@@ -93,16 +96,18 @@ class Fetcher:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def _bring_records(self, ref: DatasetRef, record: dict[str, Any], folder: Path) -> Drop | None:
+    def _fetch_records(self, ref: DatasetRef, record: dict[str, Any], folder: Path) -> Drop | None:
         """Records come first, since they may refuse the dataset; then they alone are kept."""
-        _write(folder / LIST_RECORD, _pinned(record, ref))
-        _write(folder / METADATA, self._metadata(ref))
-        found = read_listing(folder, ref)
-        refused = found if isinstance(found, Drop) else admit(ref, found.statements, self._licence)
+        _write_record(folder / LIST_RECORD, _pinned(record, ref))
+        _write_record(folder / METADATA, self._metadata(ref))
+        listing = read_listing(folder, ref)
+        refused = (
+            listing if isinstance(listing, Drop) else admit(ref, listing.statements, self._licence)
+        )
         if not isinstance(refused, Drop):
             return None
-        if isinstance(found, Listing):
-            _write(folder / FETCH_RECORD, json.dumps({"withheld": refused.detail}))
+        if isinstance(listing, Listing):
+            _write_record(folder / FETCH_RECORD, json.dumps({"withheld": refused.detail}))
         self._cache.adopt(ref, folder)
         return refused
 
@@ -114,17 +119,17 @@ class Fetcher:
         folder = self._cache.version(ref)
         now, then = parsed_record(known[0]), _read_object(folder / LIST_RECORD)
         same_version = now.get("currentVersionNumber") in (None, ref.version)
-        if not same_version or all(now.get(name) == then.get(name) for name in _TOLD):
+        if not same_version or all(now.get(name) == then.get(name) for name in _COMPARED):
             return
         renewed = {METADATA: self._metadata(ref), LIST_RECORD: _pinned(now, ref)}
-        with self._cache.workshop(ref) as place:
+        with self._cache.working_folder(ref) as place:
             (place / "renewed").mkdir(exist_ok=True)
             for name, text in renewed.items():
-                _write(place / "renewed" / name, text)
+                _write_record(place / "renewed" / name, text)
             is_sound = isinstance(read_listing(place / "renewed", ref), Listing)
         # Data that is here is not refused for one odd answer; it is asked for again next time.
         for name, text in renewed.items() if is_sound else ():
-            _write(folder / name, text)
+            _write_record(folder / name, text)
 
     def _metadata(self, ref: DatasetRef) -> str:
         """What the service says, also when that is no JSON: the mirror reads it, and refuses it."""
@@ -133,7 +138,7 @@ class Fetcher:
         except ServiceFault as fault:
             if fault.kind != "malformed":
                 raise
-            return fault.said
+            return fault.answer
 
     def _record(self, ref: DatasetRef) -> tuple[dict[str, Any], bool]:
         """The record of a search, or the service's latest, and whether a version can be named."""
@@ -146,7 +151,7 @@ class Fetcher:
 
     # --- archive ----------------------------------------------------------------------------------
 
-    def _bring_archive(
+    def _fetch_archive(
         self, ref: DatasetRef, archive: Path, folder: Path, pinned: bool
     ) -> Fetched | Drop:
         """The archive, unpacked beside the records, or its refusal."""
@@ -170,7 +175,7 @@ class Fetcher:
         for left in reversed(range(self._attempts)):
             moved = self._download(ref, archive, pinned)
             with self._lock:
-                self.brought += moved
+                self.bytes_transferred += moved
             try:
                 unpacked = self._kaggle.unpack(archive, folder)
             except BrokenArchiveError:
@@ -200,7 +205,7 @@ class Fetcher:
             if seen is None or seen.ref.version == ref.version:
                 raise
             detail = f"{fault}; version {seen.ref.version} has come since it was listed"
-            raise ServiceFault("passing", detail) from None
+            raise ServiceFault("transient", detail) from None
 
 
 def _pinned(record: dict[str, Any], ref: DatasetRef) -> str:
@@ -216,11 +221,9 @@ def _read_object(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _write(path: Path, text: str) -> None:
+def _write_record(path: Path, text: str) -> None:
     """Whole or not at all; what is unfinished lies beside the folder, where no member can be."""
-    unfinished = path.parent.with_name(f"{path.parent.name}.{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-    unfinished.replace(path)
+    write_placed(path, text, aside=path.parent.parent)
 
 
 def _clear(folder: Path) -> None:

@@ -3,9 +3,9 @@
 Runs inside a worker, because a server that drips its headers is stopped by nothing else than the
 end of the process. Enters an address and a path; bytes lie in `<path>.part` beside a note on which
 object they belong to, and become `<path>` when they are all there. An object that changed in
-between begins anew. A signed address is a credential: it is never written down, logged or told.
+between begins anew. A signed address is a credential: it is never written down, logged or shown.
 
-Not guaranteed: that the bytes are what the publisher uploaded, unless the storage tells an MD5;
+Not guaranteed: that the bytes are what the publisher uploaded, unless the storage names an MD5;
 that an archive is whole is seen when it is unpacked.
 """
 
@@ -20,10 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
+from extract.atomic import write_placed
+from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.service import ServiceFault
-from extract.noun import Noun
 
 if TYPE_CHECKING:
     from requests import Response
@@ -35,49 +34,35 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _DATE = re.compile(r"[A-Za-z0-9,:+ -]{10,40}")
 _HEAD_BYTES = 512
-_TOO_LARGE = (
-    "expected at most {} bytes, found {}; the limit is source.kaggle.service.transfer.max_bytes"
-)
+_TOO_LARGE = "expected at most {} bytes, found {}; the limit is source.kaggle.max_bytes"
 _MD5_BYTES = 16
 
 
-class TransferConfig(Noun):
-    """Limits of moving one file."""
-
-    connect_timeout_s: float = Field(default=20, gt=0)
-    read_timeout_s: float = Field(default=60, gt=0)
-    """Longest wait for the next bytes."""
-    attempt_s: float = Field(default=600, gt=0)
-    """Longest stay at one address; what has come by then is kept and the rest asked for anew."""
-    max_bytes: int = Field(default=2 << 30, ge=1)
-    """Bytes of one archive; larger ones are refused."""
-
-
 class TooLargeError(Exception):
-    """An archive beyond the limit; the message tells both numbers."""
+    """An archive beyond the limit; the message names both numbers."""
 
 
-def transfer(address: str, path: Path, config: TransferConfig) -> int:
+def transfer(address: str, path: Path, limits: KaggleLimits) -> int:
     """Bring the rest of a ZIP archive to `path`; gives the bytes that this call moved.
 
-    Raises `ServiceFault` (`passing`; what has come stays for the next call) and `TooLargeError`.
+    Raises `ServiceFault` (`transient`; what has come stays for the next call) and `TooLargeError`.
     """
     import requests
 
     # An answer with odd headers would be logged with its address.
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     part = _Part(path)
-    deadline = time.monotonic() + config.attempt_s
-    with requests.Session() as session, _told_as_faults():
+    deadline = time.monotonic() + limits.address_s
+    with requests.Session() as session, _as_faults():
         session.max_redirects = _REDIRECTS
         answer = session.get(
             address,
             headers=part.headers(),
             stream=True,
-            timeout=(config.connect_timeout_s, config.read_timeout_s),
+            timeout=(limits.connect_timeout_s, limits.read_timeout_s),
         )
         with answer:
-            moved = part.take(answer, config.max_bytes, deadline)
+            moved = part.take(answer, limits.max_bytes, deadline)
     part.finish()
     return moved
 
@@ -105,8 +90,8 @@ def _note_of(path: Path) -> Path:
 
 
 @contextmanager
-def _told_as_faults() -> Iterator[None]:
-    """Network errors as faults; their texts hold the address, so only their kinds are told.
+def _as_faults() -> Iterator[None]:
+    """Network errors as faults; their texts hold the address, so only their kinds are said.
 
     A redirect to what is no address ends in a bare `ValueError`.
     """
@@ -117,7 +102,7 @@ def _told_as_faults() -> Iterator[None]:
     try:
         yield
     except broken as error:
-        raise ServiceFault("passing", f"storage: {type(error).__name__}") from None
+        raise ServiceFault("transient", f"storage: {type(error).__name__}") from None
 
 
 class _Part:
@@ -130,7 +115,7 @@ class _Part:
         self._have = self._part.stat().st_size if self._part.is_file() and self._validator else 0
 
     def _known(self) -> tuple[str, int | None, str]:
-        """Validator, size and MD5 of the object, as far as they were told."""
+        """Validator, size and MD5 of the object, as far as they are known."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return str(note["validator"]), note["total"], str(note["md5"])
@@ -139,6 +124,7 @@ class _Part:
 
     def headers(self) -> dict[str, str]:
         """What asks for the rest, and only of the same object."""
+        # Compressed on the way, bytes could not be counted from where they broke off.
         headers = {"Accept-Encoding": "identity"}
         if self._have:
             headers |= {"Range": f"bytes={self._have}-", "If-Range": self._validator}
@@ -151,7 +137,7 @@ class _Part:
         if answer.status_code not in (200, 206):
             raise _refused(answer)
         if "text/html" in answer.headers.get("Content-Type", "").lower():
-            raise ServiceFault("passing", "storage: expected a ZIP archive, found a page")
+            raise ServiceFault("transient", "storage: expected a ZIP archive, found a page")
         if answer.status_code == 206:
             self._check_range(answer)
         else:
@@ -162,39 +148,38 @@ class _Part:
 
     def _begin(self, answer: "Response") -> None:
         """A whole object comes: forget the old one, note the new one, then write."""
+        # In this order: bytes of the new object must never stand beside the note on the old one.
         discard(self._path)
         length = answer.headers.get("Content-Length", "")
-        self._validator = _validator_told(answer.headers)
+        self._validator = _validator_of(answer.headers)
         self._total = int(length) if _LENGTH.fullmatch(length) else None
-        self._md5 = _md5_told(answer.headers.get("x-goog-hash", ""))
+        self._md5 = _md5_of(answer.headers.get("x-goog-hash", ""))
         self._have = 0
-        unfinished = self._note.with_name(f"{self._note.name}.unfinished")
         note = {"validator": self._validator, "total": self._total, "md5": self._md5}
-        unfinished.write_text(json.dumps(note), encoding="utf-8")
-        unfinished.replace(self._note)
+        write_placed(self._note, json.dumps(note))
 
     def _check_range(self, answer: "Response") -> None:
-        told = answer.headers.get("Content-Range", "nothing")[:60]
-        found = _RANGE.fullmatch(told)
+        given = answer.headers.get("Content-Range", "nothing")[:60]
+        span = _RANGE.fullmatch(given)
         totals = {"*", str(self._total)} if self._total is not None else None
         if (
-            found is None
+            span is None
             or not self._have
-            or int(found[1]) != self._have
-            or (totals is not None and found[3] not in totals)
+            or int(span[1]) != self._have
+            or (totals is not None and span[3] not in totals)
         ):
             discard(self._path)
-            detail = f"storage: expected bytes from {self._have} of {self._total}, found {told}"
-            raise ServiceFault("passing", detail)
-        if found[3] != "*":
-            self._total = int(found[3])
+            detail = f"storage: expected bytes from {self._have} of {self._total}, found {given}"
+            raise ServiceFault("transient", detail)
+        if span[3] != "*":
+            self._total = int(span[3])
 
     def _unsatisfied(self, answer: "Response") -> int:
         """Nothing is left to send: either all is here, or what is here is of something else."""
-        told = answer.headers.get("Content-Range", "").removeprefix("bytes */")
-        if not (self._have and told == str(self._have)):
+        total = answer.headers.get("Content-Range", "").removeprefix("bytes */")
+        if not (self._have and total == str(self._have)):
             discard(self._path)
-            raise ServiceFault("passing", "storage: the range is not there; begun anew")
+            raise ServiceFault("transient", "storage: the range is not there; begun anew")
         self._total = self._have
         return 0
 
@@ -210,29 +195,29 @@ class _Part:
                 if self._have > max_bytes:
                     raise TooLargeError(_TOO_LARGE.format(max_bytes, "more"))
                 if time.monotonic() > deadline:
-                    raise ServiceFault("passing", f"storage: slow, {self._have} bytes so far")
+                    raise ServiceFault("transient", f"storage: slow, {self._have} bytes so far")
         return self._have - before
 
     def finish(self) -> None:
-        """Make the file whole. Raises a fault when bytes are missing, or are others than told.
+        """Make the file whole. Raises a fault when bytes are missing, or are others than announced.
 
         A text in place of an archive is what an outage looks like. Any other bytes are what the
         storage holds; they may turn out to be no archive.
         """
         if self._total is not None and self._have < self._total:
             detail = f"storage: cut, {self._have} of {self._total} bytes came"
-            raise ServiceFault("passing", detail)
+            raise ServiceFault("transient", detail)
         if self._total is not None and self._have > self._total:
             discard(self._path)
-            raise ServiceFault("passing", f"storage: expected {self._total} bytes, found more")
+            raise ServiceFault("transient", f"storage: expected {self._total} bytes, found more")
         with self._part.open("rb") as file:
             is_text = _is_text(file.read(_HEAD_BYTES))
             file.seek(0)
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         if is_text or (self._md5 and md5.hexdigest() != self._md5):
-            what = "a text" if is_text else "a file with another MD5 than the storage tells"
+            what = "a text" if is_text else "a file with another MD5 than the storage names"
             discard(self._path)
-            raise ServiceFault("passing", f"storage: expected a ZIP archive, found {what}")
+            raise ServiceFault("transient", f"storage: expected a ZIP archive, found {what}")
         self._part.replace(self._path)
         self._note.unlink(missing_ok=True)
 
@@ -242,7 +227,7 @@ def _is_text(head: bytes) -> bool:
     return all(byte >= 0x20 or byte in b"\t\n\r" for byte in head)
 
 
-def _validator_told(headers: Any) -> str:
+def _validator_of(headers: Any) -> str:
     """A strong ETag, else the date of the last change; empty for what cannot be sent back."""
     etag, date = headers.get("ETag", ""), headers.get("Last-Modified", "")
     if _ETAG.fullmatch(etag):
@@ -250,8 +235,8 @@ def _validator_told(headers: Any) -> str:
     return str(date) if _DATE.fullmatch(date) else ""
 
 
-def _md5_told(header: str) -> str:
-    """Hexadecimal MD5 of `crc32c=…, md5=<base64>`, empty where none is told."""
+def _md5_of(header: str) -> str:
+    """Hexadecimal MD5 of `crc32c=…, md5=<base64>`, empty where none is given."""
     for part in header.split(","):
         name, _, value = part.strip().partition("=")
         if name == "md5":
@@ -264,7 +249,7 @@ def _md5_told(header: str) -> str:
 def _refused(answer: "Response") -> ServiceFault:
     """An address that expired answers 400 or 403; a new one is asked for with the next try."""
     return ServiceFault(
-        "passing", f"storage: HTTP {answer.status_code}", retry_after_s(answer.headers)
+        "transient", f"storage: HTTP {answer.status_code}", retry_after_s(answer.headers)
     )
 
 

@@ -2,44 +2,34 @@
 
 Runs inside a worker. An archive comes from a stranger: names that leave the folder, links, devices,
 names that a file system or a reader could mistake, members that share bytes, and content beyond all
-bounds refuse the archive before anything is used. Bytes are counted while they are unpacked, since
-what an archive declares is a claim; checksums are verified on the way. Members that would stand
-where the layout keeps its own records are left out and told.
+bounds refuse the archive before anything is used. Checksums are verified while the bytes come out.
+Members that would stand where the layout keeps its own records are left out and named.
 
-`archive.py` is for archives inside a dataset, whose names do not matter. Not guaranteed: that a
-member ends where it says. What follows is not read, and its checksum is that of what came.
+Not guaranteed: that a member ends where it says. What follows is not read, and its checksum is that
+of what came.
 """
 
-import errno
 import hashlib
-import io
 import stat
-import struct
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from pydantic import Field
-
+from extract.archive import ByteBudget, UnpackLimits, opened_zip
 from extract.noun import Noun
-from extract.reading.archive import ByteBudget
-from extract.reading.limits import UnreadableError
 from extract.records import RECORDS
+from extract.unreadable import UnreadableError
 
-_NAME_CHARS = 200
+_NAME_CHARS, _DEPTH = 200, 16
+"""More than any honest archive was seen to have; the paths stay short below any mirror."""
 _PART_BYTES = 200
-_DEPTH = 16
+"""File systems hold names of 255 bytes; records beside a file add to its name."""
 _SHOWN_CHARS = 100
 _ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """What Kaggle packs with. The others make a gigabyte of a few bytes before anybody can count."""
-_BROKEN = (
-    *(EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
 _DEVICES = {
     *("con", "prn", "aux", "nul", "conin$", "conout$"),
     *(f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10)),
@@ -48,23 +38,6 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _LATEST_START = 4
 """Bytes before the first member: none, or the mark of an archive that was to be cut."""
 _HEADER_BYTES = 30
-_ENTRY_BYTES = 1 << 10
-"""Of one member in the table of contents, on average."""
-_PIECE_BYTES = 1 << 20
-
-
-class UnzipConfig(Noun):
-    """How much may come out of one archive."""
-
-    max_bytes: int = Field(default=8 << 30, ge=1)
-    """Of all members together."""
-    max_expansion: float = Field(default=200, ge=1)
-    """Bytes of content per byte of the archive."""
-    max_files: int = Field(default=10_000, ge=1)
-    attempts: int = Field(default=4, ge=1)
-    """Downloads of an archive that turns out to be broken."""
-    timeout_s: float = Field(default=600, gt=0)
-    """For one archive; a timeout is tried once more, alone, with four times as much."""
 
 
 class UnpackedFile(Noun):
@@ -85,46 +58,20 @@ class Unpacked(Noun):
     """Names of members at places that the layout needs, sorted."""
 
 
-class BrokenArchiveError(Exception):
-    """Bytes that are no whole archive: another download may be better."""
-
-
-def unzip(archive: Path, folder: Path, config: UnzipConfig) -> Unpacked:
+def unzip(archive: Path, folder: Path, limits: UnpackLimits) -> Unpacked:
     """All members in `folder`, which must hold nothing but our own records.
 
     Raises `BrokenArchiveError` for what may be a fault of the transfer, and `UnreadableError` for
     an archive that is refused whatever the transfer.
     """
-    try:
-        with _Bounded(archive, config.max_files) as file, zipfile.ZipFile(file) as opened:
-            members = _checked(opened, config)
-            kept = {name: info for name, info in members.items() if not _is_reserved(name)}
-            if not kept:
-                _refuse("empty", "expected files beside our own records, found none")
-            budget = ByteBudget(archive.stat().st_size, config.max_bytes, config.max_expansion)
-            files = tuple(_write(opened, kept[name], name, folder, budget) for name in sorted(kept))
-            return Unpacked(files=files, left_out=tuple(sorted(members.keys() - kept.keys())))
-    except _BROKEN as error:
-        raise BrokenArchiveError(f"zip: {error}") from error
-    except OSError as error:
-        # A place before the file's beginning; all other errors are of this machine.
-        if error.errno != errno.EINVAL:
-            raise
-        raise BrokenArchiveError("zip: it points outside itself") from error
-
-
-class _Bounded(io.BufferedReader):
-    """A file of which no piece is read that is too large; a table of contents is read as one."""
-
-    def __init__(self, path: Path, max_files: int) -> None:
-        super().__init__(io.FileIO(path))
-        self._most = max(max_files * _ENTRY_BYTES, _PIECE_BYTES)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > self._most:
-            detail = f"expected a table of contents of at most {self._most} bytes, found {size}"
-            _refuse("too_many_files", detail)
-        return super().read(size)
+    with opened_zip(archive, limits.max_files) as opened:
+        members = _checked(opened, limits)
+        kept = {name: info for name, info in members.items() if not _is_reserved(name)}
+        if not kept:
+            _refuse("empty", "expected files beside our own records, found none")
+        budget = ByteBudget(archive.stat().st_size, limits.max_bytes)
+        files = tuple(_write(opened, kept[name], name, folder, budget) for name in sorted(kept))
+        return Unpacked(files=files, left_out=tuple(sorted(members.keys() - kept.keys())))
 
 
 def _write(
@@ -139,18 +86,19 @@ def _write(
     return UnpackedFile(name=name, bytes=target.stat().st_size, sha256=digest)
 
 
-def _checked(opened: zipfile.ZipFile, config: UnzipConfig) -> dict[str, zipfile.ZipInfo]:
+def _checked(opened: zipfile.ZipFile, limits: UnpackLimits) -> dict[str, zipfile.ZipInfo]:
     """Members that are files, by name; refuses the archive for the first that may not be."""
     infos = opened.infolist()
-    if len(infos) > config.max_files:
-        _refuse("too_many_files", f"expected at most {config.max_files}, found {len(infos)}")
+    if len(infos) > limits.max_files:
+        _refuse("too_many_files", f"expected at most {limits.max_files}, found {len(infos)}")
     declared = sum(info.file_size for info in infos)
-    if declared > config.max_bytes:
-        detail = f"expected at most {config.max_bytes} bytes, the archive declares {declared}"
+    if declared > limits.max_bytes:
+        detail = f"expected at most {limits.max_bytes} bytes, the archive declares {declared}"
         _refuse("expands_too_much", detail)
     members: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for info in infos:
+        # The other name of a member is already cut at a NUL and has its separators changed.
         name = info.orig_filename.removesuffix("/")
         _check_name(name)
         _check_kind(info, name)

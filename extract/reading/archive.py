@@ -1,24 +1,22 @@
-"""Unpacks an archive into files of its own naming, within bounds.
+"""Unpacks an archive inside a dataset into files of its own naming.
 
-Names inside an archive are never used as paths: member n becomes `<n>`, and its name is only told.
-Bytes are counted while they are unpacked, because what an archive declares about itself is a claim.
-One archive inside another is not opened, except that a compressed single file may lie in a zip.
+Takes a file whose suffix is that of an archive; returns the names of its members and where each
+lies. Names inside an archive are never used as paths: member n becomes `<n>`. One archive inside
+another is not opened, except that a compressed single file may lie in a ZIP.
 """
 
 import bz2
 import gzip
 import lzma
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
-from extract.reading.limits import ReadConfig, UnreadableError
+from extract.archive import BrokenArchiveError, ByteBudget, opened_zip, whole_archive
+from extract.reading.limits import MAX_FILES, ReadConfig
+from extract.unreadable import UnreadableError
 
-_CHUNK = 1 << 20
 _SINGLE: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_BROKEN = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def is_archive(name: str) -> bool:
@@ -32,48 +30,28 @@ def unpack(path: Path, name: str, folder: Path, limits: ReadConfig) -> list[tupl
     Raises `UnreadableError` for a broken archive, too many members or too many bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    budget = ByteBudget(path.stat().st_size, limits.max_bytes, limits.max_expansion)
+    budget = ByteBudget(path.stat().st_size, limits.max_bytes)
     suffix = PurePosixPath(name.lower()).suffix
     try:
         if suffix == ".zip":
-            return _unzip(path, folder, budget, limits)
+            return _unzip(path, folder, budget)
         target = folder / "0"
-        with _SINGLE[suffix](path) as stream:
+        with whole_archive(suffix[1:]), _SINGLE[suffix](path) as stream:
             budget.copy(stream, target)
         return [(PurePosixPath(name).name[: -len(suffix)], target)]
-    except (*_BROKEN, lzma.LZMAError) as error:
-        raise UnreadableError("broken_file", f"{suffix[1:]}: {error}") from error
+    except BrokenArchiveError as error:
+        raise UnreadableError("broken_file", str(error)) from error
 
 
-class ByteBudget:
-    """How many bytes may still come out of one archive of `size` bytes."""
-
-    def __init__(self, size: int, max_bytes: int, max_expansion: float) -> None:
-        # Small files of plain repetition expand well beyond what any large table does.
-        self._total = min(max_bytes, max(int(size * max_expansion), 4 << 20))
-        self._left = self._total
-
-    def copy(self, stream: IO[bytes], target: Path) -> None:
-        """Write a member; raises `UnreadableError` when it is more than there may be."""
-        with target.open("wb") as file:
-            while chunk := stream.read(_CHUNK):
-                self._left -= len(chunk)
-                if self._left < 0:
-                    detail = f"expected at most {self._total} bytes after expansion"
-                    raise UnreadableError("expands_too_much", detail)
-                file.write(chunk)
-
-
-def _unzip(
-    path: Path, folder: Path, budget: ByteBudget, limits: ReadConfig
-) -> list[tuple[str, Path]]:
+def _unzip(path: Path, folder: Path, budget: ByteBudget) -> list[tuple[str, Path]]:
     unpacked = []
-    with zipfile.ZipFile(path) as archive:
+    with opened_zip(path, MAX_FILES) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not _is_debris(m.filename)]
-        if len(members) > limits.max_files:
-            detail = f"expected at most {limits.max_files} files, found {len(members)}"
+        if len(members) > MAX_FILES:
+            detail = f"expected at most {MAX_FILES} files, found {len(members)}"
             raise UnreadableError("too_many_files", detail)
         for n, member in enumerate(members):
+            # A number, since names may lead anywhere.
             target = folder / str(n)
             with archive.open(member) as stream:
                 budget.copy(stream, target)
@@ -82,5 +60,6 @@ def _unzip(
 
 
 def _is_debris(name: str) -> bool:
+    """What macOS puts beside files, and hidden files."""
     parts = PurePosixPath(name).parts
     return not parts or parts[0] == "__MACOSX" or parts[-1].startswith(".")

@@ -20,13 +20,17 @@ from itertools import islice
 
 import polars as pl
 
-from extract.reading.limits import ReadConfig, UnreadableError, check_height, check_width
+from extract.reading.limits import ReadConfig, check_height, check_width
+from extract.unreadable import UnreadableError
 
-_SNIFF_CHARS = 1 << 18
-_SNIFF_RECORDS = 500
+_SNIFF_CHARS, _SNIFF_RECORDS = 1 << 18, 500
+"""What a dialect is guessed on; the guess is checked by the width of all records."""
 _HEAD_RECORDS = 60
+"""Records in which titles and notes above a table may end."""
 _CHUNK_CELLS = 1_000_000
+"""Cells that are Python objects at a time: each takes far more memory than in a column."""
 _FIELD_CHARS = 1 << 20
+"""Of one cell; a quote that is never closed would make one of the rest of the file."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),

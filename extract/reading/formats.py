@@ -28,16 +28,19 @@ from extract.reading.dialect import (
     without_footer,
 )
 from extract.reading.header import split_header
-from extract.reading.limits import ReadConfig, UnreadableError, check_height, check_width
+from extract.reading.limits import ReadConfig, check_height, check_width
+from extract.unreadable import UnreadableError
 
 _DELIMITED = {".csv", ".tsv", ".tab", ".psv", ".txt", ".data", ".dat"}
 _LOOSE = {".txt", ".data", ".dat"}
+"""Suffixes of prose as well: such a file is a table only with two columns or more."""
 _JSON = {".json", ".jsonl", ".ndjson", ".geojson"}
 _EXCEL = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _SQLITE = {".sqlite", ".sqlite3", ".db", ".db3"}
 _PARQUET = {".parquet", ".pq"}
 _ARROW = {".feather", ".arrow", ".ipc"}
 _SHEET_HEAD = 60
+"""Rows of a sheet in which its title may end."""
 
 
 @dataclass(frozen=True)

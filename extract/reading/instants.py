@@ -121,16 +121,16 @@ def read_instants(texts: pl.Series, name: str) -> Instants | None:
     """
     if len(texts) == 0 or not texts.str.contains(r"[0-9]").all():
         return None
-    found = [
+    fitting = [
         (values, shape)
         for shape in _SHAPES
         if _python(shape.pattern).match(texts[0])
         and (not shape.needs_hint or _HINT.search(name))
         and (values := _read(texts, shape)) is not None
     ]
-    if not found:
+    if not fitting:
         return None
-    values, shape = min(found, key=lambda candidate: _disorder(candidate[0]))
+    values, shape = min(fitting, key=lambda candidate: _disorder(candidate[0]))
     return Instants(values, shape.name)
 
 

@@ -1,13 +1,17 @@
-"""How much a foreign file may cost, and the error that says it was refused.
+"""How much a foreign file may cost.
 
 The limits are checked where the cost arises, inside the workers; time and memory by the workers
-themselves.
+themselves. What is beyond them is refused with an `UnreadableError`.
 """
 
 from pydantic import Field
 
 from extract.licenses import LicenceConfig
 from extract.noun import Noun
+from extract.unreadable import UnreadableError
+
+MAX_FILES = 64
+"""Files with tables in one dataset, and in one archive; more are likely one table in pieces."""
 
 
 class ReadConfig(Noun):
@@ -20,23 +24,10 @@ class ReadConfig(Noun):
     """For each worker that parses files."""
     max_bytes: int = Field(default=256 << 20, ge=1)
     """Bytes of one file, after expansion."""
-    max_expansion: float = Field(default=200, ge=1)
-    """Bytes of an archive's content per byte of the archive."""
-    max_files: int = Field(default=64, ge=1)
-    """Files with tables in one dataset, and in one archive."""
     max_rows: int = Field(default=2_000_000, ge=1)
     """Rows of one table."""
     max_columns: int = Field(default=2_000, ge=1)
     """Columns of one table."""
-
-
-class UnreadableError(Exception):
-    """A file that is not read; `reason` is a slug, `detail` says what was expected and found."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def check_width(n_columns: int, limits: ReadConfig) -> None:

@@ -5,12 +5,14 @@ none, and no control or invisible character, and is unique in its table. Letters
 stay as they are, but for names that polars takes for a pattern of names.
 """
 
-import unicodedata
 from collections.abc import Iterable
+
+from extract.foreign_text import one_line
 
 _COLUMN_CHARS = 80
 _TABLE_CHARS = 80
 _RESERVED = "row_id"
+"""Released tables number their rows in a column of this name."""
 
 
 def column_names(headers: Iterable[str]) -> list[str]:
@@ -22,7 +24,7 @@ def column_names(headers: Iterable[str]) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for number, header in enumerate(headers, start=1):
-        name = clean(header.replace("`", "'"), _COLUMN_CHARS) or f"column_{number}"
+        name = _shown(header, _COLUMN_CHARS) or f"column_{number}"
         if name.casefold() == _RESERVED:
             name = f"source_{_RESERVED}"
         if name == "*" or (name.startswith("^") and name.endswith("$")):
@@ -33,15 +35,14 @@ def column_names(headers: Iterable[str]) -> list[str]:
 
 def table_name(text: str, taken: set[str]) -> str:
     """A table name that is not taken yet; it is added to `taken`."""
-    name = clean(text.replace("`", "'").replace("/", " "), _TABLE_CHARS) or "table"
+    name = _shown(text.replace("/", " "), _TABLE_CHARS) or "table"
     return unique(name, taken, _TABLE_CHARS)
 
 
-def clean(text: str, longest: int) -> str:
-    """One line without control and invisible characters, trimmed and cut."""
-    text = text.encode("utf-8", "replace").decode()
-    shown = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
-    return " ".join("".join(shown).split())[:longest].rstrip()
+def _shown(text: str, longest: int) -> str:
+    """The text on one line; what has no shape of its own, such as private signs, is left out."""
+    printable = (c if c.isprintable() else " " for c in text.replace("`", "'"))
+    return one_line("".join(printable), longest)
 
 
 def unique(name: str, taken: set[str], longest: int) -> str:

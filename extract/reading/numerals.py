@@ -1,7 +1,7 @@
 """Text to numbers, under one rule for the whole column or not at all.
 
 `1.234` may be one and a bit or a thousand; `1,5` may be fifteen tenths or a broken pair. So a rule
-is looked for that reads *every* value, and what the rule was is told in words. Whole numbers with
+is looked for that reads *every* value, and what the rule was is noted in words. Whole numbers with
 leading zeros and those beyond 18 digits are identifiers and stay text.
 """
 

@@ -20,18 +20,20 @@ from pydantic import TypeAdapter
 
 from extract.dataset import Column, DatasetRef, Licence, RawDataset, SkippedFile, Table
 from extract.drop import Drop, Reason, dataset_drop
+from extract.foreign_text import one_line
 from extract.licenses import admit
 from extract.noun import Noun
 from extract.reading.archive import is_archive, unpack
 from extract.reading.formats import Sheet, is_tabular, read_sheets
-from extract.reading.limits import ReadConfig, UnreadableError
-from extract.reading.names import clean, column_names, table_name
+from extract.reading.limits import MAX_FILES, ReadConfig
+from extract.reading.names import column_names, table_name
 from extract.reading.types import TypedColumn, type_column, type_native
 from extract.source import Listing, Source
 from extract.store import Store, code_fingerprint, sha256_of
+from extract.unreadable import UnreadableError
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _SKIPPED = 100
 _DETAIL_CHARS = 300
@@ -54,7 +56,7 @@ def read_dataset(
     source: Source, ref: DatasetRef, store: Store, workers: Workers, config: ReadConfig
 ) -> RawDataset | Drop:
     """A dataset with all its readable tables, or why there is none."""
-    listing = source.listing(ref)
+    listing = source.fetch(ref)
     if isinstance(listing, Drop):
         return listing
     licence = admit(ref, listing.statements, config.licence)
@@ -68,6 +70,7 @@ def read_dataset(
         return damaged
     key = _key(listing, hashes, config)
     known = store.load("read", key, _RESULT)
+    # Tables are kept apart from results, and may have been removed.
     if known is not None and _is_whole(known):
         return known
     result = _read(listing, licence, hashes, store, workers, config)
@@ -76,7 +79,7 @@ def read_dataset(
 
 
 def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
-    """Owed work when files are not what was fetched; who changed them must not change a release."""
+    """Pending work when files are not what was fetched: such changes must not reach a release."""
     changed = sorted(
         name
         for name in hashes.keys() | listing.hashes.keys()
@@ -84,17 +87,22 @@ def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
     )
     if not changed:
         return None
-    expected, found = listing.hashes.get(changed[0]), hashes.get(changed[0])
+    expected, observed = listing.hashes.get(changed[0]), hashes.get(changed[0])
     detail = (
-        f"{clean(changed[0], _NAME_CHARS)}: expected sha256 {expected}, found {found}; "
+        f"{one_line(changed[0], _NAME_CHARS)}: expected sha256 {expected}, found {observed}; "
         f"fetch again after: rm -r {listing.folder.resolve()}"
     )
     return dataset_drop(listing.ref.key, Reason.DAMAGED, detail, transient=True)
 
 
 def _key(listing: Listing, hashes: dict[str, str], config: ReadConfig) -> str:
-    said = listing.model_dump_json(exclude={"folder", "hashes"})
-    parts = [said, repr(sorted(hashes.items())), config.content_hash(), code_fingerprint("extract")]
+    described = listing.model_dump_json(exclude={"folder", "hashes"})
+    parts = [
+        described,
+        repr(sorted(hashes.items())),
+        config.content_hash(),
+        code_fingerprint("extract"),
+    ]
     return "\n".join(parts)
 
 
@@ -182,12 +190,12 @@ class _Reading:
         if depth > (not name.lower().endswith(".zip")):
             raise UnreadableError("not_a_table", "it is an archive inside an archive")
         for member, unpacked in self._run(unpack, path, name, self._folder(), self.config):
-            self.read(unpacked, f"{name}/{clean(member, _NAME_CHARS)}", sha256, depth + 1)
+            self.read(unpacked, f"{name}/{one_line(member, _NAME_CHARS)}", sha256, depth + 1)
 
     def _read_tables(self, path: Path, name: str, sha256: str) -> None:
         self.n_files += 1
-        if self.n_files > self.config.max_files:
-            detail = f"expected at most {self.config.max_files} files with tables"
+        if self.n_files > MAX_FILES:
+            detail = f"expected at most {MAX_FILES} files with tables"
             raise UnreadableError("too_many_files", detail)
         parsed_tables = self._run(parse_file, path, name, self._folder(), self.config)
         for parsed in parsed_tables:
@@ -207,14 +215,14 @@ class _Reading:
         if not parsed_tables:
             raise UnreadableError("empty", "expected rows, found none")
 
-    def _run(self, function: Callable[..., T], *args: object) -> T:
+    def _run(self, function: Callable[..., _T], *args: object) -> _T:
         return run_patiently(self.workers, function, *args, timeout_s=self.config.timeout_s)
 
     def _folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.scratch))
 
     def _skip(self, name: str, reason: str, detail: str) -> None:
-        line = clean(detail, _DETAIL_CHARS)
+        line = one_line(detail, _DETAIL_CHARS)
         self.skipped.append(SkippedFile(name=name, reason=reason, detail=line))
 
 
@@ -250,7 +258,7 @@ def _parse(sheet: Sheet, path: Path) -> ParsedTable:
     frame = pl.DataFrame([column.values.alias(name) for name, _, column in typed])
     frame.write_parquet(path, compression="zstd", statistics=False)
     return ParsedTable(
-        label=clean(sheet.label, _NAME_CHARS),
+        label=one_line(sheet.label, _NAME_CHARS),
         path=path,
         n_rows=frame.height,
         columns=tuple(_column(*parts) for parts in typed),
@@ -267,7 +275,7 @@ def _typed(values: pl.Series, name: str, semicolons: bool) -> TypedColumn | None
 def _column(name: str, header: str, typed: TypedColumn) -> Column:
     return Column(
         name=name,
-        source_name=clean(header, _HEADER_CHARS),
+        source_name=one_line(header, _HEADER_CHARS),
         type=typed.type,
         n_missing=typed.values.null_count(),
         source_format=typed.rule,

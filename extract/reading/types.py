@@ -87,10 +87,10 @@ def type_column(cells: pl.Series, name: str, semicolons: bool = False) -> TypedC
 
 def _looked_up(texts: pl.Series, distinct: pl.Series, values: pl.Series) -> pl.Series:
     meaning = pl.DataFrame({"text": distinct, "value": values})
-    found = pl.DataFrame({"text": texts}).join(
+    joined = pl.DataFrame({"text": texts}).join(
         meaning, on="text", how="left", maintain_order="left"
     )
-    return found["value"]
+    return joined["value"]
 
 
 def _typed(real: pl.Series, name: str, semicolons: bool) -> TypedColumn | None:

@@ -11,62 +11,61 @@ Not guaranteed: that a build succeeds where nothing is broken.
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from flows.doctor import disk, kaggle, machine, sandbox, versions
-from flows.doctor.finding import Check, Finding, Setup, broken, print_findings
-from flows.doctor.masking import one_line, secrets_in
+from flows.doctor.diagnosis import Diagnosis, HealthCheck, Setup, broken, print_diagnoses
+from flows.doctor.masking import masked_line, secrets_in
 from flows.settings import Settings
 
 EXIT_WELL, EXIT_BROKEN = 0, 2
 LIMIT_S = 8.0
-"""For all checks, which run side by side."""
+"""For all checks, which run side by side: longer than each probe and the question to a service."""
 
 CHECKS = (
-    Check("credentials", kaggle.credentials),
-    Check("other variables", kaggle.other_variables),
-    Check("Kaggle's API", kaggle.kaggle_api),
-    Check("proxies", kaggle.proxies),
-    Check("state folder", disk.state_folder),
-    Check("release folder", disk.out_folder),
-    Check("mirror folder", disk.mirror_folder),
-    Check("locks and renames", disk.locks_and_renames),
-    Check("memory", machine.memory),
-    Check("cores", machine.cores),
-    Check("resource limits", sandbox.limits),
-    Check("death with parent", sandbox.death_with_parent),
-    Check("namespaces", sandbox.namespaces),
-    Check("Landlock", sandbox.landlock),
-    Check("seccomp", sandbox.seccomp),
-    Check("bubblewrap", sandbox.bubblewrap),
-    Check("control groups", sandbox.cgroups),
-    Check("Python", versions.python),
-    Check("requirements", versions.requirements),
-    Check("lock", versions.lock),
-    Check("byte-code", versions.byte_code),
-    Check("older libraries", versions.older_libraries),
+    HealthCheck("credentials", kaggle.credentials),
+    HealthCheck("other variables", kaggle.other_variables),
+    HealthCheck("Kaggle's API", kaggle.kaggle_api),
+    HealthCheck("proxies", kaggle.proxies),
+    HealthCheck("source", disk.source_settings),
+    HealthCheck("state folder", disk.state_folder),
+    HealthCheck("release folder", disk.out_folder),
+    HealthCheck("mirror folder", disk.mirror_folder),
+    HealthCheck("locks and renames", disk.locks_and_renames),
+    HealthCheck("memory", machine.memory),
+    HealthCheck("cores", machine.cores),
+    HealthCheck("resource limits", sandbox.limits),
+    HealthCheck("death with parent", sandbox.death_with_parent),
+    HealthCheck("namespaces", sandbox.namespaces),
+    HealthCheck("Landlock", sandbox.landlock),
+    HealthCheck("seccomp", sandbox.seccomp),
+    HealthCheck("bubblewrap", sandbox.bubblewrap),
+    HealthCheck("control groups", sandbox.cgroups),
+    HealthCheck("Python", versions.python),
+    HealthCheck("requirements", versions.requirements),
+    HealthCheck("lock", versions.lock),
+    HealthCheck("byte-code", versions.byte_code),
+    HealthCheck("older libraries", versions.older_libraries),
 )
 
 
-def doctor(
-    settings: Settings,
-    environment: Mapping[str, str],
-    ask_kaggle: Callable[[], str] | None = None,
-) -> int:
-    """Print what was found; returns the exit code of `opendare doctor`.
-
-    `ask_kaggle` says in a few words that the API has answered, or raises `ServiceFault`.
-    """
-    findings = examine(CHECKS, Setup(settings, environment, ask_kaggle))
+def doctor(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Print what was found; returns the exit code of `opendare doctor`."""
+    source = settings.source.chosen
+    ask = partial(source.ask, environment) if source.service else None
+    diagnoses = examine(CHECKS, Setup(settings, environment, ask))
     secrets = secrets_in(environment)
-    print_findings({name: _clean(finding, secrets) for name, finding in findings.items()})
-    ill = any(finding.verdict == "broken" for finding in findings.values())
+    print_diagnoses({name: _clean(diagnosis, secrets) for name, diagnosis in diagnoses.items()})
+    ill = any(diagnosis.severity == "broken" for diagnosis in diagnoses.values())
     return EXIT_BROKEN if ill else EXIT_WELL
 
 
-def examine(checks: Sequence[Check], setup: Setup, limit_s: float = LIMIT_S) -> dict[str, Finding]:
-    """What each check found, by its name, within about `limit_s` seconds."""
+def examine(
+    checks: Sequence[HealthCheck], setup: Setup, limit_s: float = LIMIT_S
+) -> dict[str, Diagnosis]:
+    """What each check observed, by its name, within about `limit_s` seconds."""
     answers = [_begin(check, setup) for check in checks]
     deadline = time.monotonic() + limit_s
     return {
@@ -75,22 +74,22 @@ def examine(checks: Sequence[Check], setup: Setup, limit_s: float = LIMIT_S) -> 
     }
 
 
-def _begin(check: Check, setup: Setup) -> "queue.SimpleQueue[Finding]":
+def _begin(check: HealthCheck, setup: Setup) -> "queue.SimpleQueue[Diagnosis]":
     """A thread that nobody waits for when the program ends."""
-    answer: queue.SimpleQueue[Finding] = queue.SimpleQueue()
+    answer: queue.SimpleQueue[Diagnosis] = queue.SimpleQueue()
     threading.Thread(target=lambda: answer.put(_look(check, setup)), daemon=True).start()
     return answer
 
 
-def _look(check: Check, setup: Setup) -> Finding:
+def _look(check: HealthCheck, setup: Setup) -> Diagnosis:
     try:
         return check.look(setup)
     except BaseException as error:
-        found = f"the check failed: {type(error).__name__}: {error}"
-        return broken(found, "repair what the reason names; else this is a fault of the doctor")
+        observed = f"the check failed: {type(error).__name__}: {error}"
+        return broken(observed, "repair what the reason names; else this is a fault of the doctor")
 
 
-def _await(answer: "queue.SimpleQueue[Finding]", deadline: float, limit_s: float) -> Finding:
+def _await(answer: "queue.SimpleQueue[Diagnosis]", deadline: float, limit_s: float) -> Diagnosis:
     try:
         return answer.get(timeout=max(0.0, deadline - time.monotonic()))
     except queue.Empty:
@@ -98,6 +97,8 @@ def _await(answer: "queue.SimpleQueue[Finding]", deadline: float, limit_s: float
         return broken(f"no answer within {limit_s:g} s", repair)
 
 
-def _clean(finding: Finding, secrets: tuple[str, ...]) -> Finding:
-    found, repair = (one_line(text, secrets) for text in (finding.found, finding.repair))
-    return replace(finding, found=found, repair=repair)
+def _clean(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> Diagnosis:
+    observed, repair = (
+        masked_line(text, secrets) for text in (diagnosis.observed, diagnosis.repair)
+    )
+    return replace(diagnosis, observed=observed, repair=repair)

@@ -13,9 +13,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from extract.kaggle.calls import LOGIN_HELP
+from extract.kaggle.credentials import LOGIN_HELP
 from extract.kaggle.service import FaultKind, ServiceFault
-from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
+from flows.doctor.diagnosis import Diagnosis, Setup, broken, ok, skipped, warning
 from flows.doctor.masking import TOKEN_BYTES, looks_like_key
 
 TOKEN, USERNAME, KEY = "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"
@@ -33,10 +33,10 @@ _PROXY = re.compile(
 )
 
 
-def credentials(setup: Setup) -> Finding:
+def credentials(setup: Setup) -> Diagnosis:
     """A token, or a user name and a key, each as it was given out."""
-    if not setup.uses_kaggle:
-        return skipped(f"source.kind is {setup.settings.source.kind}; nothing to log in to")
+    if not setup.source.service:
+        return skipped(f"source.kind is {setup.source.kind}; nothing to log in to")
     token, user, key = (setup.environment.get(name, "") for name in (TOKEN, USERNAME, KEY))
     if token:
         return _of_token(token)
@@ -53,13 +53,13 @@ def credentials(setup: Setup) -> Finding:
     return ok("a user name and a key")
 
 
-def other_variables(setup: Setup) -> Finding:
+def other_variables(setup: Setup) -> Diagnosis:
     """Variables that make the official client do something else."""
-    if not setup.uses_kaggle:
-        return skipped(f"source.kind is {setup.settings.source.kind}")
+    if not setup.source.service:
+        return skipped(f"source.kind is {setup.source.kind}")
     environment = setup.environment
     elsewhere = _elsewhere(environment)
-    told = {
+    misleading = {
         elsewhere: [_ELSEWHERE] if elsewhere else [],
         "is a setting to Kaggle's own command line (a build does not hand it on)": [
             name for name in environment if name.startswith("KAGGLE_") and name not in _KNOWN
@@ -68,31 +68,33 @@ def other_variables(setup: Setup) -> Finding:
             name for name in _VERBOSE if environment.get(name, "").lower() in ("1", "true", "yes")
         ],
     }
-    if not any(told.values()):
+    if not any(misleading.values()):
         return ok("none that misleads the client")
-    found = "; ".join(f"{', '.join(names)} {what}" for what, names in told.items() if names)
-    names = [name for group in told.values() for name in group]
-    return warning(found, shlex.join(["unset", *names]))
+    observed = "; ".join(
+        f"{', '.join(names)} {what}" for what, names in misleading.items() if names
+    )
+    names = [name for group in misleading.values() for name in group]
+    return warning(observed, shlex.join(["unset", *names]))
 
 
-def kaggle_api(setup: Setup) -> Finding:
+def kaggle_api(setup: Setup) -> Diagnosis:
     """The API answers and knows the user."""
-    if not setup.uses_kaggle:
-        return skipped(f"source.kind is {setup.settings.source.kind}; nothing is downloaded")
-    if setup.ask_kaggle is None:
+    if not setup.source.service:
+        return skipped(f"source.kind is {setup.source.kind}; nothing is downloaded")
+    if setup.ask_service is None:
         return skipped("not asked")
     try:
-        return ok(setup.ask_kaggle())
+        return ok(setup.ask_service())
     except ServiceFault as fault:
         # Some faults end with the help that stands in the repair.
-        found = fault.detail.removesuffix(LOGIN_HELP).rstrip(" :;")
-        return broken(found, _repair(fault.kind, setup.environment))
+        observed = fault.detail.removesuffix(LOGIN_HELP).rstrip(" :;")
+        return broken(observed, _repair(fault.kind, setup.environment))
 
 
-def proxies(setup: Setup) -> Finding:
+def proxies(setup: Setup) -> Diagnosis:
     """Proxies that requests go through."""
-    if not setup.uses_kaggle:
-        return skipped(f"source.kind is {setup.settings.source.kind}; nothing is downloaded")
+    if not setup.source.service:
+        return skipped(f"source.kind is {setup.source.kind}; nothing is downloaded")
     given = {n: v for n, v in setup.environment.items() if n.lower() in _PROXIES and v}
     read = {name: _PROXY.fullmatch(value) for name, value in given.items()}
     wrong = [name for name, match in read.items() if match is None]
@@ -121,20 +123,20 @@ def _elsewhere(environment: Mapping[str, str]) -> str:
 def _repair(kind: FaultKind, environment: Mapping[str, str]) -> str:
     if kind == "no_access":
         return LOGIN_HELP
-    if kind == "passing":
+    if kind == "transient":
         service = _service(environment)
         return f"see that {service} is reachable from here, and that a proxy is the right one"
     return "try again later"
 
 
-def _of_token(token: str) -> Finding:
+def _of_token(token: str) -> Diagnosis:
     """The client takes a value that is an existing path for a file with the token."""
     if os.path.isdir(token):
         return broken(f"{TOKEN} is the name of a folder", f"export {TOKEN}=<token or its file>")
     if not os.path.exists(token):
         if token.startswith(("/", "./", "../", "~")):
-            found = f"{TOKEN} names a file that is not there"
-            return broken(found, f"export {TOKEN}=<token or its file>")
+            observed = f"{TOKEN} names a file that is not there"
+            return broken(observed, f"export {TOKEN}=<token or its file>")
         flaw = _flaw(token)
         return _ill_formed(TOKEN, flaw) if flaw else ok(f"a token in {TOKEN}")
     path = Path(token)
@@ -144,8 +146,8 @@ def _of_token(token: str) -> Finding:
         with path.open("rb") as file:
             content = file.read(TOKEN_BYTES).decode(errors="replace").strip()
     except OSError as error:
-        found = f"the file of {TOKEN} cannot be read: {error.strerror}"
-        return broken(found, f'chmod u+r "${TOKEN}"')
+        observed = f"the file of {TOKEN} cannot be read: {error.strerror}"
+        return broken(observed, f'chmod u+r "${TOKEN}"')
     flaw = _flaw(content)
     # The client strips the file's blanks itself.
     return (
@@ -168,5 +170,5 @@ def _flaw(value: str) -> str:
     return ""
 
 
-def _ill_formed(what: str, flaw: str) -> Finding:
+def _ill_formed(what: str, flaw: str) -> Diagnosis:
     return broken(f"{what} {flaw}", "set it again to the bare word that Kaggle gave out")

@@ -9,8 +9,7 @@ is changed in them.
 import os
 from pathlib import Path
 
-from extract.kaggle.client import MEMORY_MB
-from flows.doctor.finding import Finding, Setup, ok, warning
+from flows.doctor.diagnosis import Diagnosis, Setup, ok, warning
 from flows.settings import Settings
 from validate.environments.matrix import REFERENCE, environments_of
 
@@ -19,35 +18,30 @@ _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 
 
-def memory(setup: Setup) -> Finding:
+def memory(setup: Setup) -> Diagnosis:
     """All workers at their limits, against all memory."""
     total_mb, settings = _total_mb(), setup.settings
-    connections = _connections(settings)
-    # Those that ask Kaggle stay to the end of a build; readers and the environment matrix take
+    connections, each_mb = setup.source.n_connections, setup.source.worker_memory_mb
+    # Those that ask a service stay to the end of a build; readers and the environment matrix take
     # turns.
-    needed_mb = connections * MEMORY_MB + max(_extract_mb(settings), _lab_mb(settings))
-    asking = f", {connections} connections to Kaggle" if connections else ""
+    needed_mb = connections * each_mb + max(_extract_mb(settings), _lab_mb(settings))
+    asking = f", {connections} connections to {setup.source.service}" if connections else ""
     n = settings.workers.processes
-    found = (
+    observed = (
         f"{total_mb} MB; {n} processes{asking} and the environment matrix may take {needed_mb} MB"
     )
     if needed_mb <= total_mb:
-        return ok(found)
-    return warning(found, _smaller(settings, total_mb))
+        return ok(observed)
+    return warning(observed, _smaller(settings, total_mb))
 
 
-def cores(setup: Setup) -> Finding:
+def cores(setup: Setup) -> Diagnosis:
     """Worker processes, against the cores that this process may use."""
     n = setup.settings.workers.processes
     usable = _usable_cores()
     if n <= usable:
         return ok(f"{n} worker processes on {usable} cores")
     return warning(f"{n} worker processes on {usable} cores", f"--set workers.count={usable}")
-
-
-def _connections(settings: Settings) -> int:
-    """Workers that ask Kaggle; none for other sources."""
-    return settings.source.kaggle.service.connections if settings.source.kind == "kaggle" else 0
 
 
 def _extract_mb(settings: Settings) -> int:
@@ -69,18 +63,19 @@ def _singles(settings: Settings) -> int:
 
 def _smaller(settings: Settings, total_mb: int) -> str:
     """Fewer processes where one at least fits, else smaller ones and a single connection."""
-    connections = _connections(settings)
-    left_mb = total_mb - connections * MEMORY_MB
+    source = settings.source.chosen
+    connections, each_mb = source.n_connections, source.worker_memory_mb
+    left_mb = total_mb - connections * each_mb
     in_lab = left_mb // settings.workers.executor.memory_mb - _singles(settings)
     count = min(in_lab, left_mb // settings.read.memory_mb)
     if count >= 1:
         return f"--set workers.count={count}"
-    left_mb = total_mb - min(connections, 1) * MEMORY_MB
+    left_mb = total_mb - min(connections, 1) * each_mb
     lab_mb = max(500, left_mb // (1 + _singles(settings)))
     read_mb = max(500, min(settings.read.memory_mb, left_mb))
     knobs = {"workers.count": 1, "workers.executor.memory_mb": lab_mb, "read.memory_mb": read_mb}
     if connections:
-        knobs["source.kaggle.service.connections"] = 1
+        knobs[f"source.{source.kind}.connections"] = 1
     return " ".join(f"--set {knob}={value}" for knob, value in knobs.items())
 
 

@@ -44,7 +44,7 @@ def looks_like_key(value: str) -> bool:
     return _KEY.fullmatch(value) is not None
 
 
-def one_line(text: str, secrets: tuple[str, ...]) -> str:
+def masked_line(text: str, secrets: tuple[str, ...]) -> str:
     """The text on one line, without secrets, control characters and overlength."""
     for secret in secrets:
         text = text.replace(secret, MASK)

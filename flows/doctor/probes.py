@@ -37,7 +37,7 @@ class Unable(Exception):
     """The system did not do what was asked; the message says what it did."""
 
 
-def limits() -> str:
+def probe_limits() -> str:
     """A process that asks for more memory, or writes more, than it may."""
     resource.setrlimit(resource.RLIMIT_DATA, (128 * _MB, 128 * _MB))
     try:
@@ -57,37 +57,37 @@ def limits() -> str:
             if error.errno != errno.EFBIG:
                 raise
         finally:
-            # What is said may go to a file.
+            # The output may go to a file.
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     return "limits on memory and on the size of files hold"
 
 
-def death() -> str:
+def probe_death() -> str:
     """A child that outlives its parent keeps the pipe of whoever waits for both open."""
     parent = os.getpid()
-    tied, tell = os.pipe()
+    tied, ready = os.pipe()
     if os.fork() == 0:
         die_with_parent(parent)
-        os.write(tell, b".")
+        os.write(ready, b".")
         time.sleep(_HEIR_S)
         os._exit(0)
-    os.close(tell)
+    os.close(ready)
     if os.read(tied, 1) != b".":
         raise Unable("the child ended before its parent")
     return "a child ends with its parent"
 
 
-def namespaces() -> str:
+def probe_namespaces() -> str:
     """A network, mounts and processes of its own; root may do it without a user namespace."""
     whole = _CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWPID
     try:
         _call("unshare", whole | _CLONE_NEWUSER)
-        found = "user, network, mount and process namespaces"
+        observed = "user, network, mount and process namespaces"
     except OSError:
         if os.geteuid() != 0:
             raise
         _call("unshare", whole)
-        found = "network, mount and process namespaces, for root alone"
+        observed = "network, mount and process namespaces, for root alone"
     # Some systems grant the namespace and none of its rights.
     _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
     child = os.fork()
@@ -95,10 +95,10 @@ def namespaces() -> str:
         os._exit(0 if os.getpid() == 1 else 1)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
         raise Unable("the first process of the namespace is not number 1")
-    return found
+    return observed
 
 
-def landlock() -> str:
+def probe_landlock() -> str:
     """Files that may no longer be read, without any privilege."""
     abi = _syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _LANDLOCK_VERSION)
     handled = ctypes.c_uint64(_LANDLOCK_READ_FILE)
@@ -113,7 +113,7 @@ def landlock() -> str:
         return f"ABI {abi}"
 
 
-def seccomp() -> str:
+def probe_seccomp() -> str:
     """A system call that may no longer be made."""
     try:
         # Without a filter the kernel says "bad address" if it knows filters.
@@ -153,11 +153,15 @@ def _syscall(number: int, *arguments: object) -> int:
 
 
 PROBES: Mapping[str, Callable[[], str]] = {
-    probe.__name__: probe for probe in (limits, death, namespaces, landlock, seccomp)
+    "limits": probe_limits,
+    "death": probe_death,
+    "namespaces": probe_namespaces,
+    "landlock": probe_landlock,
+    "seccomp": probe_seccomp,
 }
 
 
-def main(name: str) -> int:
+def run_probe(name: str) -> int:
     """Try one ability and print what came of it."""
     signal.alarm(_HEIR_S)
     try:
@@ -170,4 +174,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(run_probe(sys.argv[1]))

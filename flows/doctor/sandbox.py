@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.doctor import probes
-from flows.doctor.finding import Finding, Setup, broken, ok, warning
+from flows.doctor.diagnosis import Diagnosis, Setup, broken, ok, warning
 from flows.doctor.machine import control_group
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -29,64 +29,68 @@ _USER_NAMESPACES = (
 """Knobs below /proc/sys, the value that forbids, one that allows."""
 
 
-def limits(setup: Setup) -> Finding:
+def limits(setup: Setup) -> Diagnosis:
     """Bounds the memory of workers and programs, and the files that programs write."""
     highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
     read, executor = setup.settings.read.memory_mb, setup.settings.workers.executor.memory_mb
     if highest != resource.RLIM_INFINITY and highest >> 20 < max(read, executor):
-        found = f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, executor)} MB"
-        return broken(
-            found, "ulimit -d unlimited, or lower read.memory_mb and workers.executor.memory_mb"
+        observed = (
+            f"ulimit -d is {highest >> 20} MB, and a worker is to have {max(read, executor)} MB"
         )
-    works, said = _probed("limits")
+        return broken(
+            observed, "ulimit -d unlimited, or lower read.memory_mb and workers.executor.memory_mb"
+        )
+    works, output = _probed("limits")
     if works:
-        return ok(said)
+        return ok(output)
     repair = "run on a Linux kernel of 4.7 or later itself: gVisor and other systems ignore limits"
-    return broken(f"hostile files could eat all memory: {said}", repair)
+    return broken(f"hostile files could eat all memory: {output}", repair)
 
 
-def death_with_parent(setup: Setup) -> Finding:
+def death_with_parent(setup: Setup) -> Diagnosis:
     """Leaves no worker behind when a build is killed."""
-    works, said = _probed("death")
+    works, output = _probed("death")
     if works and sys.platform == "linux":
-        return ok(said)
+        return ok(output)
     repair = "run on Linux, where prctl(PR_SET_PDEATHSIG) is allowed"
-    return broken(f"workers outlive a build that is killed: {said}", repair)
+    return broken(f"workers outlive a build that is killed: {output}", repair)
 
 
-def namespaces(setup: Setup) -> Finding:
+def namespaces(setup: Setup) -> Diagnosis:
     """Hide the network, the files and the processes of this machine."""
-    works, said = _probed("namespaces")
-    return ok(said) if works else _lacking(said, _allow_namespaces())
+    works, output = _probed("namespaces")
+    return ok(output) if works else _lacking(output, _allow_namespaces())
 
 
-def landlock(setup: Setup) -> Finding:
+def landlock(setup: Setup) -> Diagnosis:
     """Forbids files to a process that has no rights to set up namespaces."""
-    works, said = _probed("landlock")
+    works, output = _probed("landlock")
     repair = "a kernel of 5.13 or later, started with landlock among lsm=; in containers, allow it"
-    return ok(said) if works else _lacking(said, repair)
+    return ok(output) if works else _lacking(output, repair)
 
 
-def seccomp(setup: Setup) -> Finding:
+def seccomp(setup: Setup) -> Diagnosis:
     """Forbids system calls."""
-    works, said = _probed("seccomp")
+    works, output = _probed("seccomp")
     repair = "sudo apt install libseccomp2; the kernel needs CONFIG_SECCOMP_FILTER"
-    return ok(said) if works else _lacking(said, repair)
+    return ok(output) if works else _lacking(output, repair)
 
 
-def bubblewrap(setup: Setup) -> Finding:
+def bubblewrap(setup: Setup) -> Diagnosis:
     """Puts namespaces together into a sandbox."""
     program = shutil.which("bwrap", path=setup.environment.get("PATH", os.defpath))
     if program is None:
         return _lacking("no bwrap on the PATH", "sudo apt install bubblewrap")
     bounds = ("--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "--")
-    works, said = _ended([program, *bounds, sys.executable, "-S", "-c", "print('it starts')"])
+    works, output = _ended([program, *bounds, sys.executable, "-S", "-c", "print('it starts')"])
     return (
-        ok(f"{program}: {said}") if works else _lacking(f"{program}: {said}", _allow_namespaces())
+        ok(f"{program}: {output}")
+        if works
+        else _lacking(f"{program}: {output}", _allow_namespaces())
     )
 
 
-def cgroups(setup: Setup) -> Finding:
+def cgroups(setup: Setup) -> Diagnosis:
     """Bound memory and number of all processes of a sandbox together."""
     missing = [name for name in ("memory", "pids") if not _may_divide(name)]
     if not missing:
@@ -95,8 +99,8 @@ def cgroups(setup: Setup) -> Finding:
     return _lacking(f"no writable control group for {' and '.join(missing)}", repair)
 
 
-def _lacking(said: str, repair: str) -> Finding:
-    return warning(f"{said}; {_STRANGERS}", repair)
+def _lacking(output: str, repair: str) -> Diagnosis:
+    return warning(f"{output}; {_STRANGERS}", repair)
 
 
 def _may_divide(controller: str) -> bool:
@@ -125,7 +129,7 @@ def _value(path: Path) -> str:
 
 
 def _probed(name: str) -> tuple[bool, str]:
-    """Whether an ability is there, and what its probe said."""
+    """Whether an ability is there, and what its probe printed."""
     return _ended([sys.executable, "-P", "-S", "-m", probes.__name__, name])
 
 
@@ -146,9 +150,9 @@ def _ended(command: Sequence[str]) -> tuple[bool, str]:
     )
     with process:
         try:
-            said, _ = process.communicate(timeout=_PROBE_S)
+            output, _ = process.communicate(timeout=_PROBE_S)
         except subprocess.TimeoutExpired:
             # Not reaped yet, so that its number still names the group and nothing else.
             os.killpg(process.pid, signal.SIGKILL)
             return False, f"something of it still ran after {_PROBE_S:g} s"
-    return process.returncode == 0, said.strip() or f"it ended with code {process.returncode}"
+    return process.returncode == 0, output.strip() or f"it ended with code {process.returncode}"

@@ -18,21 +18,21 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flows.doctor.finding import Finding, Setup, broken, ok, skipped, warning
+from flows.doctor.diagnosis import Diagnosis, Setup, broken, ok, skipped, warning
 from validate.environments.library_versions import EnvironmentMissing, is_made, pins_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 LOCK = _ROOT / "requirements.lock"
 _OLDEST, _NEWEST = (3, 11), (3, 13)
 _NAMED = 5
-"""Packages that are named; of more, the number is told."""
+"""Packages that are named; of more, the number is given."""
 _UNCOMPILED = 0.1
 """Share of modules without byte-code from which starts are slow."""
 _COSTS = "imports take two to three times as long"
 _WITHOUT = "or leave it out: --set environments.library_versions=[]"
 
 
-def python(setup: Setup) -> Finding:
+def python(setup: Setup) -> Diagnosis:
     """The range that the project is tested with."""
     running = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     repair = "make PYTHON=/path/to/python3.13 .venv/.installed, after rm -rf .venv"
@@ -43,7 +43,7 @@ def python(setup: Setup) -> Finding:
     return ok(running)
 
 
-def requirements(setup: Setup) -> Finding:
+def requirements(setup: Setup) -> Diagnosis:
     """What the project declares, as installed."""
     try:
         declared = [Requirement(line) for line in requires("opendare") or ()]
@@ -56,7 +56,7 @@ def requirements(setup: Setup) -> Finding:
     return ok(f"all {len(needed)} are satisfied")
 
 
-def lock(setup: Setup) -> Finding:
+def lock(setup: Setup) -> Diagnosis:
     """The exact versions that releases are made with."""
     if not LOCK.is_file():
         return skipped("no requirements.lock here")
@@ -67,7 +67,7 @@ def lock(setup: Setup) -> Finding:
     return ok(f"{len(pins)} packages as in requirements.lock")
 
 
-def byte_code(setup: Setup) -> Finding:
+def byte_code(setup: Setup) -> Diagnosis:
     """Whether what has been imported so far had to be compiled first."""
     libraries = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
     specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
@@ -76,12 +76,12 @@ def byte_code(setup: Setup) -> Finding:
     if len(bare) <= _UNCOMPILED * len(sources):
         return ok(f"{len(sources) - len(bare)} of {len(sources)} loaded modules are compiled")
     never = " (PYTHONDONTWRITEBYTECODE is set)" if sys.dont_write_bytecode else ""
-    found = f"{len(bare)} of {len(sources)} loaded modules are not compiled{never}: {_COSTS}"
+    observed = f"{len(bare)} of {len(sources)} loaded modules are not compiled{never}: {_COSTS}"
     compiling = shlex.join([sys.executable, "-m", "compileall", "-q", *sorted(libraries)])
-    return warning(found, f"unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX; {compiling}")
+    return warning(observed, f"unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX; {compiling}")
 
 
-def older_libraries(setup: Setup) -> Finding:
+def older_libraries(setup: Setup) -> Diagnosis:
     """Generations of the environment matrix, which are there or can be made."""
     wanted = setup.settings.environments.library_versions
     if not wanted:
@@ -120,12 +120,12 @@ def _differences(needed: Iterable[Requirement]) -> Iterable[str]:
     """What is absent, or not of a version that is needed."""
     for need in needed:
         try:
-            found = version(need.name)
+            observed = version(need.name)
         except PackageNotFoundError:
             yield f"{need.name} is absent (needed: {need.specifier})"
             continue
-        if not need.specifier.contains(found, prereleases=True):
-            yield f"{need.name} {found} (needed: {need.specifier})"
+        if not need.specifier.contains(observed, prereleases=True):
+            yield f"{need.name} {observed} (needed: {need.specifier})"
 
 
 def _some(names: list[str]) -> str:

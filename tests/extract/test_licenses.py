@@ -1,6 +1,7 @@
 """Licences: every name on Kaggle's list, the stricter of two statements, the unknown refused."""
 
 import pytest
+from license_expression import get_spdx_licensing
 
 from extract.dataset import DatasetRef, Licence
 from extract.drop import Drop
@@ -66,6 +67,15 @@ READINGS = [
     ("EU ODP Legal Notice", "LicenseRef-EU-ODP", "recipe-only"),
     ("Reddit API Terms", "LicenseRef-Reddit-API", "recipe-only"),
     ("Data files © Original Authors", "LicenseRef-copyright-authors", "recipe-only"),
+    ("MIT License", "MIT", "open"),
+    ("bsd-2-clause", "BSD-2-Clause", "open"),
+    ("MIT AND CC-BY-4.0", "MIT AND CC-BY-4.0", "open"),
+    ("mit or odbl-1.0", "MIT OR ODbL-1.0", "share-alike"),
+    (
+        "(MIT OR Apache-2.0) AND CC-BY-NC-4.0",
+        "(MIT OR Apache-2.0) AND CC-BY-NC-4.0",
+        "non-commercial",
+    ),
 ]
 
 
@@ -86,10 +96,23 @@ def test_known(text: str, spdx: str, tier: str) -> None:
         "MIT or so",
         "CC BY 4.0 and CC BY 3.0",
         "public",
+        "MIT AND",
+        "MIT AND Proprietary",
+        "MIT AND Sleepycat",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "(" * 150 + "MIT AND Sleepycat" + ")" * 150,
     ],
 )
 def test_unknown(text: str) -> None:
     assert read_licence(text) is None
+
+
+def test_what_we_call_a_licence_is_an_spdx_expression() -> None:
+    licensing = get_spdx_licensing()
+    # SPDX lists DbCL-1.0, the library does not.
+    ours = ("LicenseRef-", "ODbL-1.0 AND DbCL-1.0")
+    spdx = [spdx for _, spdx, _ in READINGS if not spdx.startswith(ours)]
+    assert all(str(licensing.parse(one, validate=True, strict=True)) == one for one in spdx)
 
 
 def said(*texts: str) -> list[Statement]:

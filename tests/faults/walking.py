@@ -17,9 +17,9 @@ import polars as pl
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.evidence import SourceEvidence, source_evidence
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.faults.worlds import Source

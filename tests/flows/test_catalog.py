@@ -11,7 +11,7 @@ import pytest
 
 import extract.kaggle.catalogue
 from extract.dataset import DatasetRef
-from extract.kaggle.catalogue import COLUMNS, Catalogue, Seen
+from extract.kaggle.catalogue import COLUMNS, Catalogue, SearchResult
 from extract.kaggle.crawl import read_record
 from flows.catalog import show_catalogue
 from flows.exit_codes import ended
@@ -32,21 +32,21 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def catalogue(settings: Settings) -> Catalogue:
     """Three datasets: listed, refused, passed over."""
-    settings.cache.mkdir(parents=True)
-    catalogue = Catalogue(settings.cache / "catalog.duckdb")
+    settings.source_folder.mkdir(parents=True)
+    catalogue = Catalogue(settings.source_folder / "catalog.duckdb")
     low = "usability 0.10, wanted at least 0.80"
     page = [
         seen("ann/churn", title="Churn", licenseName="CC0: Public Domain", totalBytes=1234),
         seen("ann/prices", title="Prices of homes", tags=["business", "tabular"]),
         seen("bob/images").model_copy(update={"passed_over": low}),
     ]
-    catalogue.see(1, page)
+    catalogue.add_results(1, page)
     ref = DatasetRef(owner="ann", slug="prices")
     conclude(catalogue, ref, "refused", "no_table", "one image", ["list-record.json: GPL 2"])
     return catalogue
 
 
-def seen(key: str, **said: object) -> Seen:
+def seen(key: str, **said: object) -> SearchResult:
     one = read_record(json.dumps({"ref": key, "currentVersionNumber": 2, **said}))
     assert one is not None
     return one
@@ -125,7 +125,7 @@ def test_a_terminal_obeys_nothing_that_strangers_wrote(
         monkeypatch.setenv("TTY_COMPATIBLE", "1")
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", "300")
-    catalogue.see(1, [seen("eve/evil", licenseName=f"[red]{ESCAPES}[/red]")])
+    catalogue.add_results(1, [seen("eve/evil", licenseName=f"[red]{ESCAPES}[/red]")])
     ref = DatasetRef(owner="eve", slug="evil")
     conclude(catalogue, ref, "refused", "bad_metadata", f"{ESCAPES} [link=http://x]here[/link]")
     assert show_catalogue(settings, EVERYTHING, as_csv=False) == 0
@@ -145,7 +145,7 @@ def test_a_spreadsheet_obeys_nothing_that_strangers_wrote(
         seen(f"eve/evil{n}", title=text, licenseName=text, tags=[text])
         for n, text in enumerate(formulas)
     ]
-    catalogue.see(1, page)
+    catalogue.add_results(1, page)
     for one, text in zip(page, formulas, strict=True):
         conclude(catalogue, one.ref, "refused", "bad_metadata", text, [text])
     assert show_catalogue(settings, EVERYTHING | {"match": "eve/"}, as_csv=True) == 0
@@ -160,7 +160,7 @@ def test_quotes_and_commas_stay_in_their_cell(
     settings: Settings, catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     title = 'say "a", b;\n=c'
-    catalogue.see(1, [seen("eve/evil", title=title)])
+    catalogue.add_results(1, [seen("eve/evil", title=title)])
     assert show_catalogue(settings, EVERYTHING | {"match": "eve/"}, as_csv=True) == 0
     (row,) = as_csv(capsys.readouterr().out)
     assert row["title"] == 'say "a", b; =c'
@@ -173,14 +173,14 @@ def test_without_a_catalogue_it_says_what_makes_one(
     assert show_catalogue(settings, EVERYTHING, as_csv=False) == 2
     heard = capsys.readouterr()
     assert heard.out == ""
-    assert f"no catalogue in {settings.cache}; `opendare fetch` makes one" in heard.err
-    assert not settings.cache.exists()
+    assert f"no catalogue in {settings.source_folder}; `opendare fetch` makes one" in heard.err
+    assert not settings.source_folder.exists()
 
 
 def test_a_damaged_catalogue_is_told_without_a_traceback(
     settings: Settings, catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (settings.cache / "catalog.duckdb").write_bytes(b"damaged" * 9_999)
+    (settings.source_folder / "catalog.duckdb").write_bytes(b"damaged" * 9_999)
     assert ended(lambda: show_catalogue(settings, EVERYTHING, as_csv=False)) == 2
     assert "move it away" in capsys.readouterr().err
 
@@ -193,7 +193,7 @@ def test_a_busy_catalogue_is_owed(
 ) -> None:
     monkeypatch.setattr(extract.kaggle.catalogue, "_PATIENCE_S", 0.1)
     hold = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
-    command = [sys.executable, "-c", hold, str(settings.cache / "catalog.duckdb")]
+    command = [sys.executable, "-c", hold, str(settings.source_folder / "catalog.duckdb")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout is not None
@@ -205,25 +205,25 @@ def test_a_busy_catalogue_is_owed(
 
 
 def opendare(settings: Settings, *arguments: str) -> list[str]:
-    places = ("--mirror", str(settings.cache), "--state", str(settings.state))
+    places = ("--mirror", str(settings.source_folder), "--state", str(settings.state))
     return [sys.executable, "-m", "flows.cli", "catalog", *places, *arguments]
 
 
 def test_the_command_reads_and_changes_nothing(settings: Settings, catalogue: Catalogue) -> None:
-    before = {place: place.read_bytes() for place in settings.cache.iterdir()}
+    before = {place: place.read_bytes() for place in settings.source_folder.iterdir()}
     command = opendare(settings, "--status", "refused", "--reason", "no_table", "--match", "PRICES")
     result = subprocess.run(
         [*command, "--csv"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert [row["dataset"] for row in as_csv(result.stdout)] == ["ann/prices"]
     assert result.stderr == ""
-    assert {place: place.read_bytes() for place in settings.cache.iterdir()} == before
+    assert {place: place.read_bytes() for place in settings.source_folder.iterdir()} == before
 
 
 @pytest.mark.slow
 def test_who_has_read_enough_may_go(settings: Settings, catalogue: Catalogue) -> None:
     """As `head` does."""
-    catalogue.see(1, [seen(f"ann/many-{n}", description="x" * 20_000) for n in range(40)])
+    catalogue.add_results(1, [seen(f"ann/many-{n}", description="x" * 20_000) for n in range(40)])
     pipe = subprocess.PIPE
     command = opendare(settings, "--csv")
     with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
@@ -237,7 +237,7 @@ def test_who_has_read_enough_may_go(settings: Settings, catalogue: Catalogue) ->
 
 @pytest.mark.slow
 def test_a_terminal_without_unicode_gets_the_rest(settings: Settings, catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen("ann/river", licenseName="Überall 🦆")])
+    catalogue.add_results(1, [seen("ann/river", licenseName="Überall 🦆")])
     result = subprocess.run(
         opendare(settings, "--match", "river"),
         cwd=ROOT, capture_output=True, check=False, env={"PYTHONIOENCODING": "ascii", "PATH": ""},

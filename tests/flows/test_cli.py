@@ -73,7 +73,7 @@ def test_the_readme_tells_every_command(command: str) -> None:
         (("build", "--mirror", "absent"), "configs/mirror.yaml"),
         (("build", "--state", "/dev/null/x"), "/dev/null/x"),
         (("build", "--config", "configs/mirror.yaml", "--mirror", "absent"), "absent, which is no"),
-        (("fetch", "--config", "configs/bundled.yaml"), "expected kaggle"),
+        (("fetch", "--config", "configs/bundled.yaml"), "source.kind is bundled"),
         (("catalog", "--state", "absent"), "`opendare fetch` makes one"),
         (("restore", "absent", "--config", "configs/bundled.yaml"), "holds no release"),
         (("score",), "--release"),

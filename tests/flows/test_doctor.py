@@ -1,4 +1,4 @@
-"""The doctor: every verdict is reached, no secret is shown, nothing hangs and nothing is left."""
+"""The doctor: every severity is reached, no secret is shown, nothing hangs and nothing is left."""
 
 import base64
 import compileall
@@ -12,30 +12,30 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from extract.kaggle.calls import LOGIN_HELP
-from extract.kaggle.client import MEMORY_MB
+from extract.kaggle.credentials import LOGIN_HELP
+from extract.kaggle.limits import WORKER_MEMORY_MB
 from extract.kaggle.service import FaultKind, ServiceFault
 from flows.doctor import disk, kaggle, machine, sandbox, versions
-from flows.doctor.examine import CHECKS, examine
-from flows.doctor.finding import (
-    Check,
-    Finding,
+from flows.doctor.diagnosis import (
+    Diagnosis,
+    HealthCheck,
     Setup,
-    Verdict,
+    Severity,
     broken,
     ok,
-    print_findings,
+    print_diagnoses,
     skipped,
     warning,
 )
-from flows.doctor.masking import MASK, one_line, secrets_in
+from flows.doctor.examine import CHECKS, examine
+from flows.doctor.masking import MASK, masked_line, secrets_in
 from flows.settings import Settings, load
-from flows.sources import kaggle_asked
 from validate.environments import library_versions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -67,12 +67,12 @@ def of_kaggle(ask: Callable[[], str] | None = None, **environment: str) -> Setup
 
 def test_without_kaggle_nobody_logs_in() -> None:
     found = examine(CHECKS[:4], Setup(settings(), {"KAGGLE_KEY": KEY}))
-    assert {finding.verdict for finding in found.values()} == {"skipped"}
-    assert found["credentials"].found == "source.kind is bundled; nothing to log in to"
+    assert {diagnosis.severity for diagnosis in found.values()} == {"skipped"}
+    assert found["credentials"].observed == "source.kind is bundled; nothing to log in to"
 
 
 @pytest.mark.parametrize(
-    ("environment", "verdict", "said"),
+    ("environment", "severity", "said"),
     [
         ({}, "broken", "neither"),
         ({"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}, "broken", "neither"),
@@ -92,32 +92,35 @@ def test_without_kaggle_nobody_logs_in() -> None:
         ({"KAGGLE_API_TOKEN": "/dev/null"}, "broken", "what is no file"),
     ],
 )
-def test_credentials(environment: Mapping[str, str], verdict: Verdict, said: str) -> None:
-    finding = kaggle.credentials(of_kaggle(**environment))
-    assert finding.verdict == verdict
-    assert said in finding.found
-    assert KEY not in finding.found + finding.repair
-    assert (verdict == "broken") == bool(finding.repair)
+def test_credentials(environment: Mapping[str, str], severity: Severity, said: str) -> None:
+    diagnosis = kaggle.credentials(of_kaggle(**environment))
+    assert diagnosis.severity == severity
+    assert said in diagnosis.observed
+    assert KEY not in diagnosis.observed + diagnosis.repair
+    assert (severity == "broken") == bool(diagnosis.repair)
 
 
 def test_a_token_may_lie_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    assert kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file))).verdict == "ok"
+    assert kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file))).severity == "ok"
     file.write_text("\n")
-    finding = kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file)))
-    assert (finding.verdict, finding.found) == ("broken", "the file of KAGGLE_API_TOKEN is blank")
+    diagnosis = kaggle.credentials(of_kaggle(KAGGLE_API_TOKEN=str(file)))
+    assert (diagnosis.severity, diagnosis.observed) == (
+        "broken",
+        "the file of KAGGLE_API_TOKEN is blank",
+    )
 
 
 def test_variables_that_mislead_are_named_and_never_quoted() -> None:
     harmless = {"KAGGLE_KEY": KEY, "KAGGLE_CONFIG_DIR": "/x", "VERBOSE": "0"}
-    assert kaggle.other_variables(of_kaggle(**harmless)).verdict == "ok"
+    assert kaggle.other_variables(of_kaggle(**harmless)).severity == "ok"
     odd = {"KAGGLE_TOKEN": TOKEN, "VERBOSE": "1", "KAGGLE_A;b": "", **ELSEWHERE}
-    finding = kaggle.other_variables(of_kaggle(**odd))
-    assert finding.verdict == "warning"
-    assert "VERBOSE makes Kaggle's own command line print credentials" in finding.found
-    assert finding.repair == "unset KAGGLE_API_ENVIRONMENT KAGGLE_TOKEN 'KAGGLE_A;b' VERBOSE"
-    assert TOKEN not in finding.found
+    diagnosis = kaggle.other_variables(of_kaggle(**odd))
+    assert diagnosis.severity == "warning"
+    assert "VERBOSE makes Kaggle's own command line print credentials" in diagnosis.observed
+    assert diagnosis.repair == "unset KAGGLE_API_ENVIRONMENT KAGGLE_TOKEN 'KAGGLE_A;b' VERBOSE"
+    assert TOKEN not in diagnosis.observed
 
 
 @pytest.mark.parametrize(
@@ -137,9 +140,9 @@ def test_variables_that_mislead_are_named_and_never_quoted() -> None:
     ],
 )
 def test_another_service_is_named(value: str, proxies: Mapping[str, str], said: str) -> None:
-    finding = kaggle.other_variables(of_kaggle(KAGGLE_API_ENVIRONMENT=value, **proxies))
-    assert finding.verdict == ("warning" if value == "LOCALHOST" else "ok")
-    assert finding.found.endswith(said)
+    diagnosis = kaggle.other_variables(of_kaggle(KAGGLE_API_ENVIRONMENT=value, **proxies))
+    assert diagnosis.severity == ("warning" if value == "LOCALHOST" else "ok")
+    assert diagnosis.observed.endswith(said)
 
 
 def raising(error: BaseException) -> Callable[[], str]:
@@ -156,7 +159,7 @@ def raising(error: BaseException) -> Callable[[], str]:
         (lambda: "answered in 0.4 s as ann", ok("answered in 0.4 s as ann")),
     ],
 )
-def test_kaggle_is_asked(ask: Callable[[], str] | None, expected: Finding) -> None:
+def test_kaggle_is_asked(ask: Callable[[], str] | None, expected: Diagnosis) -> None:
     assert kaggle.kaggle_api(of_kaggle(ask)) == expected
 
 
@@ -164,8 +167,8 @@ def test_kaggle_is_asked(ask: Callable[[], str] | None, expected: Finding) -> No
     ("kind", "environment", "repair"),
     [
         ("no_access", {}, LOGIN_HELP),
-        ("passing", {}, "see that https://api.kaggle.com is reachable"),
-        ("passing", ELSEWHERE, "see that http://localhost is reachable"),
+        ("transient", {}, "see that https://api.kaggle.com is reachable"),
+        ("transient", ELSEWHERE, "see that http://localhost is reachable"),
         ("malformed", {}, "try again later"),
         ("unavailable", {}, "try again later"),
     ],
@@ -173,27 +176,27 @@ def test_kaggle_is_asked(ask: Callable[[], str] | None, expected: Finding) -> No
 def test_each_fault_has_its_repair(
     kind: FaultKind, environment: Mapping[str, str], repair: str
 ) -> None:
-    finding = kaggle.kaggle_api(of_kaggle(raising(ServiceFault(kind, "HTTP 1")), **environment))
-    assert (finding.verdict, finding.found) == ("broken", "HTTP 1")
-    assert finding.repair.startswith(repair)
+    diagnosis = kaggle.kaggle_api(of_kaggle(raising(ServiceFault(kind, "HTTP 1")), **environment))
+    assert (diagnosis.severity, diagnosis.observed) == ("broken", "HTTP 1")
+    assert diagnosis.repair.startswith(repair)
 
 
 def test_who_has_no_credentials_is_told_once_how_to_get_them() -> None:
     """By the real call, which ends before anything is asked."""
-    found = kaggle.kaggle_api(of_kaggle(kaggle_asked(settings(kaggle=True), {})))
+    found = kaggle.kaggle_api(of_kaggle(partial(settings(kaggle=True).source.chosen.ask, {})))
     assert found == broken("Kaggle needs credentials in the environment, found nothing", LOGIN_HELP)
 
 
 @pytest.mark.parametrize("error", [OSError("unreachable"), SystemExit(1)])
 def test_who_cannot_be_asked_is_broken(error: BaseException) -> None:
     name, its = "Kaggle's API", of_kaggle(raising(error))
-    finding = examine([Check(name, kaggle.kaggle_api)], its)[name]
-    assert finding.verdict == "broken"
-    assert finding.found == f"the check failed: {type(error).__name__}: {error}"
+    diagnosis = examine([HealthCheck(name, kaggle.kaggle_api)], its)[name]
+    assert diagnosis.severity == "broken"
+    assert diagnosis.observed == f"the check failed: {type(error).__name__}: {error}"
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict", "said"),
+    ("value", "severity", "said"),
     [
         ("http://proxy.example:3128/", "ok", "HTTPS_PROXY leads to proxy.example:3128"),
         ("http://ann:pa55w0rd@proxy.example:3128", "ok", "leads to proxy.example:3128"),
@@ -203,11 +206,11 @@ def test_who_cannot_be_asked_is_broken(error: BaseException) -> None:
         ("", "ok", "none"),
     ],
 )
-def test_of_a_proxy_only_its_place_is_said(value: str, verdict: Verdict, said: str) -> None:
-    finding = kaggle.proxies(of_kaggle(HTTPS_PROXY=value))
-    assert finding.verdict == verdict
-    assert finding.found.endswith(said)
-    assert "pa55w0rd" not in finding.found
+def test_of_a_proxy_only_its_place_is_said(value: str, severity: Severity, said: str) -> None:
+    diagnosis = kaggle.proxies(of_kaggle(HTTPS_PROXY=value))
+    assert diagnosis.severity == severity
+    assert diagnosis.observed.endswith(said)
+    assert "pa55w0rd" not in diagnosis.observed
 
 
 # --- secrets ----------------------------------------------------------------------------------
@@ -225,15 +228,15 @@ def test_a_secret_is_hidden_in_every_form_in_which_it_is_sent(tmp_path: Path) ->
     }
     basic = base64.b64encode(f"ann:{KEY}".encode()).decode()
     said = ["ann", KEY, TOKEN, quote(TOKEN, safe=""), basic, "in_the_file", "/usr/bin"]
-    told = one_line(" | ".join(said), secrets_in(environment))
+    told = masked_line(" | ".join(said), secrets_in(environment))
     assert told == f"ann | {MASK} | {MASK} | {MASK} | {MASK} | {MASK} | /usr/bin"
 
 
 def test_what_looks_like_a_secret_is_hidden_too() -> None:
     text = "https://ann:pass@host/x?Signature=abc end\nAuthorization: Bearer abc\x1b[31m"
-    assert one_line(text, ()) == "https://***@host/x?*** end Authorization: Bearer ***"
-    assert one_line("a\x1b[31m\u202eb", ()) == "a?[31m?b"
-    assert len(one_line("a" * 10_000, ())) < 1000
+    assert masked_line(text, ()) == "https://***@host/x?*** end Authorization: Bearer ***"
+    assert masked_line("a\x1b[31m\u202eb", ()) == "a?[31m?b"
+    assert len(masked_line("a" * 10_000, ())) < 1000
 
 
 # --- disk -------------------------------------------------------------------------------------
@@ -242,62 +245,64 @@ def test_what_looks_like_a_secret_is_hidden_too() -> None:
 def test_folders_that_will_be_made_leave_no_trace(tmp_path: Path) -> None:
     its = setup(state=tmp_path / "deep" / "state", out=tmp_path / "out" / "release")
     for look in (disk.state_folder, disk.out_folder, disk.locks_and_renames):
-        finding = look(its)
-        assert finding.verdict in ("ok", "warning"), finding
-        assert str(tmp_path) in finding.found
+        diagnosis = look(its)
+        assert diagnosis.severity in ("ok", "warning"), diagnosis
+        assert str(tmp_path) in diagnosis.observed
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("look", [disk.state_folder, disk.out_folder, disk.locks_and_renames])
-def test_a_folder_below_a_file_is_broken(look: Callable[[Setup], Finding], tmp_path: Path) -> None:
+def test_a_folder_below_a_file_is_broken(
+    look: Callable[[Setup], Diagnosis], tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "folder"
-    assert look(setup(state=below / "state", out=below / "out")).verdict == "broken"
+    assert look(setup(state=below / "state", out=below / "out")).severity == "broken"
 
 
 @LINUX
 def test_a_folder_that_takes_no_file_is_broken() -> None:
-    finding = disk.state_folder(setup(state=Path("/proc/state")))
-    assert finding.verdict == "broken"
-    assert finding.found.startswith("/proc cannot be written")
-    assert "--state DIR" in finding.repair
+    diagnosis = disk.state_folder(setup(state=Path("/proc/state")))
+    assert diagnosis.severity == "broken"
+    assert diagnosis.observed.startswith("/proc cannot be written")
+    assert "--state DIR" in diagnosis.repair
 
 
 @pytest.mark.parametrize(
-    ("limit", "verdict"),
+    ("limit", "severity"),
     [("_SCARCE_BYTES", "warning"), ("_TOO_FEW_BYTES", "broken"), ("_SCARCE_FILES", "warning")],
 )
 def test_a_disk_without_room(
-    limit: str, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: str, severity: Severity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_SCARCE_BYTES", "_TOO_FEW_BYTES", "_SCARCE_FILES", "_TOO_FEW_FILES"):
         monkeypatch.setattr(disk, name, 0)
-    assert disk.state_folder(setup(state=tmp_path)).verdict == "ok"
+    assert disk.state_folder(setup(state=tmp_path)).severity == "ok"
     if limit == "_SCARCE_FILES" and os.statvfs(tmp_path).f_files == 0:
         pytest.skip("this file system makes inodes as it needs them")
     monkeypatch.setattr(disk, limit, 2**62)
-    assert disk.state_folder(setup(state=tmp_path)).verdict == verdict
+    assert disk.state_folder(setup(state=tmp_path)).severity == severity
 
 
 def test_a_mirror_need_only_be_readable(tmp_path: Path) -> None:
     config = ROOT / "configs" / "mirror.yaml"
     its = Setup(load(config, (), {"source.mirror": str(tmp_path)}), {})
-    assert disk.mirror_folder(setup()).verdict == "skipped"
-    assert disk.mirror_folder(its).verdict == "warning"
+    assert disk.mirror_folder(setup()).severity == "skipped"
+    assert disk.mirror_folder(its).severity == "warning"
     (tmp_path / "ann").mkdir()
-    assert disk.mirror_folder(its).verdict == "ok"
+    assert disk.mirror_folder(its).severity == "ok"
     (tmp_path / "ann").rmdir()
     tmp_path.rmdir()
-    assert disk.mirror_folder(its).verdict == "broken"
+    assert disk.mirror_folder(its).severity == "broken"
 
 
 def test_what_is_kept_of_kaggle_must_be_writable(tmp_path: Path) -> None:
     its = Setup(settings(kaggle=True, state=tmp_path), {})
-    assert str(tmp_path) in disk.mirror_folder(its).found
-    assert disk.mirror_folder(its).verdict in ("ok", "warning")
+    assert str(tmp_path) in disk.mirror_folder(its).observed
+    assert disk.mirror_folder(its).severity in ("ok", "warning")
     (tmp_path / "file").touch()
     below = Setup(settings(kaggle=True, state=tmp_path / "file" / "state"), {})
-    assert disk.mirror_folder(below).verdict == "broken"
+    assert disk.mirror_folder(below).severity == "broken"
 
 
 # --- memory and cores -------------------------------------------------------------------------
@@ -309,9 +314,9 @@ def test_more_workers_than_fit_come_with_the_knob_that_mends_it() -> None:
         (machine.cores, ["workers.count=5000"]),
     ):
         ill = look(setup(*asked))
-        assert ill.verdict == "warning"
+        assert ill.severity == "warning"
         mended = [word for word in ill.repair.split() if word != "--set"]
-        assert look(setup(*asked, *mended)).verdict == "ok"
+        assert look(setup(*asked, *mended)).severity == "ok"
 
 
 def of_connections(*assignments: str) -> Setup:
@@ -322,21 +327,21 @@ def test_workers_that_ask_kaggle_take_memory_too(monkeypatch: pytest.MonkeyPatch
     """On a machine that has room for one process beside what is there once."""
     small = ("workers.executor.memory_mb=1000", "read.memory_mb=1000")
     once_mb = 1000 * machine._singles(settings(*small))
-    monkeypatch.setattr(machine, "_total_mb", lambda: once_mb + 1999 + 2 * MEMORY_MB)
-    two = (*small, "source.kaggle.service.connections=2")
-    assert machine.memory(of_connections("workers.count=1", *two)).verdict == "ok"
+    monkeypatch.setattr(machine, "_total_mb", lambda: once_mb + 1999 + 2 * WORKER_MEMORY_MB)
+    two = (*small, "source.kaggle.connections=2")
+    assert machine.memory(of_connections("workers.count=1", *two)).severity == "ok"
     ill = machine.memory(of_connections("workers.count=2", *two))
     assert ill.repair == "--set workers.count=1"
-    assert f"may take {once_mb + 2000 + 2 * MEMORY_MB} MB" in ill.found
+    assert f"may take {once_mb + 2000 + 2 * WORKER_MEMORY_MB} MB" in ill.observed
     without = machine.memory(setup("workers.count=2", *two))
-    assert without.verdict == "ok"
-    assert "Kaggle" not in without.found
-    many = ("workers.count=1", *small, "source.kaggle.service.connections=32")
+    assert without.severity == "ok"
+    assert "Kaggle" not in without.observed
+    many = ("workers.count=1", *small, "source.kaggle.connections=32")
     ill = machine.memory(of_connections(*many))
-    assert "32 connections to Kaggle" in ill.found
-    assert ill.repair.endswith("--set source.kaggle.service.connections=1")
+    assert "32 connections to Kaggle" in ill.observed
+    assert ill.repair.endswith("--set source.kaggle.connections=1")
     mended = [word for word in ill.repair.split() if word != "--set"]
-    assert machine.memory(of_connections(*mended)).verdict == "ok"
+    assert machine.memory(of_connections(*mended)).severity == "ok"
 
 
 @pytest.mark.parametrize(
@@ -395,8 +400,8 @@ def test_a_quota_of_older_control_groups_counts(
 
 @LINUX
 @pytest.mark.parametrize("look", [sandbox.limits, sandbox.death_with_parent])
-def test_what_builds_need_is_there(look: Callable[[Setup], Finding]) -> None:
-    assert look(setup()).verdict == "ok"
+def test_what_builds_need_is_there(look: Callable[[Setup], Diagnosis]) -> None:
+    assert look(setup()).severity == "ok"
 
 
 @LINUX
@@ -404,14 +409,14 @@ def test_what_builds_need_is_there(look: Callable[[Setup], Finding]) -> None:
 def test_a_limit_that_no_worker_can_raise_is_broken() -> None:
     program = (
         "import resource, sys\nfrom pathlib import Path\n"
-        "from flows.doctor import sandbox\nfrom flows.doctor.finding import Setup\n"
+        "from flows.doctor import sandbox\nfrom flows.doctor.diagnosis import Setup\n"
         "from flows.settings import load\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
         "print(sandbox.limits(Setup(load(Path(sys.argv[1])), {})))"
     )
     command = [sys.executable, "-c", program, str(BUNDLED)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "verdict='broken', found='ulimit -d is 1024 MB, and a worker is to have 3000" in told
+    assert "severity='broken', found='ulimit -d is 1024 MB, and a worker is to have 3000" in told
 
 
 UNABLE = {
@@ -439,7 +444,7 @@ def test_a_probe_sees_a_system_that_only_pretends(
     pretend, said = UNABLE[name]
     program = (
         "import resource, sys\nfrom flows.doctor import probes\n"
-        f"{pretend}\nsys.exit(probes.main({name!r}))"
+        f"{pretend}\nsys.exit(probes.run_probe({name!r}))"
     )
     works, found = sandbox._ended([sys.executable, "-S", "-c", program])
     assert not works
@@ -464,7 +469,7 @@ def test_nothing_of_a_probe_survives(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("look", "verdict"),
+    ("look", "severity"),
     [
         (sandbox.limits, "broken"),
         (sandbox.death_with_parent, "broken"),
@@ -474,14 +479,14 @@ def test_nothing_of_a_probe_survives(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_only_what_builds_need_is_broken(
-    look: Callable[[Setup], Finding], verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+    look: Callable[[Setup], Diagnosis], severity: Severity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a program in place of the interpreter that fails at everything."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    finding = look(setup())
-    assert finding.verdict == verdict
-    assert "it ended with code 1" in finding.found
-    assert ("code of strangers" in finding.found) == (verdict == "warning")
+    diagnosis = look(setup())
+    assert diagnosis.severity == severity
+    assert "it ended with code 1" in diagnosis.observed
+    assert ("code of strangers" in diagnosis.observed) == (severity == "warning")
 
 
 @LINUX
@@ -502,9 +507,9 @@ def test_bubblewrap_must_start_something(tmp_path: Path) -> None:
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho no permissions >&2\nexit 1\n")
     program.chmod(0o755)
-    finding = sandbox.bubblewrap(its)
-    assert finding.verdict == "warning"
-    assert "no permissions" in finding.found
+    diagnosis = sandbox.bubblewrap(its)
+    assert diagnosis.severity == "warning"
+    assert "no permissions" in diagnosis.observed
     program.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
     assert sandbox.bubblewrap(its) == ok(f"{program}: it starts")
 
@@ -512,24 +517,24 @@ def test_bubblewrap_must_start_something(tmp_path: Path) -> None:
 def test_a_control_group_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_ROOT", tmp_path)
     monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
-    assert "memory and pids" in sandbox.cgroups(setup()).found
-    assert sandbox.cgroups(setup()).verdict == "warning"
+    assert "memory and pids" in sandbox.cgroups(setup()).observed
+    assert sandbox.cgroups(setup()).severity == "warning"
     (tmp_path / "own").write_text("0::/\n")
     (tmp_path / "cgroup.controllers").write_text("memory pids")
-    assert sandbox.cgroups(setup()).verdict == "ok"
+    assert sandbox.cgroups(setup()).severity == "ok"
 
 
 # --- versions ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("running", "verdict"), [((3, 10, 9), "broken"), ((3, 12, 0), "ok"), ((3, 99, 0), "warning")]
+    ("running", "severity"), [((3, 10, 9), "broken"), ((3, 12, 0), "ok"), ((3, 99, 0), "warning")]
 )
 def test_the_interpreter(
-    running: tuple[int, int, int], verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+    running: tuple[int, int, int], severity: Severity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "version_info", running)
-    assert versions.python(setup()).verdict == verdict
+    assert versions.python(setup()).severity == severity
 
 
 def install(folder: Path, name: str, version: str, *requirements: str) -> None:
@@ -544,20 +549,20 @@ def install(folder: Path, name: str, version: str, *requirements: str) -> None:
 def test_a_library_that_does_not_fit_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert versions.requirements(setup()).verdict == "ok"
+    assert versions.requirements(setup()).severity == "ok"
     install(tmp_path, "fastapi", "0.200.0")
     monkeypatch.syspath_prepend(tmp_path)
-    finding = versions.requirements(setup())
-    assert finding.verdict == "broken"
-    assert "fastapi 0.200.0 (needed: <0.151,>=0.139)" in finding.found
+    diagnosis = versions.requirements(setup())
+    assert diagnosis.severity == "broken"
+    assert "fastapi 0.200.0 (needed: <0.151,>=0.139)" in diagnosis.observed
 
 
 def test_a_library_that_is_absent_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ("not-a-package-of-anyone>=1", "nor-this; extra == 'dev'", "numpy")
     install(tmp_path, "opendare", "0.0.1", *wanted)
     monkeypatch.syspath_prepend(tmp_path)
-    finding = versions.requirements(setup())
-    assert finding.found == "1 not satisfied: not-a-package-of-anyone is absent (needed: >=1)"
+    diagnosis = versions.requirements(setup())
+    assert diagnosis.observed == "1 not satisfied: not-a-package-of-anyone is absent (needed: >=1)"
 
 
 def test_differences_from_the_lock_are_counted(
@@ -565,14 +570,14 @@ def test_differences_from_the_lock_are_counted(
 ) -> None:
     lock = tmp_path / "requirements.lock"
     monkeypatch.setattr(versions, "LOCK", lock)
-    assert versions.lock(setup()).verdict == "skipped"
+    assert versions.lock(setup()).severity == "skipped"
     hashes = "    --hash=sha256:00\n"
     lock.write_text(f"numpy==0.1 \\\n{hashes}pywin32==1 ; sys_platform == 'none' \\\n{hashes}")
-    finding = versions.lock(setup())
-    assert finding.verdict == "warning"
-    assert finding.found.startswith("1 differ from the lock: numpy ")
+    diagnosis = versions.lock(setup())
+    assert diagnosis.severity == "warning"
+    assert diagnosis.observed.startswith("1 differ from the lock: numpy ")
     lock.write_text(f"numpy=={versions.version('numpy')} \\\n{hashes}")
-    assert versions.lock(setup()).verdict == "ok"
+    assert versions.lock(setup()).severity == "ok"
 
 
 def test_modules_that_are_compiled_at_every_start(
@@ -584,26 +589,26 @@ def test_modules_that_are_compiled_at_every_start(
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     importlib.import_module("library_of_the_doctor")
     try:
-        finding = versions.byte_code(setup())
-        assert finding.verdict == "warning"
-        assert finding.found.startswith(
+        diagnosis = versions.byte_code(setup())
+        assert diagnosis.severity == "warning"
+        assert diagnosis.observed.startswith(
             "1 of 1 loaded modules are not compiled (PYTHONDONTWRITEBYTECODE is set)"
         )
         compileall.compile_dir(tmp_path, quiet=1)
-        assert versions.byte_code(setup()).verdict == "ok"
+        assert versions.byte_code(setup()).severity == "ok"
     finally:
         del sys.modules["library_of_the_doctor"]
 
 
 def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ('environments.library_versions=["1.4"]', f"workers.environments={tmp_path}")
-    assert versions.older_libraries(setup()).verdict == "skipped"
+    assert versions.older_libraries(setup()).severity == "skipped"
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "ensurepip", None)
-        assert versions.older_libraries(Setup(settings(*asked), {"PATH": ""})).verdict == "broken"
+        assert versions.older_libraries(Setup(settings(*asked), {"PATH": ""})).severity == "broken"
     assert (
         "1.4 will be made at the first build"
-        in versions.older_libraries(Setup(settings(*asked), os.environ)).found
+        in versions.older_libraries(Setup(settings(*asked), os.environ)).observed
     )
     place = tmp_path / library_versions._key(library_versions.pins_of("1.4"))
     (place / "bin").mkdir(parents=True)
@@ -611,7 +616,7 @@ def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (place / "complete.json").touch()
     assert versions.older_libraries(setup(*asked)) == ok(f"found in {tmp_path}: 1.4")
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
-    assert versions.older_libraries(setup(*asked)).verdict == "broken"
+    assert versions.older_libraries(setup(*asked)).severity == "broken"
 
 
 # --- the whole --------------------------------------------------------------------------------
@@ -620,28 +625,32 @@ def test_older_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_check_that_raises_or_hangs_costs_the_others_nothing() -> None:
     never = threading.Event()
 
-    def hang(its: Setup) -> Finding:
+    def hang(its: Setup) -> Diagnosis:
         never.wait()
         return ok("")
 
-    def fail(its: Setup) -> Finding:
+    def fail(its: Setup) -> Diagnosis:
         raise KeyError("no such thing")
 
-    checks = (Check("hangs", hang), Check("fails", fail), Check("works", lambda its: ok("well")))
+    checks = (
+        HealthCheck("hangs", hang),
+        HealthCheck("fails", fail),
+        HealthCheck("works", lambda its: ok("well")),
+    )
     started = time.monotonic()
     found = examine(checks, setup(), limit_s=0.5)
     assert time.monotonic() - started < 5
     never.set()
     assert list(found) == ["hangs", "fails", "works"]
-    assert found["hangs"].found == "no answer within 0.5 s"
-    assert found["fails"].found == "the check failed: KeyError: 'no such thing'"
-    assert (found["hangs"].verdict, found["fails"].verdict) == ("broken", "broken")
+    assert found["hangs"].observed == "no answer within 0.5 s"
+    assert found["fails"].observed == "the check failed: KeyError: 'no such thing'"
+    assert (found["hangs"].severity, found["fails"].severity) == ("broken", "broken")
     assert found["works"] == ok("well")
 
 
 def test_what_asks_for_action_says_which() -> None:
     with pytest.raises(AssertionError):
-        Finding("warning", "something is odd")
+        Diagnosis("warning", "something is odd")
 
 
 class Terminal(io.StringIO):
@@ -654,7 +663,7 @@ FOUND = {"short": ok("[bold]well"), "a longer name": broken("no disk", "buy one"
 
 def test_plain_lines_are_aligned() -> None:
     stream = io.StringIO()
-    print_findings(FOUND, stream)
+    print_diagnoses(FOUND, stream)
     assert stream.getvalue().splitlines() == [
         "short          ok       [bold]well",
         "a longer name  broken   no disk",
@@ -668,7 +677,7 @@ def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     terminal = Terminal()
-    print_findings(FOUND, terminal)
+    print_diagnoses(FOUND, terminal)
     assert "━" in terminal.getvalue()
     assert "[bold]well" in terminal.getvalue()
     assert "buy one" in terminal.getvalue()
@@ -677,6 +686,7 @@ def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 PROGRAM = """
 import json, os, sys, threading
 from pathlib import Path
+from extract.sources.kaggle import KaggleConfig
 from flows.doctor import examine
 from flows.settings import load
 
@@ -691,7 +701,8 @@ def hang():
     threading.Event().wait()
 
 ask = {"complain": complain, "hang": hang, "answer": lambda: "answered as ann"}[sys.argv[3]]
-sys.exit(examine.doctor(settings.model_copy(update={"source": source}), environment, ask))
+KaggleConfig.ask = lambda self, environment: ask()
+sys.exit(examine.doctor(settings.model_copy(update={"source": source}), environment))
 """
 
 

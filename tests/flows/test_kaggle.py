@@ -31,6 +31,20 @@ from tests.servers.kaggle import KEY, Faults, LoopbackKaggle, Request
 
 pytestmark = pytest.mark.slow
 
+_QUICK_OPENDARE = f"""
+import sys
+from functools import partial
+import extract.sources.kaggle as kaggle
+kaggle.KaggleLimits = partial(
+    kaggle.KaggleLimits,
+    first_pause_s=0.05, longest_pause_s=1, read_timeout_s=3, address_s=30, page_size=5,
+)
+if __name__ == "__main__":
+    from flows.cli import main
+    sys.argv[0] = {str(OPENDARE)!r}
+    sys.exit(main())
+"""
+"""The command without long pauses and waits, and with small pages."""
 _KILLS = 20
 _MIB = 1 << 20
 
@@ -45,7 +59,8 @@ def place(small_build: Built, tmp_path: Path) -> Path:
 def through(server: LoopbackKaggle, verb: str, place: Path, *more: str) -> Built:
     """Run a verb of `opendare` to its end; `more` are further arguments."""
     arguments = kaggle_arguments(verb, place, *more)
-    return run_opendare(arguments, place, place / "mirror", environment(server.environment))
+    variables = environment(server.environment)
+    return run_opendare(arguments, place, place / "mirror", variables, _QUICK_OPENDARE)
 
 
 def rejects(release: Path) -> dict[str, str]:
@@ -145,8 +160,8 @@ def test_a_search_without_an_end_is_owed(
 
 
 def _quick() -> list[str]:
-    knobs = ["patience.attempts=2", "transfer.read_timeout_s=1", "call_timeout_s=1"]
-    return [part for knob in knobs for part in ("--set", f"source.kaggle.service.{knob}")]
+    knobs = ["attempts=2", "call_timeout_s=1"]
+    return [part for knob in knobs for part in ("--set", f"source.kaggle.{knob}")]
 
 
 # --- the mirror is the cache --------------------------------------------------------------------
@@ -173,14 +188,14 @@ _FETCHER = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from extract.kaggle.cache import Cache
-from extract.kaggle.source import KaggleConfig, KaggleSource
 from extract.licenses import LicenceConfig
+from extract.source import Opening
+from extract.sources.kaggle import KaggleConfig
 if __name__ == "__main__":
-    config, cache = KaggleConfig.model_validate_json(sys.argv[1]), Cache(Path(sys.argv[2]))
-    source = KaggleSource(cache, dict(os.environ), config, LicenceConfig())
-    with cache.held(), source, ThreadPoolExecutor(3) as threads:
-        list(threads.map(source.listing, source.refs()))
+    config = KaggleConfig.model_validate_json(sys.argv[1])
+    opening = Opening(Path(sys.argv[2]), LicenceConfig(), dict(os.environ))
+    with config.open(opening) as source, ThreadPoolExecutor(3) as threads:
+        list(threads.map(source.fetch, source.refs()))
 """
 """What the flow of `opendare fetch` does, without the seconds that Prefect needs to start."""
 

@@ -16,8 +16,8 @@ import pytest
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason
-from extract.mirror import MirrorSource
 from extract.source import Listing
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED
 from flows.restore import restore
@@ -359,7 +359,7 @@ def test_a_release_that_somebody_changed_is_told(
 class Unreachable(MirrorSource):
     """A source that a network hides for now."""
 
-    def listing(self, ref: DatasetRef) -> Listing | Drop:
+    def fetch(self, ref: DatasetRef) -> Listing | Drop:
         return Drop(
             key=ref.key,
             source=ref.key,

@@ -97,7 +97,7 @@ def test_every_gate_is_a_section_and_every_section_a_gate() -> None:
 
 def test_a_wrong_value_names_field_value_allowance_and_file(refused: Refused) -> None:
     message = refused("source: {kind: ftp}")
-    assert "source.kind: found 'ftp'; allowed: 'bundled', 'mirror' or 'kaggle'" in message
+    assert "source.kind: found 'ftp'; allowed: 'bundled', 'kaggle' or 'mirror'" in message
     assert "wrong.yaml" in message
 
 
@@ -199,8 +199,8 @@ def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
 
 def test_the_shipped_configuration_for_kaggle_is_ready(tmp_path: Path) -> None:
     settings = load(CONFIGS / "kaggle.yaml", [], {"state": str(tmp_path)})
-    assert settings.source.kaggle.searches
-    assert settings.cache == tmp_path / "kaggle"
+    assert settings.source.chosen.model_dump()["searches"]
+    assert settings.source_folder == tmp_path / "kaggle"
 
 
 def test_a_release_never_replaces_something_else(refused: Refused, tmp_path: Path) -> None:

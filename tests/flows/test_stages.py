@@ -9,7 +9,7 @@ import pytest
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.evidence import SourceEvidence
-from extract.mirror import MirrorSource
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, WorkerTimeout
 from flows import stages

@@ -4,13 +4,11 @@ Every module in this folder and its folders is imported; every concrete subclass
 known by its `kind`. Order is by stage, then kind, never by file system.
 """
 
-import importlib
-import inspect
-import pkgutil
 from functools import cache
 from typing import get_args
 
 import transform.steps as folder
+from extract.registry import concrete_subclasses
 from transform.steps.step import Stage, Step
 from transform.task import StepSpec
 
@@ -20,19 +18,8 @@ _STAGES = get_args(Stage)
 @cache
 def step_classes() -> tuple[type[Step], ...]:
     """All concrete steps, by stage and then kind."""
-    steps: dict[str, type[Step]] = {}
-    for info in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
-        module = importlib.import_module(info.name)
-        for value in vars(module).values():
-            # Classes that a module merely imports belong to another.
-            if _is_step(value) and value.__module__ == module.__name__:
-                assert value.kind not in steps, f"two steps of kind {value.kind}"
-                steps[value.kind] = value
-    return tuple(sorted(steps.values(), key=lambda step: (_STAGES.index(step.stage), step.kind)))
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Step) and not inspect.isabstract(value)
+    steps = concrete_subclasses(folder, Step, "kind").values()
+    return tuple(sorted(steps, key=lambda step: (_STAGES.index(step.stage), step.kind)))
 
 
 def resolve(spec: StepSpec) -> Step:

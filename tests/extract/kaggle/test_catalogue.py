@@ -23,7 +23,7 @@ from extract.kaggle.catalogue import (
     Catalogue,
     CatalogueBusyError,
     CatalogueError,
-    Seen,
+    SearchResult,
 )
 from extract.kaggle.crawl import read_record
 from tests.outcomes import conclude
@@ -43,7 +43,9 @@ def catalogue(path: Path) -> Catalogue:
     return Catalogue(path)
 
 
-def seen(key: str = "ann/churn", version: int = 1, passed_over: str = "", **said: Any) -> Seen:
+def seen(
+    key: str = "ann/churn", version: int = 1, passed_over: str = "", **said: Any
+) -> SearchResult:
     record = {"ref": key, "currentVersionNumber": version, "title": "Churn", **said}
     found = read_record(json.dumps(record))
     assert found is not None
@@ -80,7 +82,7 @@ def test_a_dataset_is_there_with_all_that_its_record_says(catalogue: Catalogue) 
         "downloadCount": 1859,
         "tags": [{"name": "tabular"}, {"name": "business"}],
     }
-    catalogue.see(catalogue.begin(), [seen(version=3, **said)])
+    catalogue.add_results(catalogue.begin(), [seen(version=3, **said)])
     found = row(catalogue)
     assert found.pop("first_seen") == found.pop("last_checked")
     assert json.loads(found.pop("record"))["licenseName"] == "CC0: Public Domain"
@@ -106,7 +108,7 @@ def test_a_dataset_is_there_with_all_that_its_record_says(catalogue: Catalogue) 
 def test_first_seen_stays_and_last_checked_moves(catalogue: Catalogue) -> None:
     checks = []
     for crawl in (1, 2):
-        catalogue.see(crawl, [seen(title=f"Title {crawl}")])
+        catalogue.add_results(crawl, [seen(title=f"Title {crawl}")])
         checks.append(row(catalogue))
         time.sleep(0.002)
     conclude(catalogue, CHURN, "fetched")
@@ -118,12 +120,12 @@ def test_first_seen_stays_and_last_checked_moves(catalogue: Catalogue) -> None:
 
 
 def test_a_new_version_is_another_question(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen(version=1)])
+    catalogue.add_results(1, [seen(version=1)])
     conclude(catalogue, CHURN, "refused", "licence_refused", "GPL", ["record: GPL"])
-    catalogue.see(2, [seen(version=1)])
+    catalogue.add_results(2, [seen(version=1)])
     assert row(catalogue)["status"] == "refused"
     assert row(catalogue)["licence_evidence"] == ["record: GPL"]
-    catalogue.see(3, [seen(version=4)])
+    catalogue.add_results(3, [seen(version=4)])
     found = row(catalogue)
     assert (found["status"], found["reason"], found["detail"]) == ("listed", "", "")
     assert found["licence_evidence"] == []
@@ -131,7 +133,7 @@ def test_a_new_version_is_another_question(catalogue: Catalogue) -> None:
 
 
 def test_evidence_is_kept_where_none_is_told(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     conclude(catalogue, CHURN, "fetched", evidence=["record: CC0", "metadata: CC0-1.0"])
     conclude(catalogue, CHURN, "pending", "unreachable", "HTTP 503", [""])
     assert row(catalogue)["licence_evidence"] == ["record: CC0", "metadata: CC0-1.0"]
@@ -139,34 +141,34 @@ def test_evidence_is_kept_where_none_is_told(catalogue: Catalogue) -> None:
 
 
 def test_one_key_in_whatever_case(catalogue: Catalogue) -> None:
-    assert catalogue.see(1, [seen("Ann/Churn"), seen("ann/CHURN")]) == 1
-    assert catalogue.see(1, [seen("ANN/churn")]) == 1
+    assert catalogue.add_results(1, [seen("Ann/Churn"), seen("ann/CHURN")]) == 1
+    assert catalogue.add_results(1, [seen("ANN/churn")]) == 1
     conclude(catalogue, CHURN, "fetched")
     assert fates(catalogue) == {"ANN/churn": ("fetched", "")}
     assert catalogue.record(CHURN) is not None
 
 
 def test_of_a_page_with_one_dataset_twice_the_first_counts(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen(title="First"), seen(title="Second")])
+    catalogue.add_results(1, [seen(title="First"), seen(title="Second")])
     assert row(catalogue)["title"] == "First"
 
 
 def test_crawls_are_numbered_and_counted(catalogue: Catalogue) -> None:
     assert catalogue.begin() == 1
-    assert catalogue.see(1, []) == 0
-    assert catalogue.see(1, [seen(f"ann/{n}") for n in range(5)]) == 5
-    assert catalogue.see(1, [seen(f"ann/{n}") for n in range(3, 8)]) == 8
+    assert catalogue.add_results(1, []) == 0
+    assert catalogue.add_results(1, [seen(f"ann/{n}") for n in range(5)]) == 5
+    assert catalogue.add_results(1, [seen(f"ann/{n}") for n in range(3, 8)]) == 8
     assert catalogue.begin() == 2
-    assert catalogue.see(2, [seen("ann/0")]) == 1
-    assert catalogue.see(2, []) == catalogue.count(2) == 1
+    assert catalogue.add_results(2, [seen("ann/0")]) == 1
+    assert catalogue.add_results(2, []) == catalogue.count(2) == 1
     assert catalogue.count(1) == 7
 
 
 def test_what_a_fetch_brought_is_part_of_the_history(catalogue: Catalogue, path: Path) -> None:
-    catalogue.see(1, [seen(version=2)])
+    catalogue.add_results(1, [seen(version=2)])
     catalogue.fetched(CHURN.model_copy(update={"version": 2}), 1000, "ab" * 32, 3)
     catalogue.fetched(CHURN.model_copy(update={"version": 1}), 500, "cd" * 32, 1)
-    catalogue.see(2, [seen(version=2)])
+    catalogue.add_results(2, [seen(version=2)])
     assert row(catalogue)["versions"] == [1, 2]
     import duckdb
 
@@ -180,8 +182,8 @@ def test_what_a_fetch_brought_is_part_of_the_history(catalogue: Catalogue, path:
 
 
 def test_wanted_is_what_this_crawl_has_shown_at_its_version(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen("bob/old")])
-    catalogue.see(2, [seen("bob/b", 7), seen("ann/z", 2), seen("ann/a", 0)])
+    catalogue.add_results(1, [seen("bob/old")])
+    catalogue.add_results(2, [seen("bob/b", 7), seen("ann/z", 2), seen("ann/a", 0)])
     assert [str(ref) for ref in catalogue.wanted(2)] == ["ann/a/1", "ann/z/2", "bob/b/7"]
     assert [str(ref) for ref in catalogue.wanted(1)] == ["bob/old/1"]
     assert catalogue.wanted(3) == ()
@@ -191,28 +193,28 @@ def test_what_one_search_passes_over_another_may_want(catalogue: Catalogue) -> N
     low = "usability 0.10, wanted at least 0.50"
     for first, second in ((low, ""), ("", low)):
         number = catalogue.begin()
-        catalogue.see(number, [seen(passed_over=first)])
-        catalogue.see(number, [seen(passed_over=second)])
+        catalogue.add_results(number, [seen(passed_over=first)])
+        catalogue.add_results(number, [seen(passed_over=second)])
         assert [str(ref) for ref in catalogue.wanted(number)] == ["ann/churn/1"]
 
 
 def test_a_later_crawl_may_pass_over_what_an_earlier_wanted(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     conclude(catalogue, CHURN, "fetched")
-    catalogue.see(2, [seen(passed_over="usability 0.10")])
+    catalogue.add_results(2, [seen(passed_over="usability 0.10")])
     assert catalogue.wanted(2) == ()
     assert fates(catalogue) == {"ann/churn": ("passed_over", "search")}
     assert row(catalogue)["detail"] == "usability 0.10"
-    catalogue.see(3, [seen()])
+    catalogue.add_results(3, [seen()])
     assert len(catalogue.wanted(3)) == 1
     assert row(catalogue)["detail"] == ""
 
 
 def test_what_is_owed_or_refused_stays_wanted(catalogue: Catalogue) -> None:
     """Whether it is asked for again is for the source to say."""
-    catalogue.see(1, [seen(), seen("ann/b")])
+    catalogue.add_results(1, [seen(), seen("ann/b")])
     conclude(catalogue, CHURN, "pending", "unreachable", "HTTP 503")
-    catalogue.see(2, [seen(), seen("ann/b")])
+    catalogue.add_results(2, [seen(), seen("ann/b")])
     assert len(catalogue.wanted(2)) == 2
     assert fates(catalogue)["ann/churn"] == ("pending", "unreachable")
 
@@ -221,11 +223,14 @@ def test_what_is_owed_or_refused_stays_wanted(catalogue: Catalogue) -> None:
 
 
 def test_a_name_without_a_record_leaves_what_is_known(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen(version=5)])
+    catalogue.add_results(1, [seen(version=5)])
     conclude(catalogue, CHURN, "fetched")
     known = row(catalogue)
     assert (
-        catalogue.see(2, [Seen(ref=CHURN), Seen(ref=CHURN.model_copy(update={"slug": "b"}))]) == 2
+        catalogue.add_results(
+            2, [SearchResult(ref=CHURN), SearchResult(ref=CHURN.model_copy(update={"slug": "b"}))]
+        )
+        == 2
     )
     found = row(catalogue)
     assert found.pop("last_checked") > known.pop("last_checked")
@@ -236,13 +241,13 @@ def test_a_name_without_a_record_leaves_what_is_known(catalogue: Catalogue) -> N
 
 def test_a_name_has_no_record(catalogue: Catalogue) -> None:
     assert catalogue.record(CHURN) is None
-    catalogue.see(1, [Seen(ref=CHURN)])
+    catalogue.add_results(1, [SearchResult(ref=CHURN)])
     assert catalogue.record(CHURN) is None
-    catalogue.see(1, [seen(version=0)])
+    catalogue.add_results(1, [seen(version=0)])
     record = catalogue.record(CHURN)
     assert record is not None
     assert not record[1]
-    catalogue.see(1, [seen(version=2)])
+    catalogue.add_results(1, [seen(version=2)])
     record = catalogue.record(CHURN)
     assert record is not None
     assert record[1]
@@ -254,7 +259,7 @@ def test_what_no_search_has_shown_is_concluded_as_well(catalogue: Catalogue) -> 
     assert fates(catalogue) == {"ann/churn": ("unavailable", "unavailable")}
     assert catalogue.begin() == 1
     assert catalogue.record(CHURN) is None
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     assert fates(catalogue) == {"ann/churn": ("listed", "")}
 
 
@@ -266,7 +271,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """Nobody writes into it."""
     catalogue = Catalogue(tmp_path_factory.mktemp("filled") / "catalog.duckdb")
     page = [seen(f"ann/{name}", title=f"About {name.upper()}") for name in "abc"]
-    catalogue.see(1, [*page, seen("bob/d", title="50% off", passed_over="usability 0.10")])
+    catalogue.add_results(1, [*page, seen("bob/d", title="50% off", passed_over="usability 0.10")])
     conclude(catalogue, CHURN.model_copy(update={"slug": "a"}), "refused", "no_table", "one image")
     conclude(catalogue, CHURN.model_copy(update={"slug": "b"}), "refused", "too_large", "2 GB")
     return catalogue
@@ -312,7 +317,7 @@ def test_only_our_own_columns_can_be_asked_for(filled: Catalogue) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_texts_are_values_and_nothing_else(catalogue: Catalogue, text: str) -> None:
-    catalogue.see(1, [seen(title=text, licenseName=text, tags=[text]), seen("bob/other")])
+    catalogue.add_results(1, [seen(title=text, licenseName=text, tags=[text]), seen("bob/other")])
     conclude(catalogue, CHURN, "refused", text, text, [text])
     assert {found["dataset"] for found in catalogue.rows(("dataset",))} == {
         "ann/churn",
@@ -331,7 +336,7 @@ def test_texts_are_values_and_nothing_else(catalogue: Catalogue, text: str) -> N
 
 
 def test_a_detail_is_bounded(catalogue: Catalogue) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     conclude(catalogue, CHURN, "refused", "no_table", "x" * 1_000_000)
     assert row(catalogue)["detail"] == "x" * 500
 
@@ -340,8 +345,8 @@ def test_a_detail_is_bounded(catalogue: Catalogue) -> None:
 def test_a_page_of_large_records_fits(catalogue: Catalogue) -> None:
     """What a page may hold at most."""
     page = [seen(f"ann/{n}", description="x" * 262_000) for n in range(200)]
-    assert catalogue.see(1, page) == 200
-    assert catalogue.see(2, page) == 200
+    assert catalogue.add_results(1, page) == 200
+    assert catalogue.add_results(2, page) == 200
 
 
 # --- other processes ----------------------------------------------------------------------------
@@ -354,7 +359,7 @@ from extract.kaggle.crawl import read_record
 catalogue = Catalogue(Path(sys.argv[1]))
 for n in range(100_000):
     refs = [f"ann/n{n}-{i}" for i in range(20)]
-    shown = catalogue.see(1, [read_record(json.dumps({"ref": ref})) for ref in refs])
+    shown = catalogue.add_results(1, [read_record(json.dumps({"ref": ref})) for ref in refs])
     print(shown, flush=True)
 """
 _HOLDER = """
@@ -395,11 +400,11 @@ def test_it_is_read_while_another_process_writes(catalogue: Catalogue, path: Pat
 def test_waiting_for_another_process_has_an_end(
     catalogue: Catalogue, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     monkeypatch.setattr(extract.kaggle.catalogue, "_PATIENCE_S", 0.3)
     with running(_HOLDER, path) as holder:
         assert said(holder) == "held"
-        for ask in (lambda: totals(catalogue), lambda: catalogue.see(2, [seen()])):
+        for ask in (lambda: totals(catalogue), lambda: catalogue.add_results(2, [seen()])):
             begun = time.monotonic()
             with pytest.raises(CatalogueBusyError, match="held by another process"):
                 ask()
@@ -408,7 +413,7 @@ def test_waiting_for_another_process_has_an_end(
 
 
 def test_readers_do_not_keep_each_other_out(catalogue: Catalogue, path: Path) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     before = path.read_bytes()
     with running(_HOLDER.replace("argv[1]", "argv[1], read_only=True"), path) as holder:
         assert said(holder) == "held"
@@ -421,7 +426,7 @@ def test_readers_do_not_keep_each_other_out(catalogue: Catalogue, path: Path) ->
 
 def test_it_may_be_asked_from_any_thread(catalogue: Catalogue) -> None:
     page = [seen(f"ann/{n}") for n in range(12)]
-    catalogue.see(1, page)
+    catalogue.add_results(1, page)
     threads = [
         threading.Thread(target=conclude, args=(catalogue, one.ref, "refused", "no_table"))
         for one in page
@@ -463,7 +468,7 @@ def test_a_killed_writer_leaves_a_whole_file(catalogue: Catalogue, path: Path) -
 
 
 def test_what_is_no_catalogue_is_told_with_its_repair(catalogue: Catalogue, path: Path) -> None:
-    catalogue.see(1, [seen()])
+    catalogue.add_results(1, [seen()])
     whole = path.read_bytes()
     for broken in (b"", b"hello" * 5_000, whole[:8_192], b"\0" * len(whole)):
         path.write_bytes(broken)
@@ -476,7 +481,8 @@ def test_what_is_no_catalogue_is_told_with_its_repair(catalogue: Catalogue, path
 
 
 def test_half_a_file_of_an_earlier_process_is_no_harm(catalogue: Catalogue, path: Path) -> None:
-    path.with_name(".catalog.duckdb.unfinished").write_bytes(b"half")
-    catalogue.see(1, [seen()])
+    path.with_name(".unfinished-0123").write_bytes(b"half")
+    catalogue.add_results(1, [seen()])
     assert row(catalogue)["title"] == "Churn"
-    assert [place.name for place in path.parent.iterdir()] == ["catalog.duckdb"]
+    whole = [place.name for place in path.parent.iterdir() if place.name[0] != "."]
+    assert whole == ["catalog.duckdb"]

@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 from extract.dataset import DatasetRef
-from extract.kaggle.calls import PageQuery
-from extract.kaggle.client import Kaggle, ServiceConfig, check_credentials
-from extract.kaggle.service import PatienceConfig, ServiceFault
-from extract.kaggle.unzip import UnzipConfig
+from extract.kaggle.client import Kaggle
+from extract.kaggle.credentials import check_credentials
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import PageQuery
+from extract.kaggle.service import ServiceFault
 from tests.servers.kaggle import KEY, Faults, LoopbackKaggle
 from tests.small_mirror import write_small_mirror
 
 ROOT = Path(__file__).parents[3]
 CHURN = DatasetRef(owner="ann", slug="churn", version=2)
-QUICK = ServiceConfig(
+QUICK = KaggleLimits(
     call_timeout_s=2,
     connections=1,
-    patience=PatienceConfig(
-        attempts=2, first_pause_s=0.01, longest_pause_s=0.1, calls_per_minute=60_000
-    ),
+    attempts=2,
+    first_pause_s=0.01,
+    longest_pause_s=0.1,
+    calls_per_minute=60_000,
 )
 
 
@@ -49,7 +51,7 @@ def kaggle(server: LoopbackKaggle, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in misleading.items():
             patch.setenv(name, value)
-        with Kaggle(environment, home, QUICK, UnzipConfig()) as kaggle:
+        with Kaggle(environment, home, QUICK) as kaggle:
             kaggle.who_am_i()
             yield kaggle
 
@@ -85,7 +87,9 @@ def test_metadata_is_what_the_service_sends(kaggle: Kaggle) -> None:
     assert json.loads(kaggle.metadata(CHURN))["info"]["title"] == "The ann/churn table"
 
 
-@pytest.mark.parametrize(("slug", "kind"), [("ann/rents", "passing"), ("bob/shops", "unavailable")])
+@pytest.mark.parametrize(
+    ("slug", "kind"), [("ann/rents", "transient"), ("bob/shops", "unavailable")]
+)
 def test_faults_have_their_kind_and_no_secret(kaggle: Kaggle, slug: str, kind: str) -> None:
     owner, name = slug.split("/")
     with pytest.raises(ServiceFault) as caught:
@@ -98,7 +102,7 @@ def test_faults_have_their_kind_and_no_secret(kaggle: Kaggle, slug: str, kind: s
 def test_what_is_no_json_comes_with_its_words(kaggle: Kaggle) -> None:
     with pytest.raises(ServiceFault) as caught:
         kaggle.metadata(DatasetRef(owner="bad", slug="metadata"))
-    assert (caught.value.kind, caught.value.said) == ("malformed", '{"title": "half a')
+    assert (caught.value.kind, caught.value.answer) == ("malformed", '{"title": "half a')
 
 
 def test_an_archive_comes_and_is_unpacked(kaggle: Kaggle, folder: Path, tmp_path: Path) -> None:
@@ -127,10 +131,10 @@ def test_nothing_is_printed_and_nothing_written_at_home(
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from extract.kaggle.client import Kaggle, ServiceConfig\n"
-        "from extract.kaggle.unzip import UnzipConfig\n"
+        "from extract.kaggle.client import Kaggle\n"
+        "from extract.kaggle.limits import KaggleLimits\n"
         "if __name__ == '__main__':\n"
-        "    parts = (os.environ, Path(sys.argv[1]), ServiceConfig(), UnzipConfig())\n"
+        "    parts = (os.environ, Path(sys.argv[1]), KaggleLimits())\n"
         "    with Kaggle(*parts) as kaggle:\n"
         "        kaggle.who_am_i()\n"
     )

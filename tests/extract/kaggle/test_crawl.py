@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from extract.kaggle.calls import Page, PageQuery
 from extract.kaggle.catalogue import Catalogue
-from extract.kaggle.crawl import CrawlConfig, Search, TruncatedError, crawl, read_record
+from extract.kaggle.crawl import TruncatedError, crawl, read_record
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import Page, PageQuery, Search
 from extract.kaggle.service import ServiceFault
 from tests.servers.kaggle import made_records
 
@@ -24,8 +25,8 @@ EVERYTHING = 10**10
 RESIDENT_MB, PEAK_MB = 16, 64
 """What a crawl may take more than it took after ten pages: between pages, and while the catalogue
 writes one, which has a limit of its own."""
-SMALL = CrawlConfig(page_size=20, result_limit=100)
-WIDE = CrawlConfig(page_size=100, result_limit=100)
+SMALL = KaggleLimits(page_size=20, result_limit=100)
+WIDE = KaggleLimits(page_size=100, result_limit=100)
 
 Record = Mapping[str, Any]
 
@@ -67,14 +68,14 @@ def catalogue(tmp_path: Path) -> Catalogue:
 def run(
     ask: Callable[[PageQuery], Page],
     catalogue: Catalogue,
-    config: CrawlConfig = SMALL,
+    limits: KaggleLimits = SMALL,
     number: int = 1,
     **looked_for: Any,
 ) -> list[int]:
     """What the crawl told on its way."""
     told = list[int]()
     search = Search.model_validate({"max_bytes": EVERYTHING} | looked_for)
-    crawl(search, ask, catalogue, number, config, told.append)
+    crawl(search, ask, catalogue, number, limits, told.append)
     return told
 
 
@@ -213,7 +214,7 @@ def test_a_service_that_knows_no_sizes_is_not_split_for_ever(catalogue: Catalogu
     """Licences part what sizes do not, so every single size would be looked at."""
     service = Sizeless(same_size(8, group=("cc", "gpl", "odb", "other")), limit=7)
     with pytest.raises(TruncatedError, match="the same, whatever its size; name tags or a text"):
-        run(service, catalogue, CrawlConfig(page_size=7, result_limit=7))
+        run(service, catalogue, KaggleLimits(page_size=7, result_limit=7))
     assert len(service.searches) < 300
 
 
@@ -326,7 +327,7 @@ def test_a_token_that_repeats_for_ever_is_a_fault(catalogue: Catalogue, token: s
 
     with pytest.raises(ServiceFault, match="repeats itself") as caught:
         run(ask, catalogue)
-    assert caught.value.kind == "passing"
+    assert caught.value.kind == "transient"
     assert len(service.asked) == 2 + 3
     assert len(keys(catalogue)) == 40, "what came before is kept"
 
@@ -465,13 +466,13 @@ _PROGRAM = """
 import json, sys, tempfile, time
 from pathlib import Path
 from extract.kaggle.catalogue import Catalogue
-from extract.kaggle.crawl import CrawlConfig, Search, crawl
-from extract.kaggle.client import Kaggle, ServiceConfig
-from extract.kaggle.service import PatienceConfig
-from extract.kaggle.unzip import UnzipConfig
+from extract.kaggle.client import Kaggle
+from extract.kaggle.crawl import crawl
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import Search
 
 environment, path, max_bytes = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-service = ServiceConfig(connections=1, patience=PatienceConfig(calls_per_minute=1e9))
+limits = KaggleLimits(connections=1, calls_per_minute=1e9)
 told, begun = [], time.monotonic()
 
 def tell(shown):
@@ -480,9 +481,9 @@ def tell(shown):
     told.append((shown, *(int(fields[name].split()[0]) >> 10 for name in ("VmRSS", "VmHWM"))))
 
 with tempfile.TemporaryDirectory() as home:
-    with Kaggle(environment, Path(home), service, UnzipConfig()) as kaggle:
+    with Kaggle(environment, Path(home), limits) as kaggle:
         search = Search(max_bytes=max_bytes)
-        crawl(search, kaggle.page, Catalogue(path), 1, CrawlConfig(), tell)
+        crawl(search, kaggle.page, Catalogue(path), 1, limits, tell)
 print(json.dumps({"told": told, "seconds": time.monotonic() - begun}))
 """
 _SERVER = """

@@ -11,15 +11,13 @@ import pytest
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.kaggle.cache import Cache
-from extract.kaggle.client import ServiceConfig
-from extract.kaggle.crawl import Search
-from extract.kaggle.service import PatienceConfig
-from extract.kaggle.source import KaggleConfig, KaggleSource
-from extract.kaggle.transfer import TransferConfig
-from extract.kaggle.unzip import UnzipConfig
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import Search
+from extract.kaggle.source import KaggleSource
 from extract.licenses import LicenceConfig, admit
-from extract.mirror import MirrorSource
-from extract.source import Listing
+from extract.source import Listing, Opening
+from extract.sources.kaggle import KaggleConfig
+from extract.sources.mirror import MirrorSource
 from tests.extract.hostile import CELLS, OWNER, archives, metadata
 from tests.servers.kaggle import LoopbackKaggle
 
@@ -27,19 +25,20 @@ _ATTEMPTS = 2
 _MAX_BYTES = 12 << 20
 _GOOD = ("good/one", "good/two")
 _HUGE = "archives/huge"
-_SERVICE = ServiceConfig(
+_LIMITS = KaggleLimits(
     call_timeout_s=20,
     connections=2,
-    patience=PatienceConfig(
-        calls_per_minute=10**6, attempts=_ATTEMPTS, first_pause_s=0.001, longest_pause_s=0.01
-    ),
-    transfer=TransferConfig(read_timeout_s=10, attempt_s=20, max_bytes=_MAX_BYTES),
+    calls_per_minute=10**6,
+    attempts=_ATTEMPTS,
+    archive_attempts=_ATTEMPTS,
+    first_pause_s=0.001,
+    longest_pause_s=0.01,
+    read_timeout_s=10,
+    address_s=20,
+    max_bytes=_MAX_BYTES,
 )
 _LIKE_AN_OUTAGE = ("no-json", "no-content", "null", "binary")
 """Metadata that a mirror refuses, and that from a service may be another one the next time."""
-_CONFIG = KaggleConfig(
-    searches=(Search(),), service=_SERVICE, unzip=UnzipConfig(attempts=_ATTEMPTS)
-)
 _RECORD = {
     "currentVersionNumber": 1,
     "title": "",
@@ -73,10 +72,12 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
         (place / "slip.csv").write_bytes(b"mine")
     before = outside(root, cache)
     with LoopbackKaggle(mirror) as server:
-        source = KaggleSource(Cache(cache), server.environment, _CONFIG, LicenceConfig())
-        with source, ThreadPoolExecutor(_SERVICE.connections) as threads:
+        opening = Opening(cache, LicenceConfig(), server.environment)
+        wanted = KaggleConfig(searches=(Search(),))
+        source = KaggleSource(Cache(cache), opening, wanted, _LIMITS)
+        with source, ThreadPoolExecutor(_LIMITS.connections) as threads:
             refs = source.refs()
-            found = dict(zip((r.key for r in refs), threads.map(source.listing, refs), strict=True))
+            found = dict(zip((r.key for r in refs), threads.map(source.fetch, refs), strict=True))
         downloads = {key: server.count("DownloadDataset", key) for key in found}
     return Fetched(mirror, cache, found, downloads, before, outside(root, cache))
 
@@ -208,7 +209,7 @@ def test_the_cache_is_read_as_the_service_was(fetched: Fetched) -> None:
                 judged(found) if isinstance(found, Listing) else found
             ), key
             if isinstance(found, Listing):
-                again = source.listing(refs[key])
+                again = source.fetch(refs[key])
                 assert isinstance(again, Listing)
                 assert (again.files, again.hashes) == (found.files, found.hashes)
 
@@ -220,7 +221,7 @@ def ref_of(key: str) -> DatasetRef:
 
 def verdict(source: MirrorSource, ref: DatasetRef) -> Listing | Drop:
     """What reading makes of a dataset, up to its licence."""
-    found = source.listing(ref)
+    found = source.fetch(ref)
     return judged(found) if isinstance(found, Listing) else found
 
 

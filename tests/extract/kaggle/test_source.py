@@ -13,17 +13,16 @@ import pytest
 from extract.drop import Drop
 from extract.file_lock import InUseError
 from extract.kaggle.cache import Cache, CacheError
-from extract.kaggle.client import ServiceConfig
-from extract.kaggle.crawl import Search
-from extract.kaggle.service import PatienceConfig, ServiceFault
-from extract.kaggle.source import KaggleConfig, KaggleSource
-from extract.kaggle.transfer import TransferConfig
-from extract.kaggle.unzip import UnzipConfig
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.queries import Search
+from extract.kaggle.service import ServiceFault
+from extract.kaggle.source import KaggleSource
 from extract.licenses import LicenceConfig
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
-from extract.source import Listing
+from extract.source import Listing, Opening
+from extract.sources.kaggle import KaggleConfig
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.servers.kaggle import Faults, LoopbackKaggle
@@ -31,28 +30,31 @@ from tests.small_mirror import GOOD
 
 pytestmark = pytest.mark.slow
 
-QUICK = ServiceConfig(
+QUICK = KaggleLimits(
     call_timeout_s=3,
     connections=2,
-    patience=PatienceConfig(
-        attempts=2, first_pause_s=0.01, longest_pause_s=0.1, calls_per_minute=60_000
-    ),
-    transfer=TransferConfig(read_timeout_s=2, attempt_s=5),
+    attempts=2,
+    first_pause_s=0.01,
+    longest_pause_s=0.1,
+    calls_per_minute=60_000,
+    read_timeout_s=2,
+    address_s=5,
 )
 
 
 @contextmanager
-def opened(server: LoopbackKaggle, folder: Path, **config: Any) -> Iterator[KaggleSource]:
-    """The source, with a search for everything unless `config` says otherwise."""
-    knobs = KaggleConfig(**{"searches": (Search(),), "service": QUICK, **config})
-    cache = Cache(folder)
-    licence = LicenceConfig()
-    with cache.held(), KaggleSource(cache, server.environment, knobs, licence) as source:
+def opened(
+    server: LoopbackKaggle, folder: Path, limits: KaggleLimits = QUICK, **wanted: Any
+) -> Iterator[KaggleSource]:
+    """The source, with a search for everything unless `wanted` says otherwise."""
+    config, cache = KaggleConfig(**{"searches": (Search(),), **wanted}), Cache(folder)
+    opening = Opening(folder, LicenceConfig(), server.environment)
+    with cache.held(), KaggleSource(cache, opening, config, limits) as source:
         yield source
 
 
 def all_of(source: KaggleSource) -> dict[str, Listing | Drop]:
-    return {ref.key: source.listing(ref) for ref in source.refs()}
+    return {ref.key: source.fetch(ref) for ref in source.refs()}
 
 
 def reasons(found: dict[str, Listing | Drop]) -> dict[str, str]:
@@ -60,7 +62,7 @@ def reasons(found: dict[str, Listing | Drop]) -> dict[str, str]:
 
 
 def same_as_mirror(found: dict[str, Listing | Drop], mirror: Path) -> None:
-    expected = {ref.key: MirrorSource(mirror).listing(ref) for ref in MirrorSource(mirror).refs()}
+    expected = {ref.key: MirrorSource(mirror).fetch(ref) for ref in MirrorSource(mirror).refs()}
     listed = {key: item for key, item in found.items() if isinstance(item, Listing)}
     assert len(listed) == 9
     for key, item in listed.items():
@@ -74,15 +76,15 @@ def test_everything_comes_once(small_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(small_mirror) as server:
         with opened(server, tmp_path) as source:
             found = all_of(source)
-            brought = source.brought
+            transferred = source.bytes_transferred
         begun = len(server.requests)
         with opened(server, tmp_path) as source:
             again = all_of(source)
-            assert source.brought == 0
+            assert source.bytes_transferred == 0
         asked = server.requests[begun:]
     same_as_mirror(found, small_mirror)
     assert again == found
-    assert brought > 50_000
+    assert transferred > 50_000
     assert reasons(found) == {
         "bad/forbidden": "licence_refused",
         "bad/metadata": "bad_metadata",
@@ -104,13 +106,13 @@ def test_every_version_is_pinned_recorded_and_kept(small_mirror: Path, tmp_path:
         with opened(server, cache, **only) as source:
             (ref,) = source.refs()
             server.publish("ann/churn", newer, 3)
-            before = source.listing(ref)
+            before = source.fetch(ref)
         with opened(server, cache, **only) as source:
             (newest,) = source.refs()
-            after = source.listing(newest)
+            after = source.fetch(newest)
         with opened(server, cache, **{**only, "datasets": ("ann/churn/2",)}) as source:
             (pinned,) = source.refs()
-            assert source.listing(pinned) == before, "the named version, not the newest"
+            assert source.fetch(pinned) == before, "the named version, not the newest"
         stored = [(r.ref, r.version) for r in server.requests if r.rpc == "Storage"]
     assert isinstance(before, Listing)
     assert isinstance(after, Listing)
@@ -216,11 +218,9 @@ def test_an_outage_is_owed_and_not_met_for_ever(
     small_mirror: Path, tmp_path: Path, fault: int | str
 ) -> None:
     faults = Faults(lasting={"Storage": fault}, hang_s=600, drip_s=600)
-    service = QUICK.model_copy(
-        update={"transfer": TransferConfig(read_timeout_s=0.5, attempt_s=0.5)}
-    )
+    limits = QUICK.model_copy(update={"read_timeout_s": 0.5, "address_s": 0.5})
     with LoopbackKaggle(small_mirror, faults=faults) as server:
-        with opened(server, tmp_path, service=service) as source:
+        with opened(server, tmp_path, limits) as source:
             found = all_of(source)
         assert server.count("Storage") <= 2 * 5, "after five datasets nobody goes on asking"
     wanted = {key: found[key] for key in (*GOOD, "bad/empty", "bad/garbage", "bad/prose")}
@@ -263,7 +263,7 @@ def test_a_version_that_has_gone_is_owed_to_the_next_search(
     ):
         (ref,) = source.refs()
         server.publish("ann/churn", newer, 3)
-        drop = source.listing(ref)
+        drop = source.fetch(ref)
     assert isinstance(drop, Drop)
     assert (drop.reason, drop.transient) == ("unreachable", True)
     assert "version 3 has come" in drop.detail
@@ -273,11 +273,11 @@ def test_a_file_that_somebody_changed_is_owed(small_mirror: Path, tmp_path: Path
     with LoopbackKaggle(small_mirror) as server, opened(server, tmp_path / "cache") as source:
         refs = source.refs()
         ref = next(ref for ref in refs if ref.key == "ann/rents")
-        source.listing(ref)
+        source.fetch(ref)
         path = tmp_path / "cache" / "ann" / "rents" / "rents.csv"
         content = path.read_bytes()
         path.write_bytes(content[:100])
-        assert isinstance(source.listing(ref), Listing), "another size is seen, and fetched again"
+        assert isinstance(source.fetch(ref), Listing), "another size is seen, and fetched again"
         assert path.read_bytes() == content
         path.write_bytes(content.replace(b"1", b"2"))
         with Workers(1) as workers:
@@ -296,12 +296,16 @@ def test_a_refused_archive_comes_once_and_its_records_stay(
     (mirror / "ann" / "churn" / "archive.zip.raw").write_bytes(b"PK\x03\x04" + b"\x00" * 500)
     with LoopbackKaggle(mirror) as server:
         for _ in range(2):
-            with opened(server, tmp_path / "cache", unzip=UnzipConfig(attempts=2)) as source:
+            with opened(
+                server, tmp_path / "cache", QUICK.model_copy(update={"archive_attempts": 2})
+            ) as source:
                 (drop,) = all_of(source).values()
                 assert isinstance(drop, Drop)
                 assert (drop.reason, drop.transient) == ("bad_archive", False)
         assert server.count("Storage") == 2, "two attempts, and no more in the second run"
-        with opened(server, tmp_path / "cache", unzip=UnzipConfig(attempts=1)) as source:
+        with opened(
+            server, tmp_path / "cache", QUICK.model_copy(update={"archive_attempts": 1})
+        ) as source:
             all_of(source)
         assert server.count("Storage") == 3, "other rules may decide otherwise"
     assert list((tmp_path / "cache" / ".partial").rglob("*.zip*")) == []
@@ -330,7 +334,7 @@ def test_an_offline_build_sees_what_a_fetch_saw(small_mirror: Path, tmp_path: Pa
     offline = MirrorSource(tmp_path)
     assert [ref.key for ref in offline.refs()] == sorted(found)
     for ref in offline.refs():
-        item, other = found[ref.key], offline.listing(ref)
+        item, other = found[ref.key], offline.fetch(ref)
         if isinstance(item, Listing):
             assert isinstance(other, Listing)
             assert other.model_copy(update={"folder": item.folder}) == item

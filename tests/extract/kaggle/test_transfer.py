@@ -24,10 +24,10 @@ from typing import Self
 
 import pytest
 
+from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.service import ServiceFault
 from extract.kaggle.transfer import (
     TooLargeError,
-    TransferConfig,
     discard,
     received,
     retry_after_s,
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[3]
 SECRET = "5ECRET0f4n4ddre55"
 DATA = b"PK\x03\x04" + random.Random(7).randbytes(300_000)
 HALF = len(DATA) // 2
-QUICK = TransferConfig(connect_timeout_s=2, read_timeout_s=2, attempt_s=5, max_bytes=1 << 20)
+QUICK = KaggleLimits(connect_timeout_s=2, read_timeout_s=2, address_s=5, max_bytes=1 << 20)
 _RESET = struct.pack("ii", 1, 0)
 
 Asked = Mapping[str, str]
@@ -127,11 +127,11 @@ def stored(
     return answer
 
 
-def fault(storage: Storage, path: Path, config: TransferConfig = QUICK) -> str:
+def fault(storage: Storage, path: Path, config: KaggleLimits = QUICK) -> str:
     """What a transfer that must fail says; it never says the address."""
     with pytest.raises(ServiceFault) as caught:
         transfer(storage.address, path, config)
-    assert caught.value.kind == "passing"
+    assert caught.value.kind == "transient"
     shown = "".join(traceback.format_exception(caught.value))
     assert SECRET not in f"{caught.value!r} {caught.value.__dict__} {shown}"
     return str(caught.value)
@@ -278,7 +278,7 @@ def test_what_comes_before_a_reset_stays(path: Path) -> None:
 
 
 def test_a_body_that_drips_ends_with_the_attempt_and_goes_on(path: Path) -> None:
-    config = QUICK.model_copy(update={"attempt_s": 0.5})
+    config = QUICK.model_copy(update={"address_s": 0.5})
     with Storage(stored(piece=10, pause_s=0.02)) as storage:
         begun = time.monotonic()
         assert fault(storage, path, config).startswith("storage: slow, ")
@@ -455,7 +455,7 @@ def test_a_size_beyond_the_limit_is_refused_before_it_comes(path: Path) -> None:
     with Storage(stored()) as storage, pytest.raises(TooLargeError) as caught:
         transfer(storage.address, path, config)
     assert str(caught.value).startswith(f"expected at most 1000 bytes, found {len(DATA)}")
-    assert "transfer.max_bytes" in str(caught.value)
+    assert "source.kaggle.max_bytes" in str(caught.value)
     assert received(path) == 0
 
 
@@ -538,8 +538,9 @@ def test_odd_headers_are_not_logged_with_the_address(
 def test_a_killed_process_has_lost_nothing_it_received(path: Path) -> None:
     """Twice killed in the middle, each next one asks for exactly what is not on disk."""
     program = (
-        "import sys; from pathlib import Path; from extract.kaggle.transfer import *; "
-        "transfer(sys.argv[1], Path(sys.argv[2]), TransferConfig())"
+        "import sys; from pathlib import Path; from extract.kaggle.limits import KaggleLimits; "
+        "from extract.kaggle.transfer import transfer; "
+        "transfer(sys.argv[1], Path(sys.argv[2]), KaggleLimits())"
     )
     on_disk = [0]
     with Storage(stored(piece=1_000, pause_s=0.01)) as storage:

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from extract.kaggle.unzip import BrokenArchiveError, Unpacked, UnzipConfig, unzip
-from extract.reading.limits import UnreadableError
+from extract.archive import BrokenArchiveError, UnpackLimits
+from extract.kaggle.limits import KaggleLimits
+from extract.kaggle.unzip import Unpacked, unzip
+from extract.unreadable import UnreadableError
 from extract.workers import Workers
 from tests.extract.hostile import CELLS, Archive, Member, archives, packed
 
 _MEMORY_MB = 160
 """Of a worker with its interpreter; the bombs hold more."""
 _TIME_S = 5
+LIMITS = KaggleLimits().unpacked
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_the_corpus(hostile: Archive, place: Path, worker: Workers, tmp_path: Pa
     reason, detail = "", ""
     left_out: tuple[str, ...] = ()
     try:
-        unpacked = worker.run(unzip, archive, place, UnzipConfig(), timeout_s=_TIME_S)
+        unpacked = worker.run(unzip, archive, place, LIMITS, timeout_s=_TIME_S)
         left_out = unpacked.left_out
     except UnreadableError as error:
         reason, detail = error.reason, error.detail
@@ -93,7 +96,7 @@ def test_good_members_come_out_whole(place: Path, tmp_path: Path) -> None:
         for n, name in enumerate(names)
     ]
     folder = Member(b"a/", b"", mode=stat.S_IFDIR | 0o755)
-    found = unzip(written(tmp_path, packed(folder, *members)), place, UnzipConfig())
+    found = unzip(written(tmp_path, packed(folder, *members)), place, LIMITS)
     assert [file.name for file in found.files] == sorted(names)
     for file in found.files:
         data = (place / file.name).read_bytes()
@@ -105,10 +108,14 @@ def test_good_members_come_out_whole(place: Path, tmp_path: Path) -> None:
 def test_the_bounds_are_those_of_the_configuration(place: Path, tmp_path: Path) -> None:
     members = [Member(b"%d.csv" % n, bytes(1000)) for n in range(3)]
     archive = written(tmp_path, packed(*members))
-    assert len(unzip(archive, place, UnzipConfig(max_bytes=3000, max_files=3)).files) == 3
+
+    def limits(**changes: int) -> UnpackLimits:
+        return LIMITS.model_copy(update=changes)
+
+    assert len(unzip(archive, place, limits(max_bytes=3000, max_files=3)).files) == 3
     for config, reason in (
-        (UnzipConfig(max_bytes=2999), "expands_too_much"),
-        (UnzipConfig(max_files=2), "too_many_files"),
+        (limits(max_bytes=2999), "expands_too_much"),
+        (limits(max_files=2), "too_many_files"),
     ):
         with pytest.raises(UnreadableError) as caught:
             unzip(archive, place, config)
@@ -119,7 +126,7 @@ def test_a_fault_of_this_machine_is_no_fault_of_the_archive(place: Path, tmp_pat
     archive = written(tmp_path, packed(Member(b"data/a.csv")))
     (place / "data").write_bytes(b"in the way")
     with pytest.raises(FileExistsError):
-        unzip(archive, place, UnzipConfig())
+        unzip(archive, place, LIMITS)
 
 
 def test_what_bit_rot_makes_is_whole_or_refused(place: Path, tmp_path: Path) -> None:
@@ -183,7 +190,7 @@ def rotten(data: bytes, rng: random.Random) -> bytes:
 
 def outcome_of(archive: Path, folder: Path) -> Unpacked | str:
     try:
-        return unzip(archive, folder, UnzipConfig())
+        return unzip(archive, folder, LIMITS)
     except UnreadableError as error:
         return error.reason
     except BrokenArchiveError:

@@ -7,7 +7,8 @@ import pytest
 
 from extract.reading.dialect import decode, read_delimited
 from extract.reading.header import split_header
-from extract.reading.limits import ReadConfig, UnreadableError
+from extract.reading.limits import ReadConfig
+from extract.unreadable import UnreadableError
 
 LIMITS = ReadConfig()
 

@@ -16,9 +16,9 @@ import pytest
 
 from extract.dataset import Column, RawDataset, Table
 from extract.drop import Drop
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store, sha256_of
 from extract.workers import Workers
 

@@ -12,9 +12,9 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from transform.plan import Plan

@@ -9,9 +9,9 @@ import pytest
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.evidence import SourceEvidence, source_evidence
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.extract.evidence.conftest import Make, houses, shop

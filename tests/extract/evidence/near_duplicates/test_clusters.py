@@ -12,9 +12,9 @@ from extract.dataset import RawDataset
 from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
-from extract.mirror import MirrorSource
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
+from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.extract.evidence.conftest import Make, countries, houses, shop, survey

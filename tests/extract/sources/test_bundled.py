@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from extract.bundled import write_bundled
 from extract.dataset import Licence
 from extract.licenses import LicenceConfig, admit
-from extract.mirror import MirrorSource
 from extract.source import Listing
+from extract.sources.bundled import write_bundled
+from extract.sources.mirror import MirrorSource
 from extract.store import sha256_of
 
 
@@ -38,7 +38,7 @@ def test_every_table_says_what_it_is(bundled: Path) -> None:
     refs = source.refs()
     assert len(refs) >= 20
     for ref in refs:
-        listing = source.listing(ref)
+        listing = source.fetch(ref)
         assert isinstance(listing, Listing)
         licence = admit(ref, listing.statements, LicenceConfig())
         assert isinstance(licence, Licence)

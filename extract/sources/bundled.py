@@ -1,6 +1,7 @@
 """Real tables that ship inside scikit-learn and statsmodels, written as a mirror.
 
-They make a build possible on a machine without network or account. Each table keeps what its
+They make a build possible on a machine without network or account: they are written into STATE, and
+read from there as any mirror is. Each table keeps what its
 package says about origin and terms, word for word; statsmodels states terms for every table, and a
 table whose statement is no licence ("all rights retained", "???") is left out by that rule.
 scikit-learn states none for single tables: they come under the licence of the package.
@@ -12,19 +13,42 @@ import importlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from extract.atomic import write_placed
 from extract.licenses import read_licence
 from extract.records import LIST_RECORD, METADATA
+from extract.source import Flaw, Opening, Source, SourceKind
+from extract.sources.mirror import MirrorSource
 from extract.store import sha256_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MARKER = "written.json"
+
+
+class BundledConfig(SourceKind):
+    """Tables of installed packages, written as a mirror before they are read."""
+
+    kind: ClassVar[str] = "bundled"
+    nothing_found: ClassVar[str] = "no dataset in {folder}: remove it, and it is written again"
+
+    def flaw(self, mirror: Path | None) -> Flaw | None:
+        """A mirror would be written over."""
+        if mirror is None:
+            return None
+        repair = "use --config configs/mirror.yaml (make: CONFIG=), or name no mirror"
+        return Flaw("source.kind bundled reads no mirror", repair)
+
+    @contextmanager
+    def open(self, opening: Opening) -> Iterator[Source]:
+        """Written where it is not there yet, or was by other versions."""
+        yield MirrorSource(write_bundled(opening.folder))
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,7 @@ def write_bundled(root: Path) -> Path:
     if not marker.is_file() or marker.read_text(encoding="utf-8") != state:
         for bundle in (*_statsmodels(), *_scikit_learn()):
             _write(bundle, root)
-        _replace(marker, state)
+        write_placed(marker, state)
     return root
 
 
@@ -82,16 +106,9 @@ def _write(bundle: _Bundle, root: Path) -> None:
     if bundle.updated:
         record["lastUpdated"] = f"{bundle.updated}T00:00:00.000Z"
     table = bundle.table.to_csv(index=False, lineterminator="\n")
-    _replace(folder / f"{bundle.slug}.csv", table)
-    _replace(folder / METADATA, json.dumps({"info": info}))
-    _replace(folder / LIST_RECORD, json.dumps(record))
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".unfinished-{path.name}")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    temporary.replace(path)
+    write_placed(folder / f"{bundle.slug}.csv", table)
+    write_placed(folder / METADATA, json.dumps({"info": info}))
+    write_placed(folder / LIST_RECORD, json.dumps(record))
 
 
 def _as_it_is(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -138,7 +155,7 @@ def _whole_years(name: str) -> "Callable[[pd.DataFrame], pd.DataFrame]":
     return whole_years
 
 
-# Every dataset of statsmodels, its form as a table, and the date of the data where it is told.
+# Every dataset of statsmodels, its form as a table, and the date of the data where it is stated.
 _STATSMODELS: "dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str | None]]" = {
     "anes96": (_as_it_is, None),
     "cancer": (_as_it_is, None),
@@ -199,7 +216,7 @@ def _line(text: str) -> str:
     return " ".join(text.replace("__doc__", "").split())
 
 
-# scikit-learn's tables, the argument that gives values as they were measured, and the date told.
+# scikit-learn's tables, the argument that gives values as they were measured, and the date stated.
 _SCIKIT_LEARN: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "iris": ("Iris plants dataset", {}, "1988-07-01"),
     "wine": ("Wine recognition dataset", {}, "1988-07-01"),

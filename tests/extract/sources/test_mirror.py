@@ -9,8 +9,8 @@ import pytest
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.mirror import MirrorSource
 from extract.source import Listing
+from extract.sources.mirror import MirrorSource
 
 INFO = {
     "title": "A title",
@@ -42,7 +42,7 @@ def mirror_of(root: Path, metadata: str | bytes | None, record: Any = RECORD) ->
 
 def listed(source: MirrorSource) -> Listing:
     (ref,) = source.refs()
-    listing = source.listing(ref)
+    listing = source.fetch(ref)
     assert isinstance(listing, Listing)
     return listing
 
@@ -105,11 +105,11 @@ def test_wrong_metadata_is_a_drop_and_nothing_else_is_lost(
     good.mkdir(parents=True)
     (good / "dataset-metadata.json").write_text(json.dumps(INFO))
     assert [ref.key for ref in source.refs()] == ["good/one", "own/slug"]
-    drop = source.listing(source.refs()[1])
+    drop = source.fetch(source.refs()[1])
     assert isinstance(drop, Drop)
     assert (drop.reason, drop.key) == ("bad_metadata", "own/slug")
     assert "dataset-metadata.json" in drop.detail
-    assert isinstance(source.listing(source.refs()[0]), Listing)
+    assert isinstance(source.fetch(source.refs()[0]), Listing)
 
 
 def test_foreign_text_is_bounded_and_clean(tmp_path: Path) -> None:
@@ -160,14 +160,14 @@ def test_hostile_names(tmp_path: Path) -> None:
 def test_metadata_that_is_a_link_elsewhere(tmp_path: Path) -> None:
     source = mirror_of(tmp_path, None, None)
     (tmp_path / "own" / "slug" / "dataset-metadata.json").symlink_to("/etc/passwd")
-    drop = source.listing(source.refs()[0])
+    drop = source.fetch(source.refs()[0])
     assert isinstance(drop, Drop)
     assert "root" not in drop.evidence
 
 
 def test_the_real_mirror(mirror: Path) -> None:
     source = MirrorSource(mirror)
-    listings = [source.listing(ref) for ref in source.refs()]
+    listings = [source.fetch(ref) for ref in source.refs()]
     assert len(listings) >= 10
     assert list(source.refs()) == sorted(source.refs(), key=lambda ref: (ref.owner, ref.slug))
     for listing in listings:
@@ -202,4 +202,4 @@ def test_no_field_about_the_licence_is_passed_over(
 def test_an_odd_id_hides_no_other_dataset(tmp_path: Path) -> None:
     info = {"id": "77", "ownerUser": "other", "datasetSlug": "x"}
     source = mirror_of(tmp_path, json.dumps(info))
-    assert isinstance(source.listing(source.refs()[0]), Drop)
+    assert isinstance(source.fetch(source.refs()[0]), Drop)

@@ -1,14 +1,15 @@
-"""A source that is a directory in Kaggle's own layout.
+"""Reads the folder of one dataset in Kaggle's own layout.
 
-`<owner>/<slug>/` holds the files of a dataset and `dataset-metadata.json`, optionally
+The folder holds the files of a dataset and `dataset-metadata.json`, optionally
 `list-record.json` (one record of the list call: version, last update, licence text) and
 `files-record.json`; what `opendare fetch` brought has `fetch-record.json` too, with the SHA-256 of
 every file, or why only the records are there. The metadata is read tolerantly, because the official
 client has written it in several shapes: flat, under `info`, or as JSON text inside a JSON string;
 fields may be missing.
 
+Takes a folder and the reference it is said to be; returns a `Listing`, or a `bad_metadata` drop.
 Names on disk are hostile: links that leave the dataset's folder, devices and absurd names are not
-opened. Not guaranteed: that nobody changes the directory while it is read.
+opened. Not guaranteed: that nobody changes the folder while it is read.
 """
 
 import json
@@ -17,49 +18,22 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from extract.dataset import DatasetRef, SkippedFile
 from extract.drop import Drop, Reason, dataset_drop
-from extract.licenses import Statement
+from extract.foreign_text import one_line, paragraphs
+from extract.kaggle.fields import instant, line, statements, tag_names
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA, RECORDS
 from extract.source import Listing
 
+# Bounds on hostile folders, well above what a dataset needs.
 _RECORD_BYTES = 8 << 20
 _FILES = 10_000
 _NAME_CHARS = 200
-_TITLE_CHARS = 300
 _DESCRIPTION_CHARS = 20_000
-_TAGS = 50
 _URL = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]{1,500}")
-
-
-class MirrorSource:
-    """Datasets of one mirror directory."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-
-    def refs(self) -> tuple[DatasetRef, ...]:
-        """All `<owner>/<slug>/` with a usable name, sorted; the version is the list record's."""
-        found = []
-        for folder in sorted(self.root.glob("*/*/")):
-            if not folder.resolve().is_relative_to(self.root):
-                continue
-            try:
-                ref = DatasetRef(owner=folder.parent.name, slug=folder.name)
-            except ValidationError:
-                continue
-            found.append(ref.model_copy(update={"version": _version(folder)}))
-        return tuple(sorted(found, key=lambda ref: (ref.owner, ref.slug)))
-
-    def listing(self, ref: DatasetRef) -> Listing | Drop:
-        """Files and metadata of one dataset; wrong metadata is a `bad_metadata` drop."""
-        return read_listing(self.root / ref.owner / ref.slug, ref)
 
 
 def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
@@ -82,23 +56,28 @@ def read_listing(folder: Path, ref: DatasetRef) -> Listing | Drop:
         skipped=skipped,
         title=line(info.get("title")) or line(record.get("title")),
         subtitle=line(info.get("subtitle")) or line(record.get("subtitle")),
-        description=_text(info.get("description")) or _text(record.get("description")),
+        description=_description(info) or _description(record),
         tags=tag_names(info.get("keywords"), record.get("tags")),
         creator=owner or ref.owner,
         url=url if _URL.fullmatch(url) else f"https://www.kaggle.com/datasets/{ref.key}",
         updated_at=instant(record.get("lastUpdated") or info.get("lastUpdated")),
-        statements=(*_said_in_list(record), *_said_in_metadata(info)),
+        statements=statements(info, record),
     )
+
+
+def _description(fields: dict[str, Any]) -> str:
+    return paragraphs(fields.get("description"), _DESCRIPTION_CHARS)
 
 
 class _BadMetadataError(Exception):
     def __init__(self, detail: str, evidence: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
-        self.evidence = _text(evidence)
+        self.evidence = paragraphs(evidence, _DESCRIPTION_CHARS)
 
 
-def _version(folder: Path) -> int:
+def listed_version(folder: Path) -> int:
+    """The version that the list record names, 1 where none does."""
     try:
         version = _record(folder, LIST_RECORD).get("currentVersionNumber")
     except _BadMetadataError:
@@ -110,10 +89,10 @@ def _version(folder: Path) -> int:
 
 def _metadata(folder: Path) -> dict[str, Any]:
     """The metadata, whatever wrapping it has; empty when only the list record is there."""
-    found = _record(folder, METADATA)
+    metadata = _record(folder, METADATA)
     if not any((folder / name).exists() for name in (METADATA, LIST_RECORD)):
         raise _BadMetadataError(f"expected {METADATA} or {LIST_RECORD}, found neither")
-    info = found.get("info", found)
+    info = metadata.get("info", metadata)
     if not isinstance(info, dict):
         raise _BadMetadataError(f"{METADATA}: expected an object in `info`", repr(info))
     return info
@@ -131,30 +110,31 @@ def _record(folder: Path, name: str) -> dict[str, Any]:
     if len(data) > _RECORD_BYTES:
         raise _BadMetadataError(f"{name}: expected at most {_RECORD_BYTES} bytes")
     try:
-        found = json.loads(data)
-        found = json.loads(found) if isinstance(found, str) else found
+        record = json.loads(data)
+        # Older clients wrote the object as text in a JSON string.
+        record = json.loads(record) if isinstance(record, str) else record
     except (ValueError, RecursionError) as error:
         excerpt = data[:200].decode("utf-8", "replace")
         raise _BadMetadataError(f"{name}: expected JSON: {error}", excerpt) from error
-    if not isinstance(found, dict):
-        raise _BadMetadataError(f"{name}: expected a JSON object", repr(found)[:200])
-    return found
+    if not isinstance(record, dict):
+        raise _BadMetadataError(f"{name}: expected a JSON object", repr(record)[:200])
+    return record
 
 
 def _hashes(record: dict[str, Any]) -> dict[str, str]:
     """SHA-256 by name, as far as a fetch has recorded them."""
     files = record.get("files")
-    found = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-    return {line(file.get("name")): line(file.get("sha256")) for file in found}
+    listed = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    return {line(file.get("name")): line(file.get("sha256")) for file in listed}
 
 
 def _check_identity(info: dict[str, Any], ref: DatasetRef) -> None:
     """Metadata of another dataset would bring the wrong licence along."""
-    split = [line(info.get(name)) for name in ("ownerUser", "datasetSlug")]
-    for said in (line(info.get("id")), "/".join(split) if all(split) else ""):
-        if "/" in said and said.casefold() != ref.key.casefold():
+    parts = [line(info.get(name)) for name in ("ownerUser", "datasetSlug")]
+    for name in (line(info.get("id")), "/".join(parts) if all(parts) else ""):
+        if "/" in name and name.casefold() != ref.key.casefold():
             raise _BadMetadataError(
-                f"{METADATA}: expected the dataset {ref.key}, found another", said
+                f"{METADATA}: expected the dataset {ref.key}, found another", name
             )
 
 
@@ -167,8 +147,8 @@ def _files(folder: Path) -> tuple[tuple[str, ...], tuple[SkippedFile, ...]]:
         if refusal is None:
             files.append(name)
         else:
-            shown = name.encode("ascii", "backslashreplace").decode()[:_NAME_CHARS]
-            skipped.append(SkippedFile(name=line(shown), reason=refusal[0], detail=refusal[1]))
+            shown = one_line(name.encode("ascii", "backslashreplace").decode(), _NAME_CHARS)
+            skipped.append(SkippedFile(name=shown, reason=refusal[0], detail=refusal[1]))
     return tuple(files), tuple(skipped)
 
 
@@ -180,6 +160,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         for name in sorted(names + links):
             path = Path(place) / name
+            # Below the top a dataset may call its files what it likes.
             if path.parent == folder and name in RECORDS:
                 continue
             n += 1
@@ -201,70 +182,3 @@ def _refusal(path: Path, folder: Path) -> tuple[str, str] | None:
     if not inside:
         return "outside", "it is a link that leaves the dataset's folder"
     return None if regular else ("not_a_file", "expected a regular file")
-
-
-def _said_in_list(record: dict[str, Any]) -> Iterator[Statement]:
-    names = [record.get("licenseName"), record.get("licenseNameNullable")]
-    for text in dict.fromkeys(_said(name) for name in names if name not in (None, "")):
-        yield Statement(where=f"{LIST_RECORD}: licenseName", text=text)
-
-
-def _said_in_metadata(info: dict[str, Any]) -> Iterator[Statement]:
-    """Whatever field it stands in: who says two things means the stricter."""
-    entries: list[Any] = []
-    for field in ("licenses", "license", "licenseName"):
-        said = info.get(field)
-        entries += said if isinstance(said, list) else [said]
-    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
-    wanted = (name for entry, name in zip(entries, names, strict=True) if entry not in (None, ""))
-    for text in dict.fromkeys(map(_said, wanted)):
-        yield Statement(where=f"{METADATA}: licenses", text=text)
-
-
-def _said(licence: object) -> str:
-    """A statement as one line. What is cut or no text gets words that no licence has."""
-    if not line(licence):
-        return "[no text]"
-    is_cut = isinstance(licence, str) and len(licence) > _TITLE_CHARS
-    return f"{line(licence)} [cut]" if is_cut else line(licence)
-
-
-def tag_names(keywords: object, tags: object) -> tuple[str, ...]:
-    """Keywords of the metadata, else the names of the record's tags; sorted, each once."""
-    found = keywords if isinstance(keywords, list) and keywords else tags
-    names = {
-        line(tag.get("name") if isinstance(tag, dict) else tag)
-        for tag in (found if isinstance(found, list) else [])
-    }
-    return tuple(sorted(names - {""}))[:_TAGS]
-
-
-def instant(value: object) -> str | None:
-    """ISO 8601 in UTC to the second, None for what is no instant."""
-    try:
-        instant = datetime.fromisoformat(line(value))
-    except ValueError:
-        return None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    try:
-        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        return None
-
-
-def line(value: object) -> str:
-    """Foreign text as one bounded line; empty for what is no text."""
-    return " ".join(_text(value).split())[:_TITLE_CHARS].strip()
-
-
-def _text(value: object) -> str:
-    """Foreign text, bounded, with line feeds but no other control characters."""
-    if not isinstance(value, str):
-        return ""
-    value = value[: 2 * _DESCRIPTION_CHARS].replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else " "
-        for c in value
-    )
-    return kept.strip()[:_DESCRIPTION_CHARS]
