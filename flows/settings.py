@@ -221,7 +221,7 @@ def load(
     for layer in reversed(layers):
         values = _merged(values, layer.values)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         lines = [_explain(detail, layers) for detail in error.errors()]
         raise ConfigurationError("\n".join(["wrong configuration:", *lines])) from None
