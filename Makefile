@@ -35,7 +35,7 @@ check: $(STAMP) ## format, lint, strict types; prints the sizes of functions and
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python tests/sizes.py $(ROOMS)
+	@$(BIN)/python -m tests.sizes
 
 bench: $(STAMP) ## time the builds and the workers; takes MIRROR=
 	@$(BIN)/python tests/bench/bench.py $${MIRROR:+--mirror "$$MIRROR"}
