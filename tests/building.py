@@ -101,7 +101,7 @@ def run_opendare(
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=3600,
     )
     return Built(
         mirror, place / "release", place / "state", done.returncode, done.stdout, done.stderr
@@ -123,7 +123,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def survivors(mark: str, patience_s: float = 60) -> list[str]:
+def survivors(mark: str, patience_s: float = 300) -> list[str]:
     """Commands of the processes with this mark that do not end by themselves.
 
     A server that was being born needs its imports until it looks for its parent.

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,10 @@ pytest.register_assert_rewrite("tests.proofs")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-_LONGEST = ("test_release.py", "test_build.py")
+_SHARED = ("test_release.py", "test_build.py", "test_kaggle.py")
+"""Files whose costly fixtures all processes share, so that each test may run in any of them."""
+_LONGEST = _SHARED
+"""Files that begin first, so that no process is left with one at the end."""
 
 Golden = Callable[[str, str], None]
 
@@ -42,9 +46,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Failures(config))
+
+
+class _Failures:
+    """Prints each failure when it happens; the tracebacks come at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and reporter is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = crash.message.partition("\n")[0] if crash else ""
+            reporter.ensure_newline()
+            reporter.write_line(f"FAILED {report.nodeid} ({report.when}): {said[:300]}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is run by one process, in the order of collection; tests of `_SHARED` by any."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(_SHARED) else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # The files with the longest fixtures first, so that no process is left with one at the end.
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     if not config.getoption("rewrite_golden"):
         return
     others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
@@ -111,12 +148,23 @@ def small_mirror(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def small_build(small_mirror: Path, shared: Path) -> Built:
-    """The release of the small mirror, built once by `opendare build`; nobody writes into it."""
-    place, kept = shared / "built", shared / "built.pickle"
-    with _alone(shared / "built.lock"):
+    """The release of the small mirror, built by `opendare build`; nobody writes into it."""
+    return _built_once(small_mirror, shared / "small")
+
+
+@pytest.fixture(scope="session")
+def real_build(mirror: Path, shared: Path) -> Built:
+    """The release of the real tables; two to ten minutes. Nobody writes into it."""
+    return _built_once(mirror, shared / "real")
+
+
+def _built_once(mirror: Path, place: Path) -> Built:
+    """The build of this run in `place`, made by the process that asks first."""
+    kept = place.with_suffix(".pickle")
+    with _alone(place.with_suffix(".lock")):
         if not kept.exists():
             place.mkdir()
-            kept.write_bytes(pickle.dumps(build(small_mirror, place)))
+            kept.write_bytes(pickle.dumps(build(mirror, place)))
         built: Built = pickle.loads(kept.read_bytes())
     return built
 

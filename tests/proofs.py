@@ -62,7 +62,7 @@ def grade(release: OpenedRelease, predictions: Path) -> Grades:
         capture_output=True,
         text=True,
         check=True,
-        timeout=600,
+        timeout=1800,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["task_id"]: line for line in lines if "task_id" in line}
@@ -162,7 +162,7 @@ def _solve(task: OpenedTask, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, (task.task_id, done.stderr[-1500:])
     left = {path.name for path in folder.iterdir()} - set(task.contents)
@@ -452,7 +452,7 @@ def prove_readers(release: OpenedRelease, scratch: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import itertools
 import re
 import sys
 from collections import Counter
@@ -246,7 +247,7 @@ def _private_words() -> dict[str, set[str]]:
     for module in MODULES:
         for identifier in identifiers(module):
             parts = words(identifier)
-            pairs = map("_".join, zip(parts, parts[1:], strict=False))
+            pairs = map("_".join, itertools.pairwise(parts))
             for word in PRIVATE_WORDS & {*parts, *pairs}:
                 if not _is_standard(word, module):
                     there.setdefault(word, set()).add(f"{module}: {identifier}")

@@ -20,7 +20,7 @@ def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     command = ["make", *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
 
 

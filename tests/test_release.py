@@ -11,7 +11,6 @@ import pytest
 from tests import proofs
 from tests.building import (
     Built,
-    build,
     digests,
     environment,
     kaggle_arguments,
@@ -28,12 +27,6 @@ pytestmark = pytest.mark.slow
 def small(small_build: Built) -> OpenedRelease:
     assert small_build.code == 0, small_build.complained
     return OpenedRelease(small_build.out)
-
-
-@pytest.fixture(scope="module")
-def real_build(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The release of the real tables; two to ten minutes."""
-    return build(mirror, tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")

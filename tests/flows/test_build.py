@@ -86,19 +86,20 @@ def test_a_second_run_computes_nothing_and_says_unchanged(
     small_build: Built, tmp_path: Path
 ) -> None:
     before, bytes_before = results(small_build.state), digests(small_build.out)
-    start = time.monotonic()
     again = build(small_build.mirror, small_build.out.parent)
-    elapsed_s = time.monotonic() - start
     assert again.code == 0
     assert again.printed.splitlines()[-1] == f"release unchanged: {small_build.out}"
     assert results(small_build.state) == before
     assert digests(small_build.out) == bytes_before
-    stages = re.findall(
-        r"^  (?:inspect|compare|design|try) +(\d+\.\d)$", again.printed, re.MULTILINE
-    )
-    assert len(stages) == 4
-    assert max(map(float, stages)) < 2, "asking the memory takes no time"
-    assert elapsed_s < 60, "8 s, of which Prefect takes 7, where nothing else runs"
+    assert sum(_seconds(again)) < sum(_seconds(small_build)) / 4, "asking the memory takes no time"
+
+
+def _seconds(built: Built) -> list[float]:
+    """Of the stages that remember what they have computed."""
+    stages = r"^  (?:inspect|compare|design|try) +(\d+\.\d)$"
+    seconds = [float(text) for text in re.findall(stages, built.printed, re.MULTILINE)]
+    assert len(seconds) == 4
+    return seconds
 
 
 def test_neither_seeds_nor_threads_nor_workers_shape_a_release(
@@ -168,7 +169,7 @@ def _wait(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """As nobody can refuse, and that process alone."""
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=300)
 
 
 # --- disturbed --------------------------------------------------------------------------------

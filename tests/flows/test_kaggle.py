@@ -83,7 +83,7 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
     lasting = {"DownloadDataset bob/wards": 403, "GetDatasetMetadata ann/rents": 404}
     outage = {**lasting, "Storage ann/churn": 503}
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=outage)) as server:
-        built = through(server, "build", place, *_quick())
+        built = through(server, "build", place, *_set("patience.attempts=2"))
     assert built.code == 3, said(built)
     assert "pending: ann/churn: unreachable: storage: HTTP 503" in built.complained
     assert f"continue with: {OPENDARE} build" in built.complained
@@ -138,14 +138,14 @@ def test_a_search_without_an_end_is_owed(
 ) -> None:
     faults = Faults(lasting={"ListDatasets": fault}, hang_s=600, drip_s=600)
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
-        built = through(server, "fetch", tmp_path, *_quick())
+        limits = ("transfer.read_timeout_s=1", "call_timeout_s=1")
+        built = through(server, "fetch", tmp_path, *_set("patience.attempts=2", *limits))
     assert built.code == 3, said(built)
     assert f"continue with: {OPENDARE} fetch" in built.complained
     assert "Traceback" not in built.complained
 
 
-def _quick() -> list[str]:
-    knobs = ["patience.attempts=2", "transfer.read_timeout_s=1", "call_timeout_s=1"]
+def _set(*knobs: str) -> list[str]:
     return [part for knob in knobs for part in ("--set", f"source.kaggle.service.{knob}")]
 
 
@@ -228,7 +228,7 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
                 kept = {}
         begun = len(server.requests)
         process = _start_fetch(tmp_path, told)
-        assert process.wait(120) == 0
+        assert process.wait(900) == 0
         twice += _again(server.requests[begun:], kept)
     assert partial >= 3, "kills met archives on their way"
     assert max(twice.values(), default=0) <= _MIB, "bytes that were on disk and came again"
