@@ -266,12 +266,14 @@ def test_a_forbidden_step_is_not_stated_and_most_others_stay(
 def test_forbidden_kinds_and_estimators_are_not_drawn(make_case: Any, tmp_path: Path) -> None:
     for shape in ("categories", "integer_labels"):
         case = make_case(shape)
-        first = _steps(case.draft(tmp_path))
+        first, avoided = _steps(case.draft(tmp_path)), 0
         for kind in {step.kind for step in first} - {"fit_predict"}:
             repair = Repair(avoid_kinds=(kind,))
             draft = case.draft(tmp_path, repair=repair, noise=NoiseConfig(min_kinds=2))
             if isinstance(draft, Draft):
                 assert kind not in {step.kind for step in _steps(draft)}
+                avoided += 1
+        assert avoided
         estimator = first[-1].parameters["estimator"]
         repair = Repair(avoid_models=(str(estimator),))
         others = _steps(case.draft(tmp_path, repair=repair))
