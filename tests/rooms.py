@@ -152,7 +152,7 @@ def code_and_comments(module: str) -> tuple[int, int]:
 
     Docstrings are neither; a line may be both.
     """
-    code, comments = set(), set()
+    code, comments = set[int](), set[int]()
     text = MODULES[module].read_text(encoding="utf-8")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and not token.string.startswith(_DIRECTIVES):

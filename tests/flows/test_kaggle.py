@@ -83,7 +83,9 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
     lasting = {"DownloadDataset bob/wards": 403, "GetDatasetMetadata ann/rents": 404}
     outage = {**lasting, "Storage ann/churn": 503}
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=outage)) as server:
-        built = through(server, "build", place, *_set("patience.attempts=2"))
+        # Only what lasts may fail: a slow machine has all the time that it needs.
+        limits = ("call_timeout_s=60", "transfer.read_timeout_s=60", "transfer.attempt_s=600")
+        built = through(server, "build", place, *_set("patience.attempts=2", *limits))
     assert built.code == 3, said(built)
     assert "pending: ann/churn: unreachable: storage: HTTP 503" in built.complained
     assert f"continue with: {OPENDARE} build" in built.complained
