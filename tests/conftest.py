@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from extract.dataset import RawDataset
@@ -27,6 +28,16 @@ from transform.task import Draft, Task
 
 # Their assertions explain themselves as those of tests do.
 pytest.register_assert_rewrite("tests.proofs")
+
+# The same examples every time, however slow the machine is.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"

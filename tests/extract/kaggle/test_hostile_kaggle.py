@@ -28,12 +28,12 @@ _MAX_BYTES = 12 << 20
 _GOOD = ("good/one", "good/two")
 _HUGE = "archives/huge"
 _SERVICE = ServiceConfig(
-    call_timeout_s=20,
+    call_timeout_s=60,
     connections=2,
     patience=PatienceConfig(
         calls_per_minute=10**6, attempts=_ATTEMPTS, first_pause_s=0.001, longest_pause_s=0.01
     ),
-    transfer=TransferConfig(read_timeout_s=10, attempt_s=20, max_bytes=_MAX_BYTES),
+    transfer=TransferConfig(read_timeout_s=60, attempt_s=600, max_bytes=_MAX_BYTES),
 )
 _LIKE_AN_OUTAGE = ("no-json", "no-content", "null", "binary")
 """Metadata that a mirror refuses, and that from a service may be another one the next time."""

@@ -32,12 +32,12 @@ from tests.small_mirror import GOOD
 pytestmark = pytest.mark.slow
 
 QUICK = ServiceConfig(
-    call_timeout_s=3,
+    call_timeout_s=60,
     connections=2,
     patience=PatienceConfig(
         attempts=2, first_pause_s=0.01, longest_pause_s=0.1, calls_per_minute=60_000
     ),
-    transfer=TransferConfig(read_timeout_s=2, attempt_s=5),
+    transfer=TransferConfig(read_timeout_s=60, attempt_s=600),
 )
 
 
