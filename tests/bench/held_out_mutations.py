@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-from bench import _instruction_tasks, _lay_out
+from bench import instruction_tasks, lay_out
 
 from extract.workers import Workers
 from transform import wording
@@ -66,8 +66,8 @@ def main() -> None:
     held_out_mutations: list[Tried] = []
     changed: list[Tried] = []
     with tempfile.TemporaryDirectory() as place, Workers(1, preload=PRELOAD) as programs:
-        for task in _instruction_tasks(options.release):
-            folder = _lay_out(options.release, task, Path(place))
+        for task in instruction_tasks(options.release):
+            folder = lay_out(options.release, task, Path(place))
             told = wording.read((folder / "question.txt").read_text())
             reference = _reference(options.release, folder.name, told)
             held_out_mutations += _mutated(reference, folder)
