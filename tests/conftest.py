@@ -41,9 +41,9 @@ hypothesis.settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-_SHARED = ("test_release.py", "test_build.py", "test_kaggle.py")
+_SHARED = ("test_build.py", "test_kaggle.py", "test_release.py")
 """Files whose costly fixtures all processes share, so that each test may run in any of them."""
-_LONGEST = _SHARED
+_LONGEST = ("test_faults.py", "test_restore.py", "test_golden_walk.py", *_SHARED)
 """Files that begin first, so that no process is left with one at the end."""
 
 Golden = Callable[[str, str], None]
@@ -90,14 +90,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    # One process builds from the real tables at once, and another does all else meanwhile.
+    builder = next((item for item in items if _is_real(item)), None)
+    if builder is not None:
+        items.remove(builder)
+        items.insert(0, builder)
     if not config.getoption("rewrite_golden"):
         return
     others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
+
+
+def _is_real(item: pytest.Item) -> bool:
+    """Whether a test looks at the release of the real tables."""
+    call = getattr(item, "callspec", None)
+    return "real" in (*getattr(item, "fixturenames", ()), *(call.params.values() if call else ()))
 
 
 @pytest.fixture

@@ -97,6 +97,9 @@ _SUBMISSIONS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], f
     "shuffled rows": (_shuffled, {"ok"}, 1.0),
     "exchanged": (_exchanged, {"ok", "mismatch"}, 0.75),
     "constant": (_constant, {"ok", "mismatch"}, 0.6),
+}
+"""How truth is changed, the reasons that are right for it, and the best score it may get."""
+_FORMS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], float]] = {
     "header": (lambda rows, rng: rows[:1], {"missing_ids"}, 0),
     "one short": (lambda rows, rng: rows[:-1], {"missing_ids"}, 0),
     "one twice": (lambda rows, rng: [*rows, rows[-1]], {"duplicate_ids"}, 0),
@@ -105,16 +108,17 @@ _SUBMISSIONS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], f
     "no target": (lambda rows, rng: [row[:1] for row in rows], {"bad_columns"}, 0),
     "nothing": (lambda rows, rng: [], {"unreadable"}, 0),
 }
-"""How truth is spoiled, the reasons that are right for it, and the best score it may get."""
+"""The same where the file is no answer, whatever its values."""
 
 
-def prove_controls(release: OpenedRelease, scratch: Path) -> None:
-    """Spoiled truth gets its reason and no more than its score, and the shipped controls agree."""
-    for name, (spoil, reasons, best) in _SUBMISSIONS.items():
+def prove_controls(release: OpenedRelease, scratch: Path, *, forms: bool = True) -> None:
+    """Changed truth gets its reason and no more than its score, and the shipped controls agree."""
+    submissions = _SUBMISSIONS | (_FORMS if forms else {})
+    for name, (change, reasons, best) in submissions.items():
         rng = random.Random(name)
         place = scratch / name
         for task in release.tasks:
-            write_prediction(place, task, spoil(truth_rows(task), rng))
+            write_prediction(place, task, change(truth_rows(task), rng))
         grades = grade(release, place)
         assert len(grades) == len(release.tasks)
         for key, got in grades.items():

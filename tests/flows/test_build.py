@@ -23,6 +23,7 @@ from tests.building import (
     build,
     digests,
     environment,
+    remember,
     survivors,
 )
 from tests.small_mirror import BAD, GOOD
@@ -85,12 +86,15 @@ def test_bad_datasets_end_as_drops(small_build: Built) -> None:
 def test_a_second_run_computes_nothing_and_says_unchanged(
     small_build: Built, tmp_path: Path
 ) -> None:
-    before, bytes_before = results(small_build.state), digests(small_build.out)
-    again = build(small_build.mirror, small_build.out.parent)
+    remember(small_build.state, tmp_path / "state")
+    shutil.copytree(small_build.out, tmp_path / "release")
+    before = results(tmp_path / "state")
+    again = build(small_build.mirror, tmp_path)
     assert again.code == 0
-    assert again.printed.splitlines()[-1] == f"release unchanged: {small_build.out}"
-    assert results(small_build.state) == before
-    assert digests(small_build.out) == bytes_before
+    assert again.printed.splitlines()[-1] == f"release unchanged: {again.out}"
+    assert before
+    assert results(again.state) == before
+    assert digests(again.out) == digests(small_build.out)
     assert sum(_seconds(again)) < sum(_seconds(small_build)) / 4, "asking the memory takes no time"
 
 
@@ -277,7 +281,8 @@ def test_a_folder_that_is_no_release_is_not_replaced(small_build: Built, tmp_pat
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     command = [str(OPENDARE), "build", "--config", str(MIRROR_CONFIG), "--out", str(precious)]
-    places = ["--mirror", str(small_build.mirror), "--state", str(small_build.state)]
+    remember(small_build.state, tmp_path / "state")
+    places = ["--mirror", str(small_build.mirror), "--state", str(tmp_path / "state")]
     refused = subprocess.run(
         [*command, *places], env=environment(), capture_output=True, text=True, check=False
     )

@@ -134,7 +134,7 @@ def test_credentials_that_are_taken_back_stop_the_rest(small_build: Built, tmp_p
     assert "inspect" not in built.complained, "nothing is computed that cannot be used"
 
 
-@pytest.mark.parametrize("fault", ["hang", "drip", 500, "repeated-token", "html"])
+@pytest.mark.parametrize("fault", ["drip", "html"])
 def test_a_search_without_an_end_is_owed(
     small_build: Built, tmp_path: Path, fault: int | str
 ) -> None:
