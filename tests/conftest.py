@@ -204,12 +204,12 @@ def _alone(path: Path) -> Iterator[None]:
 def raws(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, RawDataset]:
     """Three of the small datasets as extraction hands them over, by `owner/slug`."""
     source, store = MirrorSource(small_mirror), Store(tmp_path_factory.mktemp("store"))
-    found = {}
+    read = {}
     with Workers(1) as workers:
         for ref in source.refs():
             if ref.key in ("ann/churn", "ann/rents", "bob/shops"):
-                found[ref.key] = read_dataset(source, ref, store, workers, ReadConfig())
-    return {key: raw for key, raw in found.items() if isinstance(raw, RawDataset)}
+                read[ref.key] = read_dataset(source, ref, store, workers, ReadConfig())
+    return {key: raw for key, raw in read.items() if isinstance(raw, RawDataset)}
 
 
 @pytest.fixture(scope="session")

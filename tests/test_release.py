@@ -41,9 +41,9 @@ def real(real_build: Built) -> OpenedRelease:
 @pytest.fixture(params=["real", "small"], scope="module")
 def release(request: pytest.FixtureRequest) -> OpenedRelease:
     """Each release in turn; the real one is skipped where there are no real tables."""
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, OpenedRelease)
-    return found
+    opened = request.getfixturevalue(request.param)
+    assert isinstance(opened, OpenedRelease)
+    return opened
 
 
 # --- promises of every release ----------------------------------------------------------------
@@ -128,10 +128,10 @@ def test_the_small_release_has_every_variant_and_tier(small: OpenedRelease) -> N
 def test_the_search_finds_what_is_planted(small: OpenedRelease) -> None:
     for variant in ("reg-mm", "class-mm", "ts-cf"):
         tasks = [_replanted(task, variant) for task in small.tasks]
-        spoiled = OpenedRelease(small.folder)
-        spoiled.__dict__["tasks"] = tasks
+        changed = OpenedRelease(small.folder)
+        changed.__dict__["tasks"] = tasks
         with pytest.raises(AssertionError, match=rf"train of .*{variant}-\w+ shows 1 rows"):
-            proofs.prove_no_answer_in_tables(spoiled)
+            proofs.prove_no_answer_in_tables(changed)
 
 
 def _replanted(task: OpenedTask, variant: str) -> OpenedTask:
@@ -154,13 +154,13 @@ def test_a_lost_truth_is_noticed(small: OpenedRelease, tmp_path: Path) -> None:
     values[5] += 1
     place = task.truth.column_names.index(target)
     changed = task.truth.set_column(place, target, pa.array(values))
-    spoiled = OpenedRelease(small.folder)
-    spoiled.__dict__["tasks"] = [
+    other = OpenedRelease(small.folder)
+    other.__dict__["tasks"] = [
         OpenedTask(t.row, t.contents, changed if t is task else t.truth, t.answer)
         for t in small.tasks
     ]
     with pytest.raises(AssertionError, match=task.task_id):
-        proofs.prove_truth_wins(spoiled, tmp_path)
+        proofs.prove_truth_wins(other, tmp_path)
 
 
 # --- the release of real tables ---------------------------------------------------------------
@@ -203,8 +203,8 @@ def test_kaggle_gives_the_same_release_of_real_tables(
     """Through all passing faults; what the mirror's build has computed is remembered by content."""
     remember(real_build.state, tmp_path / "state")
     with LoopbackKaggle(mirror, faults=Faults.passing(5)) as server:
-        told = environment(server.environment)
+        variables = environment(server.environment)
         given = kaggle_arguments("build", tmp_path)
-        built = run_opendare(given, tmp_path, tmp_path / "mirror", told)
+        built = run_opendare(given, tmp_path, tmp_path / "mirror", variables)
     assert built.code == 0, built.complained
     assert digests(built.out) == digests(real_build.out)

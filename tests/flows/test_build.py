@@ -75,9 +75,9 @@ def _is_progress(line: str) -> bool:
 
 
 def test_bad_datasets_end_as_drops(small_build: Built) -> None:
-    found = rejects(small_build.out)
-    assert {key: found.get(key) for key in BAD} == BAD
-    assert "crashed" not in found.values()
+    reasons = rejects(small_build.out)
+    assert {key: reasons.get(key) for key in BAD} == BAD
+    assert "crashed" not in reasons.values()
 
 
 # --- again ------------------------------------------------------------------------------------
@@ -201,8 +201,8 @@ def test_a_crash_costs_its_dataset_only(small_build: Built, tmp_path: Path) -> N
     built = build(mirror, tmp_path, program=_CRASHING)
     assert built.code == 0, built.complained
     assert "extract: crashed" in built.printed
-    found = rejects(built.out)
-    assert found["ann/churn"] == "crashed"
+    reasons = rejects(built.out)
+    assert reasons["ann/churn"] == "crashed"
     assert _hashes(built.out) == {
         key: value
         for key, value in _hashes(small_build.out).items()
@@ -212,11 +212,11 @@ def test_a_crash_costs_its_dataset_only(small_build: Built, tmp_path: Path) -> N
 
 def _hashes(release: Path) -> dict[str, str]:
     """`task_hash` by task id."""
-    found = {}
+    hashes = {}
     for path in release.glob("data/tasks*/*.parquet"):
         rows = pq.ParquetFile(path).read(["task_id", "task_hash"]).to_pylist()
-        found |= {row["task_id"]: row["task_hash"] for row in rows}
-    return found
+        hashes |= {row["task_id"]: row["task_hash"] for row in rows}
+    return hashes
 
 
 def test_owed_work_stops_the_release_and_the_same_command_continues(

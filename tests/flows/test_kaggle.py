@@ -95,8 +95,8 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
         fetched = {request.ref for request in server.requests if request.rpc == "Storage"}
     assert built.code == 0, built.complained
     assert fetched == {"ann/churn"}, "the others are here"
-    found = rejects(built.out)
-    assert (found["bob/wards"], found["ann/rents"]) == ("unavailable", "unavailable")
+    reasons = rejects(built.out)
+    assert (reasons["bob/wards"], reasons["ann/rents"]) == ("unavailable", "unavailable")
     sources = {ref.split("__")[1] for ref in _task_ids(built.out)}
     assert sources == {ref.split("__")[1] for ref in _task_ids(small_build.out)} - {
         "wards",
@@ -156,10 +156,10 @@ def _set(*knobs: str) -> list[str]:
 
 def test_a_fetched_mirror_builds_offline(small_build: Built, place: Path) -> None:
     with LoopbackKaggle(small_build.mirror) as server:
-        told = environment({**server.environment, "KAGGLE_API_TOKEN": server.token})
-        told.pop("KAGGLE_KEY")
+        variables = environment({**server.environment, "KAGGLE_API_TOKEN": server.token})
+        variables.pop("KAGGLE_KEY")
         given = kaggle_arguments("fetch", place)
-        fetched = run_opendare(given, place, place / "mirror", told)
+        fetched = run_opendare(given, place, place / "mirror", variables)
         assert server.token not in said(fetched)
     assert fetched.code == 0, fetched.complained
     assert "bytes of archives came" in fetched.printed
@@ -210,10 +210,10 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
     kept: dict[str, int] = {}
     partial, twice = 0, Counter[str]()
     with LoopbackKaggle(large_mirror, pace=_PACE) as server:
-        told = environment({**server.environment, MARK: str(tmp_path)})
+        variables = environment({**server.environment, MARK: str(tmp_path)})
         for _ in range(_KILLS):
             begun = len(server.requests)
-            process = _start_fetch(tmp_path, told)
+            process = _start_fetch(tmp_path, variables)
             while len(server.requests) == begun and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 2))
@@ -229,7 +229,7 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
                 shutil.rmtree(tmp_path / "mirror")
                 kept = {}
         begun = len(server.requests)
-        process = _start_fetch(tmp_path, told)
+        process = _start_fetch(tmp_path, variables)
         assert process.wait(900) == 0
         twice += _again(server.requests[begun:], kept)
     assert partial >= 3, "kills met archives on their way"
@@ -240,13 +240,13 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
     assert list((tmp_path / "mirror" / ".partial").iterdir()) == []
 
 
-def _start_fetch(place: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start_fetch(place: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     config = yaml.safe_load(Path(kaggle_arguments("fetch", place)[2]).read_text())
     knobs = json.dumps(config["source"]["kaggle"])
     return subprocess.Popen(
         [sys.executable, "-c", _FETCHER, knobs, str(place / "mirror")],
         cwd=ROOT,
-        env={**told, "PYTHONPATH": str(ROOT)},
+        env={**variables, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -263,12 +263,12 @@ def _again(requests: Sequence[Request], kept: Mapping[str, int]) -> Counter[str]
 
 def _on_disk(mirror: Path) -> dict[str, int]:
     """Bytes of archives that are there, by dataset."""
-    found = {}
+    sizes_by_dataset = {}
     for folder in mirror.glob(".partial/*"):
         owner, slug, _ = folder.name.split("~")
         sizes = [path.stat().st_size for path in folder.glob("archive.zip*") if _is_data(path)]
-        found[f"{owner}/{slug}"] = max(sizes, default=0)
-    return found
+        sizes_by_dataset[f"{owner}/{slug}"] = max(sizes, default=0)
+    return sizes_by_dataset
 
 
 def _is_data(path: Path) -> bool:
@@ -277,9 +277,9 @@ def _is_data(path: Path) -> bool:
 
 def test_the_command_itself_is_killed_and_goes_on(large_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(large_mirror, pace=_PACE) as server:
-        told = environment({**server.environment, MARK: str(tmp_path)})
+        variables = environment({**server.environment, MARK: str(tmp_path)})
         process = subprocess.Popen(
-            [str(OPENDARE), *kaggle_arguments("fetch", tmp_path)], env=told, cwd=tmp_path
+            [str(OPENDARE), *kaggle_arguments("fetch", tmp_path)], env=variables, cwd=tmp_path
         )
         while server.count("Storage") < 2:
             time.sleep(0.05)
