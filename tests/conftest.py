@@ -4,10 +4,10 @@ import difflib
 import fcntl
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -47,6 +47,7 @@ _LONGEST = ("test_faults.py", "test_restore.py", "test_golden_walk.py", *_SHARED
 """Files that begin first, so that no process is left with one at the end."""
 
 Golden = Callable[[str, str], None]
+_T = TypeVar("_T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -162,68 +163,65 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_mirror(shared: Path) -> Path:
     """Invented datasets in Kaggle's layout; see `small_mirror.py`. Copy it before changing it."""
-    place = shared / "mirror" / "datasets"
-    with _alone(shared / "mirror.lock"):
-        if not place.exists():
-            write_small_mirror(place)
-    return place
+    return _once(shared / "mirror", lambda place: write_small_mirror(place / "datasets"))
 
 
 @pytest.fixture(scope="session")
 def small_build(small_mirror: Path, shared: Path) -> Built:
     """The release of the small mirror, built by `opendare build`; nobody writes into it."""
-    return _built_once(small_mirror, shared / "small")
+    return _once(shared / "small", lambda place: build(small_mirror, place))
 
 
 @pytest.fixture(scope="session")
 def real_build(mirror: Path, shared: Path) -> Built:
     """The release of the real tables; two to ten minutes. Nobody writes into it."""
-    return _built_once(mirror, shared / "real")
-
-
-def _built_once(mirror: Path, place: Path) -> Built:
-    """The build of this run in `place`, made by the process that asks first."""
-    kept = place.with_suffix(".pickle")
-    with _alone(place.with_suffix(".lock")):
-        if not kept.exists():
-            place.mkdir()
-            kept.write_bytes(pickle.dumps(build(mirror, place)))
-        built: Built = pickle.loads(kept.read_bytes())
-    return built
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes wait for."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return _once(shared / "real", lambda place: build(mirror, place))
 
 
 @pytest.fixture(scope="session")
-def raws(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, RawDataset]:
+def raws(small_mirror: Path, shared: Path) -> Mapping[str, RawDataset]:
     """Three of the small datasets as extraction hands them over, by `owner/slug`."""
-    source, store = MirrorSource(small_mirror), Store(tmp_path_factory.mktemp("store"))
-    read = {}
+    return _once(shared / "raws", lambda place: _read(small_mirror, place))
+
+
+@pytest.fixture(scope="session")
+def tasks(raws: Mapping[str, RawDataset], shared: Path) -> Mapping[str, Task]:
+    """One proven task of each variant. Copy it before changing it."""
+    return _once(shared / "tasks", lambda place: _proven(raws.values(), place))
+
+
+def _once(place: Path, make: Callable[[Path], _T]) -> _T:
+    """What `make` returns for an empty folder, asked by the first process of this run alone."""
+    kept = place.with_suffix(".pickle")
+    with place.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not kept.exists():
+            # Another process may have failed in the middle.
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            kept.write_bytes(pickle.dumps(make(place)))
+    made: _T = pickle.loads(kept.read_bytes())
+    return made
+
+
+def _read(mirror: Path, place: Path) -> dict[str, RawDataset]:
+    source, store = MirrorSource(mirror), Store(place)
     with Workers(1) as workers:
-        for ref in source.refs():
-            if ref.key in ("ann/churn", "ann/rents", "bob/shops"):
-                read[ref.key] = read_dataset(source, ref, store, workers, ReadConfig())
+        read = {
+            ref.key: read_dataset(source, ref, store, workers, ReadConfig())
+            for ref in source.refs()
+            if ref.key in ("ann/churn", "ann/rents", "bob/shops")
+        }
     return {key: raw for key, raw in read.items() if isinstance(raw, RawDataset)}
 
 
-@pytest.fixture(scope="session")
-def tasks(
-    raws: Mapping[str, RawDataset], tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, Task]:
-    """One proven task of each variant. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tasks")
+def _proven(raws: Iterable[RawDataset], place: Path) -> dict[str, Task]:
     made = [
         drafted
-        for raw in raws.values()
-        for plan in design(raw, DesignConfig(), SizeConfig(), 0, folder)
+        for raw in raws
+        for plan in design(raw, DesignConfig(), SizeConfig(), 0, place)
         if isinstance(plan, Plan)
-        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), folder), Draft)
+        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), place), Draft)
     ]
     return {drafted.spec.instructions.variant: _task(drafted) for drafted in reversed(made)}
 
