@@ -28,14 +28,14 @@ build-split: $(STAMP) ## build a release; takes CONFIG= MIRROR= OUT= STATE=
 	    $${OUT:+--out "$$OUT"} $${STATE:+--state "$$STATE"}
 
 test: $(STAMP) ## run all tests, the fast ones first
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m slow --durations 10
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 -m slow --durations 10
 
 check: $(STAMP) ## format, lint, strict types; prints the sizes of functions and modules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python tests/sizes.py $(ROOMS)
+	@$(BIN)/python -m tests.sizes
 
 bench: $(STAMP) ## time the builds and the workers; takes MIRROR=
 	@$(BIN)/python tests/bench/bench.py $${MIRROR:+--mirror "$$MIRROR"}

@@ -80,7 +80,7 @@ def run_opendare(
     given: Sequence[str],
     place: Path,
     mirror: Path,
-    told: Mapping[str, str],
+    variables: Mapping[str, str],
     program: str | None = None,
 ) -> Built:
     """Run `opendare` with these arguments in this environment to its end."""
@@ -88,11 +88,11 @@ def run_opendare(
     done = subprocess.run(
         [*command, *given],
         cwd=place,
-        env=dict(told),
+        env=dict(variables),
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=3600,
     )
     return Built(
         mirror, place / "release", place / "state", done.returncode, done.stdout, done.stderr
@@ -114,7 +114,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def survivors(mark: str, patience_s: float = 60) -> list[str]:
+def survivors(mark: str, patience_s: float = 300) -> list[str]:
     """Commands of the processes with this mark that do not end by themselves.
 
     A server that was being born needs its imports until it looks for its parent.
@@ -127,12 +127,12 @@ def survivors(mark: str, patience_s: float = 60) -> list[str]:
 
 def _marked(mark: str) -> list[str]:
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    commands = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if wanted in path.read_bytes().split(b"\0"):
                 command = path.with_name("cmdline").read_bytes()
-                found.append(command.replace(b"\0", b" ").decode(errors="replace")[:200])
+                commands.append(command.replace(b"\0", b" ").decode(errors="replace")[:200])
         except OSError:
             continue
-    return found
+    return commands

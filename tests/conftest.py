@@ -4,10 +4,12 @@ import difflib
 import fcntl
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 
 from extract.dataset import RawDataset
@@ -28,11 +30,25 @@ from transform.task import Draft, Task
 # Their assertions explain themselves as those of tests do.
 pytest.register_assert_rewrite("tests.proofs")
 
+# The same examples every time, however slow the machine is.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("repeatable")
+
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-_LONGEST = ("test_release.py", "test_build.py")
+_SHARED = ("test_build.py", "test_kaggle.py", "test_release.py")
+"""Files whose costly fixtures all processes share, so that each test may run in any of them."""
+_LONGEST = ("test_faults.py", "test_restore.py", "test_golden_walk.py", *_SHARED)
+"""Files that begin first, so that no process is left with one at the end."""
 
 Golden = Callable[[str, str], None]
+_T = TypeVar("_T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,14 +59,59 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Failures(config))
+
+
+class _Failures:
+    """Prints each failure when it happens; the tracebacks come at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and reporter is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = crash.message.partition("\n")[0] if crash else ""
+            reporter.ensure_newline()
+            reporter.write_line(f"FAILED {report.nodeid} ({report.when}): {said[:300]}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is run by one process, in the order of collection; tests of `_SHARED` by any."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(_SHARED) else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # The files with the longest fixtures first, so that no process is left with one at the end.
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    # One process builds from the real tables at once, and another does all else meanwhile.
+    builder = next((item for item in items if _is_real(item)), None)
+    if builder is not None:
+        items.remove(builder)
+        items.insert(0, builder)
     if not config.getoption("rewrite_golden"):
         return
     others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
+
+
+def _is_real(item: pytest.Item) -> bool:
+    """Whether a test looks at the release of the real tables."""
+    call = getattr(item, "callspec", None)
+    return "real" in (*getattr(item, "fixturenames", ()), *(call.params.values() if call else ()))
 
 
 @pytest.fixture
@@ -103,57 +164,65 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_mirror(shared: Path) -> Path:
     """Invented datasets in Kaggle's layout; see `small_mirror.py`. Copy it before changing it."""
-    place = shared / "mirror" / "datasets"
-    with _alone(shared / "mirror.lock"):
-        if not place.exists():
-            write_small_mirror(place)
-    return place
+    return _once(shared / "mirror", lambda place: write_small_mirror(place / "datasets"))
 
 
 @pytest.fixture(scope="session")
 def small_build(small_mirror: Path, shared: Path) -> Built:
-    """The release of the small mirror, built once by `opendare build`; nobody writes into it."""
-    place, kept = shared / "built", shared / "built.pickle"
-    with _alone(shared / "built.lock"):
-        if not kept.exists():
-            place.mkdir()
-            kept.write_bytes(pickle.dumps(build(small_mirror, place)))
-        built: Built = pickle.loads(kept.read_bytes())
-    return built
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes wait for."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """The release of the small mirror, built by `opendare build`; nobody writes into it."""
+    return _once(shared / "small", lambda place: build(small_mirror, place))
 
 
 @pytest.fixture(scope="session")
-def raws(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, RawDataset]:
+def real_build(mirror: Path, shared: Path) -> Built:
+    """The release of the real tables; two to ten minutes. Nobody writes into it."""
+    return _once(shared / "real", lambda place: build(mirror, place))
+
+
+@pytest.fixture(scope="session")
+def raws(small_mirror: Path, shared: Path) -> Mapping[str, RawDataset]:
     """Three of the small datasets as extraction hands them over, by `owner/slug`."""
-    source, store = MirrorSource(small_mirror), Store(tmp_path_factory.mktemp("store"))
-    found = {}
-    with Workers(1) as workers:
-        for ref in source.refs():
-            if ref.key in ("ann/churn", "ann/rents", "bob/shops"):
-                found[ref.key] = read_dataset(source, ref, store, workers, ReadConfig())
-    return {key: raw for key, raw in found.items() if isinstance(raw, RawDataset)}
+    return _once(shared / "raws", lambda place: _read(small_mirror, place))
 
 
 @pytest.fixture(scope="session")
-def tasks(
-    raws: Mapping[str, RawDataset], tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, Task]:
+def tasks(raws: Mapping[str, RawDataset], shared: Path) -> Mapping[str, Task]:
     """One proven task of each variant. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tasks")
+    return _once(shared / "tasks", lambda place: _proven(raws.values(), place))
+
+
+def _once(place: Path, make: Callable[[Path], _T]) -> _T:
+    """What `make` returns for an empty folder, asked by the first process of this run alone."""
+    kept = place.with_suffix(".pickle")
+    with place.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not kept.exists():
+            # Another process may have failed in the middle.
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            kept.write_bytes(pickle.dumps(make(place)))
+    made: _T = pickle.loads(kept.read_bytes())
+    return made
+
+
+def _read(mirror: Path, place: Path) -> dict[str, RawDataset]:
+    source, store = MirrorSource(mirror), Store(place)
+    with Workers(1) as workers:
+        read = {
+            ref.key: read_dataset(source, ref, store, workers, ReadConfig())
+            for ref in source.refs()
+            if ref.key in ("ann/churn", "ann/rents", "bob/shops")
+        }
+    return {key: raw for key, raw in read.items() if isinstance(raw, RawDataset)}
+
+
+def _proven(raws: Iterable[RawDataset], place: Path) -> dict[str, Task]:
     made = [
         drafted
-        for raw in raws.values()
-        for plan in plans_of(raw, folder)
+        for raw in raws
+        for plan in plans_of(raw, place)
         if isinstance(plan, Plan)
-        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), folder), Draft)
+        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), place), Draft)
     ]
     return {drafted.spec.instructions.variant: _task(drafted) for drafted in reversed(made)}
 

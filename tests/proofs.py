@@ -62,7 +62,7 @@ def grade(release: OpenedRelease, predictions: Path) -> Grades:
         capture_output=True,
         text=True,
         check=True,
-        timeout=600,
+        timeout=1800,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["task_id"]: line for line in lines if "task_id" in line}
@@ -97,6 +97,9 @@ _SUBMISSIONS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], f
     "shuffled rows": (_shuffled, {"ok"}, 1.0),
     "exchanged": (_exchanged, {"ok", "mismatch"}, 0.75),
     "constant": (_constant, {"ok", "mismatch"}, 0.6),
+}
+"""How truth is changed, the reasons that are right for it, and the best score it may get."""
+_FORMS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], float]] = {
     "header": (lambda rows, rng: rows[:1], {"missing_ids"}, 0),
     "one short": (lambda rows, rng: rows[:-1], {"missing_ids"}, 0),
     "one twice": (lambda rows, rng: [*rows, rows[-1]], {"duplicate_ids"}, 0),
@@ -105,16 +108,17 @@ _SUBMISSIONS: dict[str, tuple[Callable[[Rows, random.Random], Rows], set[str], f
     "no target": (lambda rows, rng: [row[:1] for row in rows], {"bad_columns"}, 0),
     "nothing": (lambda rows, rng: [], {"unreadable"}, 0),
 }
-"""How truth is spoiled, the reasons that are right for it, and the best score it may get."""
+"""The same where the file is no answer, whatever its values."""
 
 
-def prove_controls(release: OpenedRelease, scratch: Path) -> None:
-    """Spoiled truth gets its reason and no more than its score, and the shipped controls agree."""
-    for name, (spoil, reasons, best) in _SUBMISSIONS.items():
+def prove_controls(release: OpenedRelease, scratch: Path, *, forms: bool = True) -> None:
+    """Changed truth gets its reason and no more than its score, and the shipped controls agree."""
+    submissions = _SUBMISSIONS | (_FORMS if forms else {})
+    for name, (change, reasons, best) in submissions.items():
         rng = random.Random(name)
         place = scratch / name
         for task in release.tasks:
-            write_prediction(place, task, spoil(truth_rows(task), rng))
+            write_prediction(place, task, change(truth_rows(task), rng))
         grades = grade(release, place)
         assert len(grades) == len(release.tasks)
         for key, got in grades.items():
@@ -123,10 +127,10 @@ def prove_controls(release: OpenedRelease, scratch: Path) -> None:
             assert best < 1 or got["score"] == 1, (name, key, got)
         shutil.rmtree(place)
     for task in release.tasks:
-        found = json.loads(task.answer["controls"])
-        wins = {name for name, control in found.items() if control["score"] == 1}
+        controls = json.loads(task.answer["controls"])
+        wins = {name for name, control in controls.items() if control["score"] == 1}
         assert wins == {"truth", "shuffled_rows"}, task.task_id
-        assert len(found) >= 15, task.task_id
+        assert len(controls) >= 15, task.task_id
 
 
 # --- programs ---------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ def _solve(task: OpenedTask, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, (task.task_id, done.stderr[-1500:])
     left = {path.name for path in folder.iterdir()} - set(task.contents)
@@ -212,8 +216,8 @@ def prove_room(release: OpenedRelease) -> None:
         if row["variant"].startswith("ts-"):
             assert max(baseline["skill"] for baseline in baselines.values()) >= 0.05, task.task_id
         elif task.answer["skill"]:
-            yardstick = json.loads(task.answer["skill"])
-            assert yardstick == {"floor": row["floor"], "ceiling": row["ceiling"]}, task.task_id
+            normalisation = json.loads(task.answer["skill"])
+            assert normalisation == {"floor": row["floor"], "ceiling": row["ceiling"]}, task.task_id
 
 
 def prove_steps(release: OpenedRelease) -> None:
@@ -225,7 +229,7 @@ def prove_steps(release: OpenedRelease) -> None:
     stated = sum(int(row["stated"]) for row in rows)
     steps = [json.loads(task.row["spec_json"])["steps"] for task in release.tasks if task.executed]
     assert stated >= sum(map(len, steps)), "tasks that publishing refused are counted as well"
-    assert all(len(found) >= 8 for found in steps)
+    assert all(len(of_task) >= 8 for of_task in steps)
     assert all(len(task.row["noise"]) >= 3 for task in release.tasks if task.executed)
 
 
@@ -238,14 +242,14 @@ def prove_no_answer_in_tables(release: OpenedRelease) -> None:
     Where a table has all columns of the row, one equal row is a finding; where it has some, only
     rows count that the shared features tell apart from all others on both sides.
     """
-    found: list[str] = []
+    answers: list[str] = []
     for source in sorted({task.row["source_ref"] for task in release.tasks}):
         siblings = [task for task in release.tasks if task.row["source_ref"] == source]
         hashed = {task.task_id: _hashed(task) for task in siblings}
         for task in siblings:
             if not task.executed:
-                found += _shown(task, siblings, hashed)
-    assert not found, "\n".join(found)
+                answers += _shown(task, siblings, hashed)
+    assert not answers, "\n".join(answers)
 
 
 _MISSING = np.uint64(0x9E3779B97F4A7C15)
@@ -411,12 +415,12 @@ def _cells_of(path: Path) -> Iterator[tuple[str, bytes]]:
 def configs(release: OpenedRelease) -> dict[str, dict[str, str]]:
     """Pattern by config and split, from the card's front matter."""
     front = (release.folder / "README.md").read_text(encoding="utf-8").split("---\n")[1]
-    found = yaml.safe_load(front)["configs"]
-    defaults = [config["config_name"] for config in found if config.get("default")]
+    listed = yaml.safe_load(front)["configs"]
+    defaults = [config["config_name"] for config in listed if config.get("default")]
     assert defaults == ["tasks"]
     return {
         config["config_name"]: {part["split"]: part["path"] for part in config["data_files"]}
-        for config in found
+        for config in listed
     }
 
 
@@ -452,7 +456,7 @@ def prove_readers(release: OpenedRelease, scratch: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -191,10 +191,10 @@ def test_good_datasets_yield_every_variant(release: OpenedRelease) -> None:
 
 def test_bad_datasets_get_their_reason(release: OpenedRelease) -> None:
     rejects = release.rows("rejects")
-    found = {
+    reasons = {
         key: {row["reason"] for row in rejects if row["source_ref"] == key} for key in sorted(BAD)
     }
-    assert found == {key: {reason} for key, reason in BAD.items()}
+    assert reasons == {key: {reason} for key, reason in BAD.items()}
     assert all(row["detail"] for row in rejects)
 
 

@@ -20,7 +20,7 @@ def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     command = ["make", *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -35,7 +35,6 @@ def test_make_alone_prints_help_and_does_nothing_else() -> None:
     assert re.findall(r"^  make (\S+) +\S", result.stdout, re.MULTILINE) == VERBS
 
 
-@pytest.mark.skipif("make check" not in README, reason="the README has no section on make yet")
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_readme_names_every_verb(verb: str) -> None:
     assert re.search(rf"make {verb}\b", README)

@@ -1,12 +1,12 @@
-"""`make bench`: what a build costs, and what warm workers save, as ratios in one run.
+"""`make bench`: what a build costs, and what long-lived workers save, as ratios.
 
 Builds from an empty state and prints wall seconds and the peak memory of the whole process tree;
 then executes the reference of every instruction task of the release in a long-lived worker and, the
 peer's way, each `solution.py` in a fresh interpreter, and prints tasks per CPU second of both. CPU
 seconds count user and system time of the processes that did the work, start-up included on the
-fresh side and, once, on the warm side. Last, what it cost to verify each of these tasks (all
-attempts, from the ledger of the build) is divided by what its program costs in a fresh interpreter.
-Nothing here is a test; numbers depend on the machine.
+fresh side and, once, on the side of the worker. Last, what it cost to verify each of these tasks
+(all attempts, from the ledger of the build) is divided by what its program costs in a fresh
+interpreter. Nothing here is a test; numbers depend on the machine.
 """
 
 import argparse
@@ -71,24 +71,24 @@ def build(config: str, out: Path, state: Path, mirror: Path | None) -> None:
 
 
 def compare(release: Path, state: Path | None = None) -> None:
-    """Print tasks per CPU second of warm workers and of fresh interpreters.
+    """Print tasks per CPU second of a long-lived worker and of fresh interpreters.
 
     With the state of the build, also what verifying a task costs.
     """
-    tasks = _instruction_tasks(release)
+    tasks = instruction_tasks(release)
     with tempfile.TemporaryDirectory() as scratch:
-        folders = [_lay_out(release, task, Path(scratch)) for task in tasks]
-        with _cpu_seconds() as warm:
+        folders = [lay_out(release, task, Path(scratch)) for task in tasks]
+        with _cpu_seconds() as lasting:
             subprocess.run(
-                [sys.executable, __file__, "--warm", *map(str, folders)],
+                [sys.executable, __file__, "--worker", *map(str, folders)],
                 check=True,
                 env=_one_thread(),
             )
         fresh = {folder.name: _run_fresh(folder) for folder in folders}
         equal = sum(_is_truth(release, folder) for folder in folders)
-    ratio = sum(fresh.values()) / warm[0]
+    ratio = sum(fresh.values()) / lasting[0]
     print(f"{len(tasks)} instruction tasks, {equal} with equal predictions")
-    print(f"warm workers      {len(tasks) / warm[0]:6.2f} tasks per CPU second")
+    print(f"long-lived worker {len(tasks) / lasting[0]:6.2f} tasks per CPU second")
     print(f"fresh interpreter {len(tasks) / sum(fresh.values()):6.2f} tasks per CPU second")
     print(f"ratio             {ratio:6.2f}")
     if state is not None:
@@ -121,7 +121,7 @@ def verified(state: Path, fresh: dict[str, float]) -> None:
         print(f"  {purpose:<18} {share:6.3f}")
 
 
-def _instruction_tasks(release: Path) -> list[dict[str, object]]:
+def instruction_tasks(release: Path) -> list[dict[str, object]]:
     columns = ["task_id", "variant", "question", "files"]
     tables = [
         pq.read_table(p, columns=columns) for p in sorted(release.glob("data/tasks*/*.parquet"))
@@ -130,7 +130,7 @@ def _instruction_tasks(release: Path) -> list[dict[str, object]]:
     return [row for row in rows if str(row["variant"]).endswith("-if")]
 
 
-def _lay_out(release: Path, task: dict[str, object], scratch: Path) -> Path:
+def lay_out(release: Path, task: dict[str, object], scratch: Path) -> Path:
     """A folder with the public files, the text and the shipped program."""
     folder = scratch / str(task["task_id"])
     folder.mkdir()
@@ -166,19 +166,19 @@ def _solutions(release: Path) -> dict[str, str]:
 def _is_truth(release: Path, folder: Path) -> bool:
     """Both the worker's answer and the program's score 1 against the shipped truth."""
     (answer,) = score.load_answers(release, [folder.name])
-    predictions = [folder / "prediction.csv", folder / "warm.parquet"]
+    predictions = [folder / "prediction.csv", folder / "worker.parquet"]
     return all(score.score(answer, prediction).score == 1.0 for prediction in predictions)
 
 
-def _run_warm(folders: list[str]) -> None:
+def _run_in_worker(folders: list[str]) -> None:
     """All references in one long-lived process, from the text and the public files."""
     from transform import wording
     from transform.files.parquet import write_parquet
     from transform.run.execute import compute_answer
 
     for folder in map(Path, folders):
-        told = wording.read((folder / "question.txt").read_text())
-        write_parquet(compute_answer(told, folder), folder / "warm.parquet")
+        instructions = wording.read((folder / "question.txt").read_text())
+        write_parquet(compute_answer(instructions, folder), folder / "worker.parquet")
 
 
 def _one_thread() -> dict[str, str]:
@@ -202,10 +202,10 @@ def main() -> None:
     parser.add_argument("--mirror", type=Path, help="also build and compare on this mirror")
     parser.add_argument("--release", type=Path, help="compare on this release, build nothing")
     parser.add_argument("--state", type=Path, help="with --release: the state of its build")
-    parser.add_argument("--warm", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.warm:
-        _run_warm(options.warm)
+    if options.worker:
+        _run_in_worker(options.worker)
         return
     if options.release:
         compare(options.release, options.state)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-from bench import _instruction_tasks, _lay_out
+from bench import instruction_tasks, lay_out
 from held_out_set import held_out_mutations
 
 from extract.workers import Workers
@@ -69,8 +69,8 @@ def main() -> None:
     mutated: list[Tried] = []
     changed: list[Tried] = []
     with tempfile.TemporaryDirectory() as place, Workers(1, preload=PRELOAD) as programs:
-        for task in _instruction_tasks(options.release):
-            folder = _lay_out(options.release, task, Path(place))
+        for task in instruction_tasks(options.release):
+            folder = lay_out(options.release, task, Path(place))
             instructions = wording.read((folder / "question.txt").read_text())
             reference = _reference(options.release, folder.name, instructions)
             mutated += _mutated(reference, folder)

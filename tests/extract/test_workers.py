@@ -105,46 +105,46 @@ def workers() -> Iterator[Workers]:
 
 
 def test_run_returns_the_result(workers: Workers) -> None:
-    assert [workers.run(double, x, timeout_s=20) for x in range(5)] == [0, 2, 4, 6, 8]
+    assert [workers.run(double, x, timeout_s=300) for x in range(5)] == [0, 2, 4, 6, 8]
 
 
 @pytest.mark.parametrize("code", [1, 77])
 def test_exit_costs_only_its_call(workers: Workers, code: int) -> None:
     with pytest.raises(WorkerDied, match="exit_at_once"):
-        workers.run(exit_at_once, code, timeout_s=20)
-    assert workers.run(double, 4, timeout_s=20) == 8
+        workers.run(exit_at_once, code, timeout_s=300)
+    assert workers.run(double, 4, timeout_s=300) == 8
 
 
 def test_kill_costs_only_its_call(workers: Workers) -> None:
     with pytest.raises(WorkerDied):
-        workers.run(kill_self, timeout_s=20)
-    assert workers.run(double, 4, timeout_s=20) == 8
+        workers.run(kill_self, timeout_s=300)
+    assert workers.run(double, 4, timeout_s=300) == 8
 
 
 def test_timeout_costs_only_its_call(workers: Workers) -> None:
     with pytest.raises(WorkerTimeout, match=r"sleep did not end within 0\.5 s"):
         workers.run(sleep, 60, timeout_s=0.5)
-    assert workers.run(double, 4, timeout_s=20) == 8
+    assert workers.run(double, 4, timeout_s=300) == 8
 
 
 def test_exceptions_propagate(workers: Workers) -> None:
     with pytest.raises(ValueError, match="what was found") as caught:
-        workers.run(raise_value_error, timeout_s=20)
+        workers.run(raise_value_error, timeout_s=300)
     assert "raise_value_error" in "".join(caught.value.__notes__)
     with pytest.raises(TimeoutError, match="its own"):
-        workers.run(raise_timeout_error, timeout_s=20)
+        workers.run(raise_timeout_error, timeout_s=300)
 
 
 def test_what_does_not_travel_is_an_error_and_not_a_hang(workers: Workers) -> None:
     with pytest.raises(RuntimeError, match="Untransportable: one argument"):
-        workers.run(raise_untransportable, timeout_s=20)
+        workers.run(raise_untransportable, timeout_s=300)
     with pytest.raises(RuntimeError, match="SystemExit"):
-        workers.run(sys.exit, timeout_s=20)
+        workers.run(sys.exit, timeout_s=300)
     with pytest.raises(TypeError, match="pickle"):
-        workers.run(return_a_lock, timeout_s=20)
+        workers.run(return_a_lock, timeout_s=300)
     with pytest.raises(Exception, match="pickle"):
-        workers.run(double, threading.Lock(), timeout_s=20)
-    assert workers.run(double, 4, timeout_s=20) == 8
+        workers.run(double, threading.Lock(), timeout_s=300)
+    assert workers.run(double, 4, timeout_s=300) == 8
 
 
 @pytest.mark.slow
@@ -154,7 +154,7 @@ def test_many_deaths_and_calls_at_once(workers: Workers) -> None:
     def call(x: int) -> None:
         try:
             answers.append(
-                workers.run(exit_at_once if x % 4 == 0 else double, x or 1, timeout_s=30)
+                workers.run(exit_at_once if x % 4 == 0 else double, x or 1, timeout_s=300)
             )
         except WorkerDied:
             answers.append("died")
@@ -163,7 +163,7 @@ def test_many_deaths_and_calls_at_once(workers: Workers) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(600)
     assert answers.count("died") == 6
     assert sorted(a for a in answers if isinstance(a, int)) == [2 * x for x in range(24) if x % 4]
 
@@ -172,8 +172,8 @@ def test_environment_is_set_before_the_interpreter_and_not_in_the_parent() -> No
     before = dict(os.environ)
     names = ["OMP_NUM_THREADS", "POLARS_MAX_THREADS", "OPENDARE_TEST", "PYTHONHASHSEED"]
     with Workers(1, environment={"OPENDARE_TEST": "x", "PYTHONHASHSEED": "7"}) as workers:
-        assert workers.run(environment, names, timeout_s=20) == ["1", "1", "x", "7"]
-        assert workers.run(hash, "opendare", timeout_s=20) == int(
+        assert workers.run(environment, names, timeout_s=300) == ["1", "1", "x", "7"]
+        assert workers.run(hash, "opendare", timeout_s=300) == int(
             subprocess.run(
                 [sys.executable, "-c", "print(hash('opendare'))"],
                 env={**os.environ, "PYTHONHASHSEED": "7"},
@@ -186,22 +186,22 @@ def test_environment_is_set_before_the_interpreter_and_not_in_the_parent() -> No
 
 def test_preload() -> None:
     with Workers(1, preload=("colorsys",)) as workers:
-        assert workers.run(loaded, ["colorsys", "smtplib"], timeout_s=20) == [True, False]
+        assert workers.run(loaded, ["colorsys", "smtplib"], timeout_s=300) == [True, False]
 
 
 @pytest.mark.slow
 def test_memory_limit() -> None:
     with Workers(1, memory_mb=1000) as workers:
         with pytest.raises(WorkerDied):
-            workers.run(allocate, 1500, timeout_s=30)
-        assert workers.run(allocate, 100, timeout_s=30) == 100 << 20
-        assert workers.run(frames, timeout_s=60) == 100_000
+            workers.run(allocate, 1500, timeout_s=300)
+        assert workers.run(allocate, 100, timeout_s=300) == 100 << 20
+        assert workers.run(frames, timeout_s=300) == 100_000
 
 
 def test_patience_gives_a_second_try(workers: Workers, tmp_path: Path) -> None:
-    assert run_patiently(workers, fail_first, str(tmp_path / "marker"), timeout_s=20) == "second"
+    assert run_patiently(workers, fail_first, str(tmp_path / "marker"), timeout_s=300) == "second"
     with pytest.raises(WorkerDied):
-        run_patiently(workers, exit_at_once, 1, timeout_s=20)
+        run_patiently(workers, exit_at_once, 1, timeout_s=300)
 
 
 @pytest.mark.slow
@@ -211,12 +211,12 @@ def test_the_second_try_is_alone(workers: Workers, tmp_path: Path) -> None:
 
     def keep_busy() -> None:
         while not stop.is_set():
-            others.append(workers.run(when, 0.2, timeout_s=20))
+            others.append(workers.run(when, 0.2, timeout_s=300))
 
     thread = threading.Thread(target=keep_busy)
     thread.start()
     try:
-        begun, ended = run_patiently(workers, slow_first, str(tmp_path / "marker"), timeout_s=1)
+        begun, ended = run_patiently(workers, slow_first, str(tmp_path / "marker"), timeout_s=4)
     finally:
         stop.set()
         thread.join()
@@ -243,12 +243,12 @@ def test_no_orphans_after_kill(tmp_path: Path) -> None:
             if __name__ == "__main__":
                 workers = Workers(2)
                 def first():
-                    print(workers.run(os.getpid, timeout_s=20), flush=True)
+                    print(workers.run(os.getpid, timeout_s=300), flush=True)
                 # Started from a thread that ends: its workers must not die with it.
                 thread = threading.Thread(target=first); thread.start(); thread.join()
                 threading.Thread(target=lambda: workers.run(time.sleep, 300, timeout_s=300)).start()
                 time.sleep(1)
-                print(workers.run(os.getpid, timeout_s=20), flush=True)
+                print(workers.run(os.getpid, timeout_s=300), flush=True)
                 time.sleep(300)
             """
         )
@@ -269,7 +269,7 @@ def test_no_orphans_after_kill(tmp_path: Path) -> None:
     assert pids < children
     parent.kill()
     parent.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while any(alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in children if alive(pid)]

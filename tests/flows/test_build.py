@@ -23,6 +23,7 @@ from tests.building import (
     build,
     digests,
     environment,
+    remember,
     survivors,
 )
 from tests.small_mirror import BAD, GOOD
@@ -74,9 +75,9 @@ def _is_progress(line: str) -> bool:
 
 
 def test_bad_datasets_end_as_drops(small_build: Built) -> None:
-    found = rejects(small_build.out)
-    assert {key: found.get(key) for key in BAD} == BAD
-    assert "crashed" not in found.values()
+    reasons = rejects(small_build.out)
+    assert {key: reasons.get(key) for key in BAD} == BAD
+    assert "crashed" not in reasons.values()
 
 
 # --- again ------------------------------------------------------------------------------------
@@ -85,20 +86,24 @@ def test_bad_datasets_end_as_drops(small_build: Built) -> None:
 def test_a_second_run_computes_nothing_and_says_unchanged(
     small_build: Built, tmp_path: Path
 ) -> None:
-    before, bytes_before = results(small_build.state), digests(small_build.out)
-    start = time.monotonic()
-    again = build(small_build.mirror, small_build.out.parent)
-    elapsed_s = time.monotonic() - start
+    remember(small_build.state, tmp_path / "state")
+    shutil.copytree(small_build.out, tmp_path / "release")
+    before = results(tmp_path / "state")
+    again = build(small_build.mirror, tmp_path)
     assert again.code == 0
-    assert again.printed.splitlines()[-1] == f"release unchanged: {small_build.out}"
-    assert results(small_build.state) == before
-    assert digests(small_build.out) == bytes_before
-    stages = re.findall(
-        r"^  (?:inspect|compare|profile|propose|plan|try) +(\d+\.\d)$", again.printed, re.MULTILINE
-    )
-    assert len(stages) == 6
-    assert max(map(float, stages)) < 2, "asking the memory takes no time"
-    assert elapsed_s < 60, "8 s, of which Prefect takes 7, where nothing else runs"
+    assert again.printed.splitlines()[-1] == f"release unchanged: {again.out}"
+    assert before
+    assert results(again.state) == before
+    assert digests(again.out) == digests(small_build.out)
+    assert sum(_seconds(again)) < sum(_seconds(small_build)) / 4, "asking the memory takes no time"
+
+
+def _seconds(built: Built) -> list[float]:
+    """Of the stages that remember what they have computed."""
+    stages = r"^  (?:inspect|compare|profile|propose|plan|try) +(\d+\.\d)$"
+    seconds = [float(text) for text in re.findall(stages, built.printed, re.MULTILINE)]
+    assert len(seconds) == 6
+    return seconds
 
 
 def test_neither_seeds_nor_threads_nor_workers_shape_a_release(
@@ -168,7 +173,7 @@ def _wait(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """As nobody can refuse, and that process alone."""
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=300)
 
 
 # --- disturbed --------------------------------------------------------------------------------
@@ -196,8 +201,8 @@ def test_a_crash_costs_its_dataset_only(small_build: Built, tmp_path: Path) -> N
     built = build(mirror, tmp_path, program=_CRASHING)
     assert built.code == 0, built.complained
     assert "extract: crashed" in built.printed
-    found = rejects(built.out)
-    assert found["ann/churn"] == "crashed"
+    reasons = rejects(built.out)
+    assert reasons["ann/churn"] == "crashed"
     assert _hashes(built.out) == {
         key: value
         for key, value in _hashes(small_build.out).items()
@@ -207,11 +212,11 @@ def test_a_crash_costs_its_dataset_only(small_build: Built, tmp_path: Path) -> N
 
 def _hashes(release: Path) -> dict[str, str]:
     """`task_hash` by task id."""
-    found = {}
+    hashes = {}
     for path in release.glob("data/tasks*/*.parquet"):
         rows = pq.ParquetFile(path).read(["task_id", "task_hash"]).to_pylist()
-        found |= {row["task_id"]: row["task_hash"] for row in rows}
-    return found
+        hashes |= {row["task_id"]: row["task_hash"] for row in rows}
+    return hashes
 
 
 def test_owed_work_stops_the_release_and_the_same_command_continues(
@@ -276,7 +281,8 @@ def test_a_folder_that_is_no_release_is_not_replaced(small_build: Built, tmp_pat
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     command = [str(OPENDARE), "build", "--config", str(MIRROR_CONFIG), "--out", str(precious)]
-    places = ["--mirror", str(small_build.mirror), "--state", str(small_build.state)]
+    remember(small_build.state, tmp_path / "state")
+    places = ["--mirror", str(small_build.mirror), "--state", str(tmp_path / "state")]
     refused = subprocess.run(
         [*command, *places], env=environment(), capture_output=True, text=True, check=False
     )

@@ -2,9 +2,9 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ def opendare(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -34,12 +34,13 @@ COMMANDS = ("build", "fetch", "catalog", "restore", "doctor", "score")
 
 def test_help_names_all_commands_and_comes_at_once() -> None:
     opendare("--help")
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = opendare("--help")
-    elapsed_s = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert result.returncode == 0
     assert re.findall(r"^    (\w+) ", result.stdout, re.MULTILINE) == list(COMMANDS)
-    assert elapsed_s < 1, "0.03 s where nothing else runs"
+    # Of the processor, because another program may have it meanwhile.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

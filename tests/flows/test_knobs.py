@@ -1,25 +1,13 @@
 """Every knob that is a number has a bound, so that a wrong configuration stops at once."""
 
-from collections.abc import Iterator
-
 import annotated_types
 import pytest
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from flows.settings import Settings
+from tests.knobs import knobs
 
 BOUNDS = (annotated_types.Ge, annotated_types.Gt, annotated_types.Le, annotated_types.Lt)
-
-
-def knobs(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """All fields below a model that are no sections."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from knobs(kind, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", field
 
 
 NUMBERS = [(path, f) for path, f in knobs(Settings) if f.annotation in (int, float, int | None)]

@@ -178,23 +178,23 @@ def test_a_mirror_needs_its_directory_and_only_a_mirror_has_one(
     assert "--mirror DIR" in refused("source: {kind: mirror}")
     assert "configs/mirror.yaml" in refused(named={"source.mirror": str(tmp_path)})
     absent = str(tmp_path / "absent")
-    told = refused("source: {kind: mirror}", named={"source.mirror": absent})
-    assert f"{absent}, which is no directory" in told
+    message = refused("source: {kind: mirror}", named={"source.mirror": absent})
+    assert f"{absent}, which is no directory" in message
 
 
 def test_kaggle_needs_something_to_look_for(refused: Refused) -> None:
     assert "configs/kaggle.yaml" in refused("source: {kind: kaggle}")
-    told = refused("source: {kind: kaggle, kaggle: {datasets: [../etc]}}")
-    assert "source.kaggle.datasets: found ['../etc']" in told
-    told = refused("source: {kind: kaggle, kaggle: {datasets: [a/b/1, A/b/2]}}")
-    assert "a/b is named twice" in told
-    told = refused("source: {kind: kaggle, kaggle: {searches: [{tag: [x]}]}}")
-    assert "source.kaggle.searches.0.tag: found an unknown name" in told
-    assert "allowed: text, tags, licence" in told
-    told = refused("source: {kind: bundled}\npublish: {tiers: {nc: tasks_x}}")
-    assert "allowed: open, share-alike, non-commercial" in told
-    told = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
-    assert "'gpl'" in told
+    message = refused("source: {kind: kaggle, kaggle: {datasets: [../etc]}}")
+    assert "source.kaggle.datasets: found ['../etc']" in message
+    message = refused("source: {kind: kaggle, kaggle: {datasets: [a/b/1, A/b/2]}}")
+    assert "a/b is named twice" in message
+    message = refused("source: {kind: kaggle, kaggle: {searches: [{tag: [x]}]}}")
+    assert "source.kaggle.searches.0.tag: found an unknown name" in message
+    assert "allowed: text, tags, licence" in message
+    message = refused("source: {kind: bundled}\npublish: {tiers: {nc: tasks_x}}")
+    assert "allowed: open, share-alike, non-commercial" in message
+    message = refused("source: {kind: kaggle, kaggle: {searches: [{licence: MIT}]}}")
+    assert "'gpl'" in message
 
 
 def test_the_shipped_configuration_for_kaggle_is_ready(tmp_path: Path) -> None:

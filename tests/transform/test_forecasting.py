@@ -135,7 +135,9 @@ def test_all_series_are_cut_at_one_instant(tmp_path: Path) -> None:
 
 def test_nothing_of_the_future_stands_in_public(tmp_path: Path) -> None:
     frame = series(700, timedelta(days=1), ("a", "b"))
-    for draft in drafts(frame, propose("1d", known_covariates=("promo",)), tmp_path):
+    made = drafts(frame, propose("1d", known_covariates=("promo",)), tmp_path)
+    assert made
+    for draft in made:
         train, val, _ = tables(draft)
         unseen = frame.filter(pl.col("when") >= val["when"].min())
         secret = {*unseen["sales"], *unseen["temp"]}

@@ -21,7 +21,8 @@ from tests.small_mirror import write_small_mirror
 ROOT = Path(__file__).parents[3]
 CHURN = DatasetRef(owner="ann", slug="churn", version=2)
 QUICK = KaggleLimits(
-    call_timeout_s=2,
+    # Two attempts of the one call that hangs take so long each.
+    call_timeout_s=4,
     connections=1,
     attempts=2,
     first_pause_s=0.01,

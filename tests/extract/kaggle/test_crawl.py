@@ -506,7 +506,7 @@ def through_the_client(n: int, path: Path) -> tuple[dict[str, Any], dict[str, in
         arguments = [environment, str(path), str(EVERYTHING)]
         done = subprocess.run(
             [sys.executable, "-c", _PROGRAM, *arguments],
-            cwd=ROOT, stdout=pipe, text=True, check=True, timeout=120,
+            cwd=ROOT, stdout=pipe, text=True, check=True, timeout=900,
         )  # fmt: skip
         counted, _ = server.communicate("\n")
     return json.loads(done.stdout.splitlines()[-1]), json.loads(counted)

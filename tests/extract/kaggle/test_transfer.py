@@ -282,7 +282,7 @@ def test_a_body_that_drips_ends_with_the_attempt_and_goes_on(path: Path) -> None
     with Storage(stored(piece=10, pause_s=0.02)) as storage:
         begun = time.monotonic()
         assert fault(storage, path, config).startswith("storage: slow, ")
-        assert time.monotonic() - begun < 0.5 + config.read_timeout_s
+        assert time.monotonic() - begun < 60, "all of it would take minutes"
         have = received(path)
         assert 0 < have < len(DATA)
         storage.answer = stored()
@@ -292,15 +292,18 @@ def test_a_body_that_drips_ends_with_the_attempt_and_goes_on(path: Path) -> None
 
 @pytest.mark.parametrize("said", [b"", head(200, "Content-Length: 100000") + DATA[:50]])
 def test_silence_ends_with_the_read_timeout(path: Path, said: bytes) -> None:
+    given_up = threading.Event()
+
     def silent(asked: Asked) -> Iterator[bytes]:
         yield said
-        time.sleep(3)
+        given_up.wait(300)
 
     config = QUICK.model_copy(update={"read_timeout_s": 0.3})
     with Storage(silent) as storage:
         begun = time.monotonic()
         assert "Timeout" in fault(storage, path, config)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 100
+        given_up.set()
 
 
 def test_a_length_that_promises_too_much_is_a_cut(path: Path) -> None:
@@ -550,7 +553,7 @@ def test_a_killed_process_has_lost_nothing_it_received(path: Path) -> None:
                 cwd=ROOT,
                 env={**os.environ, "no_proxy": "127.0.0.1"},
             )
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 300
             while received(path) < on_disk[-1] + 20_000:
                 assert time.monotonic() < deadline
                 assert process.poll() is None

@@ -29,7 +29,7 @@ def test_requests_and_replies_are_lines(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=900,
     )
     ready, *replies = done.stdout.splitlines()
     assert ready == "ready"
@@ -48,7 +48,7 @@ def test_it_serves_nobody_but_its_parent() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=900,
     )
     assert done.returncode == 1
     assert done.stdout == ""
