@@ -186,9 +186,9 @@ def _gc(
     """Delete from the state what no build will read again."""
     settings = _settings(config, assignments, mirror=mirror, state=state)
     from flows.exit_codes import ended
-    from flows.gc import collect_garbage
+    from flows.garbage import collect_garbage
 
-    _exit(ended(lambda: collect_garbage(settings, dry_run)))
+    _exit(ended(lambda: collect_garbage(settings, dry_run=dry_run)))
 
 
 @_command("doctor")

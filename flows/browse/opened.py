@@ -141,7 +141,7 @@ def resolve(name: str, known: Sequence[str], what: str) -> str:
     more = f"\n  and {len(near) - _NEAR} more" if len(near) > _NEAR else ""
     problem = f"no {what} is called" if not beginning else f"more than one {what} begins with"
     hint = f"; near ones:{listed}{more}" if near else ""
-    raise ReleaseError(f"{problem} {printable(name)!r}{hint}")
+    raise ReleaseError(f"{problem} '{printable(name)}'{hint}")
 
 
 def _near(name: str, known: Sequence[str]) -> list[str]:

@@ -20,6 +20,9 @@ _ROWS = 5
 _MAX_OPERATIONS = 10_000_000
 """Of SQLite's machine for one database: a thousand times what the rows need, a second at most."""
 
+# SQLite takes an empty file for a lack of memory.
+_FAULTS = (ValueError, csv.Error, sqlite3.Error, MemoryError, pa.ArrowException)
+
 
 class TablePreview(NamedTuple):
     """The beginning of one table."""
@@ -38,7 +41,7 @@ def previews(
         if reader := readers.get(file["format"]):
             try:
                 yield from reader(file["name"], contents[file["name"]])
-            except (ValueError, csv.Error, sqlite3.Error, pa.ArrowException) as fault:
+            except _FAULTS as fault:
                 yield TablePreview(file["name"], ["cannot be shown"], [[str(fault)]])
 
 

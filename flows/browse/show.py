@@ -40,9 +40,7 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
     for name in contents:
         # A release may come from a stranger: a name must not lead out of the folder.
         if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
-            raise ReleaseError(
-                f"a file of the task is called {printable(name)!r}: not a plain name"
-            )
+            raise ReleaseError(f"expected a plain file name, found '{printable(name)}'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

@@ -20,6 +20,7 @@ def show_why(release: OpenedRelease, name: str) -> None:
         *(row["key"] for row in rejects),
         *(row["source_ref"] for row in rejects),
         *(row["task_id"] for row in tasks),
+        *(row["source_ref"] for row in tasks),
     ]
     full = resolve(name, known, f"task or source in {release.folder}")
     refused = [row for row in rejects if full in (row["key"], row["source_ref"])]
