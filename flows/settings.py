@@ -40,6 +40,7 @@ from extract.evidence.evidence import EvidenceConfig
 from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
+from flows.renamed_settings import renamed
 from publish.folder import PublishConfig
 from transform.plan_tasks import DesignConfig
 from validate.environments.executor import ExecutorConfig
@@ -244,11 +245,12 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, Any]:
     for variable in os.environ:
-        name, nested, _ = variable.removeprefix(_PREFIX).lower().partition(_NESTING)
+        name, nested, inner = variable.removeprefix(_PREFIX).lower().partition(_NESTING)
         if variable.startswith(_PREFIX) and nested and name not in Settings.model_fields:
             allowed = ", ".join(Settings.model_fields)
             raise ConfigurationError(
                 f"environment variable {variable}: found section {name!r}; allowed: {allowed}"
+                + renamed(f"{name}.{inner.replace(_NESTING, '.')}", None)
             )
     try:
         return EnvSettingsSource(Settings)()
@@ -286,7 +288,8 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     # Of layers that reach equally far the first wins; what none names is missing in the file.
     nearest = max(layers, key=lambda layer: layer.depth(path))
     origin = (nearest if nearest.depth(path) else layers[-1]).origin
-    found = repr(detail["input"])
+    where = ".".join(map(str, path))
+    found, hint = repr(detail["input"]), ""
     if len(found) > _LONGEST_VALUE:
         found = f"{found[:_LONGEST_VALUE]}…"
     if detail["type"] == "missing":
@@ -294,10 +297,10 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     if detail["type"] == "extra_forbidden":
         found = f"an unknown name with value {found}"
         allowed = ", ".join(_fields_at(path[:-1])) or "no name at all"
+        hint = renamed(where, detail["input"])
     else:
         allowed = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    where = ".".join(map(str, path))
-    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin})"
+    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin}){hint}"
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:
