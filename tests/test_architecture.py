@@ -23,7 +23,7 @@ NOUNS = (
 )
 ONLY_FLOWS = "prefect"
 ONE_FILE_EACH = ("kaggle", "litellm", "huggingface_hub", "great_expectations")
-FOLDERS = {*ROOMS, "configs", "tests"}
+FOLDERS = {*ROOMS, "configs", "docs", "tests"}
 BY_PRODUCTS = {"build", "dist", "__pycache__"}
 DRAWERS = {"core", "utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
 

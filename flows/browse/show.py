@@ -5,8 +5,9 @@ writes exactly the public files of the task into a folder. It opens nothing of `
 is shown here may be shown to a solver, but for the checks, which are about the task.
 """
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flows.browse.opened import OpenedRelease, ReleaseError, Row
@@ -57,15 +58,32 @@ def _print_page(task: Row, contents: Mapping[str, bytes]) -> None:
     print(f"\n{printable(task['question'])}\n")
     print_columns(_FILE, [[file[name] for name in _FILE] for file in task["files"]])
     for preview in previews(task["files"], contents):
-        n_more = len(preview.header) - _COLUMNS
-        print(f"\n{cell(preview.name)}{f'  ({n_more} more columns)' if n_more > 0 else ''}")
-        rows = [row[:_COLUMNS] for row in preview.rows]
-        print_columns(preview.header[:_COLUMNS], rows, _CELL)
+        places = _places(preview.header, _targets(task))
+        n_more = len(preview.header) - len(places)
+        print(f"\n{cell(preview.name)}{f'  ({n_more} more columns)' if n_more else ''}")
+        header, *rows = (
+            # Foreign rows may be shorter than their header.
+            [row[place] if place < len(row) else None for place in places]
+            for row in (preview.header, *preview.rows)
+        )
+        print_columns(header, rows, _CELL)
     print("\nchecks")
     print_columns(_CHECK, [[check[name] for name in _CHECK] for check in task["checks"]])
     if task["ceiling"] is not None:
         print("\nscores of the best trivial and the best scripted solver, and what is left")
         print_columns(_SCORES, [[task[name] for name in _SCORES]])
+
+
+def _targets(task: Row) -> list[str]:
+    try:
+        return list(json.loads(task["reward_model"]["ground_truth"])["targets"])
+    except (TypeError, ValueError, KeyError):
+        return []
+
+
+def _places(header: Sequence[str], targets: Sequence[str]) -> list[int]:
+    """Of the first columns, and of the targets wherever they stand."""
+    return [place for place, name in enumerate(header) if place < _COLUMNS or name in targets]
 
 
 def _score_command(folder: Path, task_id: str) -> str:

@@ -164,6 +164,23 @@ def test_a_task_is_shown_whole(release: OpenedRelease, capsys: pytest.CaptureFix
     assert f"opendare score --release {release.folder} --task a__cars__v1__reg-mm-1 pred" in shown
 
 
+def test_targets_are_previewed_wherever_they_stand(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = [f"c{n}" for n in range(12)]
+    wide = f"{','.join([*header, 'y', 'z'])}\n{','.join('1' * 14)}\n1,2\n".encode()
+    truth = json.dumps({"targets": ["y"]})
+    grading = {"reward_model": {"style": "rule", "ground_truth": truth}}
+    row = task("w__w__v1__reg-mm-1", "w/w", files=[file("train.csv", wide)], **grading)
+    tasks, contents = (next((folder / "data" / name).iterdir()) for name in ("tasks", "files"))
+    pq.write_table(pa.Table.from_pylist([row], schema=TASKS), tasks)
+    rows = [{"sha256": file("", wide)["sha256"], "name": "x", "content": wide}]
+    pq.write_table(pa.Table.from_pylist(rows, schema=FILES), contents)
+    show_task(OpenedRelease(folder), "w", None)
+    shown = capsys.readouterr().out
+    assert "train.csv  (5 more columns)\nc0  c1  c2  c3  c4  c5  c6  c7  y\n" in shown
+
+
 def test_files_are_written_exactly(release: OpenedRelease, tmp_path: Path) -> None:
     show_task(release, "b", tmp_path / "deep" / "work")
     written = {path.name: path.read_bytes() for path in (tmp_path / "deep" / "work").iterdir()}
