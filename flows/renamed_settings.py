@@ -64,6 +64,8 @@ RENAMED: dict[str, str | None] = {
     "panel": "environments",
     "panel.generations": "environments.library_versions",
     "publish.lanes": "publish.tiers",
+    "publish.row.timeout_s": "publish.timeout_s",
+    "publish.row.max_turns": "publish.max_turns",
     "workers.design_timeout_s": "workers.dataset_timeout_s",
     "workers.lab": "workers.executor",
 }

@@ -22,10 +22,7 @@ from flows.browse.tasks import COLUMNS, show_tasks
 from flows.browse.why import show_why
 from flows.cli import main
 from flows.terminal import cell, print_csv, printable
-from publish.data.files import FILES
-from publish.data.rejects import REJECTS
-from publish.data.sources import SOURCES
-from publish.data.tasks import TASKS
+from tests.building import Built
 
 HOSTILE = "red\x1b[31m \x9b2J\x07\u202eback\u200b\x7f"
 """Escape sequences, an 8-bit one, a bell, text that runs backwards, what is invisible."""
@@ -49,6 +46,11 @@ def task(task_id: str, source: str, split: str = "train", **fields: object) -> d
         "difficulty": 0.25,
         "floor": 0.0,
         "ceiling": 0.75,
+        "n_cols": 2,
+        "license": "MIT",
+        "domain": None,
+        "language": "en",
+        "reward_model": {"style": "rule", "ground_truth": json.dumps({"targets": ["y"]})},
         "checks": [{"name": "size", "verdict": "valid", "value": 3.0, "threshold": 1.0}],
         "source_ref": source,
         "noise": [],
@@ -56,9 +58,9 @@ def task(task_id: str, source: str, split: str = "train", **fields: object) -> d
     }
 
 
-def write(folder: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
-    folder.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "a-00000-of-00001.parquet")
+def write(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "a-00000-of-00001.parquet")
 
 
 @pytest.fixture
@@ -69,15 +71,17 @@ def folder(tmp_path: Path) -> Path:
     second = task("a__cars__v1__class-if-2", "a/cars", variant="class-if", difficulty=None)
     third = task("b__birds__v1__reg-mm-3", "b/birds", "eval")
     restricted = task("c__fish__v1__reg-mm-4", "c/fish", "eval")
-    write(out / "data" / "tasks", [first, second, third], TASKS)
-    write(out / "data" / "tasks_share-alike", [restricted], TASKS)
+    write(out / "data" / "tasks", [first, second, third])
+    write(out / "data" / "tasks_share-alike", [restricted])
     contents = [{"sha256": file("", c)["sha256"], "name": "x", "content": c} for c in (TRAIN, VAL)]
-    write(out / "data" / "files", contents, FILES)
-    refused = {"source_ref": "a/cars", "room": "validate", "reason": "leak", "value": 0.5}
-    refused |= {"key": "a__cars__v1__reg-mm-9", "detail": "one column", "evidence": HOSTILE}
-    whole = {"source_ref": "d/empty", "key": "d/empty", "room": "extract", "reason": "no_table"}
-    write(out / "data" / "rejects", [refused, whole], REJECTS)
-    write(out / "data" / "sources", [{"ref": r} for r in ("a/cars", "b/birds", "e/dull")], SOURCES)
+    write(out / "data" / "files", contents)
+    whole: dict[str, Any] = {"source_ref": "d/empty", "key": "d/empty", "variant": None}
+    whole |= {"room": "extract", "reason": "no_table", "value": None, "threshold": None}
+    whole |= {"detail": "no file is a table", "evidence": None}
+    refused = {**whole, "source_ref": "a/cars", "key": "a__cars__v1__reg-mm-9", "value": 0.5}
+    refused |= {"reason": "leak", "detail": "one column", "evidence": HOSTILE}
+    write(out / "data" / "rejects", [refused, whole])
+    write(out / "data" / "sources", [{"ref": r} for r in ("a/cars", "b/birds", "e/dull")])
     return out
 
 
@@ -169,13 +173,10 @@ def test_targets_are_previewed_wherever_they_stand(
 ) -> None:
     header = [f"c{n}" for n in range(12)]
     wide = f"{','.join([*header, 'y', 'z'])}\n{','.join('1' * 14)}\n1,2\n".encode()
-    truth = json.dumps({"targets": ["y"]})
-    grading = {"reward_model": {"style": "rule", "ground_truth": truth}}
-    row = task("w__w__v1__reg-mm-1", "w/w", files=[file("train.csv", wide)], **grading)
-    tasks, contents = (next((folder / "data" / name).iterdir()) for name in ("tasks", "files"))
-    pq.write_table(pa.Table.from_pylist([row], schema=TASKS), tasks)
-    rows = [{"sha256": file("", wide)["sha256"], "name": "x", "content": wide}]
-    pq.write_table(pa.Table.from_pylist(rows, schema=FILES), contents)
+    row = task("w__w__v1__reg-mm-1", "w/w", files=[file("train.csv", wide)])
+    write(folder / "data" / "tasks", [row])
+    stored = {"sha256": file("", wide)["sha256"], "name": "x", "content": wide}
+    write(folder / "data" / "files", [stored])
     show_task(OpenedRelease(folder), "w", None)
     shown = capsys.readouterr().out
     assert "train.csv  (5 more columns)\nc0  c1  c2  c3  c4  c5  c6  c7  y\n" in shown
@@ -190,10 +191,9 @@ def test_files_are_written_exactly(release: OpenedRelease, tmp_path: Path) -> No
 
 
 def test_a_damaged_file_is_never_written(folder: Path, tmp_path: Path) -> None:
-    path = next((folder / "data" / "files").iterdir())
-    rows = pq.read_table(path).to_pylist()
+    rows = pq.read_table(folder / "data" / "files").to_pylist()
     rows[0]["content"] += b"tampered"
-    pq.write_table(pa.Table.from_pylist(rows, schema=FILES), path)
+    write(folder / "data" / "files", rows)
     with pytest.raises(ReleaseError, match=r"train\.csv: expected sha256 .*, found"):
         show_task(OpenedRelease(folder), "b", tmp_path / "work")
     assert not (tmp_path / "work").exists()
@@ -292,8 +292,7 @@ def test_no_control_character_reaches_the_terminal(
     row = task(name, f"a/{HOSTILE}", variant=HOSTILE, license=HOSTILE)
     row["files"][0] |= {"name": f"t{HOSTILE}.csv"}
     row["checks"][0] |= {"name": HOSTILE}
-    path = next((folder / "data" / "tasks").iterdir())
-    pq.write_table(pa.Table.from_pylist([row], schema=TASKS), path)
+    write(folder / "data" / "tasks", [row])
     for command in (["tasks", str(folder)], ["tasks", str(folder), "--csv"], ["tasks", "--json"]):
         assert main([*command, *([str(folder)] if command[-1] == "--json" else [])]) == 0
     assert main(["show", name, "--release", str(folder)]) == 0
@@ -366,3 +365,19 @@ def test_a_reader_that_goes_early_is_no_fault(folder: Path) -> None:
         timeout=60,
     )
     assert piped.stderr == ""
+
+
+@pytest.mark.slow
+def test_every_task_of_a_real_release_is_shown_and_laid_out(
+    small_build: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = OpenedRelease(small_build.out)
+    for row in opened.tasks:
+        show_task(opened, row["task_id"], tmp_path / row["task_id"])
+        show_why(opened, row["source_ref"])
+        files = opened.task(row["task_id"])["files"]
+        written = {path.name: path.read_bytes() for path in (tmp_path / row["task_id"]).iterdir()}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+        assert hashes == {file["name"]: file["sha256"] for file in files}
+    assert "cannot be shown" not in capsys.readouterr().out
+    assert len(opened.tasks) > 5
