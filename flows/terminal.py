@@ -47,20 +47,28 @@ def _escape(character: str) -> str:
 
 
 def cell(value: Any, longest: int = LONGEST_CELL) -> str:
-    """A value as one line; None is empty, and a list is joined."""
+    """A value as one line for a terminal; None is empty, and a list is joined."""
+    return printable(_text(value)).replace("\n", "\\n")[:longest]
+
+
+def _text(value: Any) -> str:
     if value is None:
         return ""
-    text = clean("; ".join(map(str, value)) if isinstance(value, list) else str(value), longest)
-    # Spreadsheets take such a text for a formula, and formulas read files; a number is none.
-    is_formula = not isinstance(value, int | float) and text[:1] in ("=", "+", "-", "@")
-    return f"'{text}" if is_formula else text
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write all rows as CSV under their header."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([cell(value, LONGEST_CSV) for value in row] for row in rows)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+def _csv_cell(value: Any) -> str:
+    text = clean(_text(value), LONGEST_CSV)
+    # Spreadsheets take such a text for a formula, and formulas read files; a number is none.
+    is_formula = not isinstance(value, int | float) and text[:1] in ("=", "+", "-", "@")
+    return f"'{text}" if is_formula else text
 
 
 def print_columns(

@@ -164,7 +164,7 @@ def test_a_task_is_shown_whole(release: OpenedRelease, capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     for part in ("Predict `y`.\n  keep  blanks red", "train.csv", "size  valid", "0.75"):
         assert part in shown
-    assert "row_id  a      y" in shown
+    assert "row_id  a     y" in shown
     assert f"opendare score --release {release.folder} --task a__cars__v1__reg-mm-1 pred" in shown
 
 
@@ -312,7 +312,12 @@ def test_printable_keeps_blanks_and_lines() -> None:
 def test_a_spreadsheet_obeys_no_cell(capsys: pytest.CaptureFixture[str]) -> None:
     print_csv(["a"], [["=1+1"], ["@x"], [-0.5], [None], [["b", "c"]]])
     assert capsys.readouterr().out.splitlines() == ["a", "'=1+1", "'@x", "-0.5", '""', "b; c"]
+
+
+def test_a_cell_is_one_line_and_keeps_its_blanks() -> None:
+    assert cell(" =1\n\t-9999 ") == " =1\\n\\t-9999 "
     assert cell("x" * 500) == "x" * 100
+    assert cell(None) == ""
 
 
 # --- what is no release --------------------------------------------------------------------------
