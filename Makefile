@@ -3,11 +3,12 @@
 # complete, so nothing is resolved: pip would look at newer releases, which have no hash in it.
 #
 #   make build-split CONFIG=configs/mirror.yaml MIRROR=../tables OUT=build/release STATE=.opendare
+#   make build-split SET="seed=1 gates.not_constant.largest_share=0.95"    settings, without blanks in a value
 #   make test PYTHON=/path/to/python3.12        another interpreter, at least 3.11, for a new .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: build-split test check bench golden lock clean help
+.PHONY: build-split test check bench golden docs lock clean help
 
 ROOMS := extract transform validate publish flows
 VENV := .venv
@@ -16,16 +17,18 @@ STAMP := $(VENV)/.installed
 UV ?= uv
 
 # Values reach the shell through the environment and are quoted there, so that any path works.
-export CONFIG MIRROR OUT STATE PYTHON UV
+export CONFIG MIRROR OUT STATE SET PYTHON UV
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without compiled bytecode every start would take seconds; foreign paths would shadow the lock.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-build-split: $(STAMP) ## build a release; takes CONFIG= MIRROR= OUT= STATE=
-	@exec $(BIN)/opendare build $${CONFIG:+--config "$$CONFIG"} $${MIRROR:+--mirror "$$MIRROR"} \
-	    $${OUT:+--out "$$OUT"} $${STATE:+--state "$$STATE"}
+# make itself ends with 2 whatever fails below it; exit codes 2 and 3 are told apart by the message.
+build-split: $(STAMP) ## build a release; takes CONFIG= MIRROR= OUT= STATE= SET=
+	@set -f; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; \
+	exec $(BIN)/opendare build $${CONFIG:+--config "$$CONFIG"} $${MIRROR:+--mirror "$$MIRROR"} \
+	    $${OUT:+--out "$$OUT"} $${STATE:+--state "$$STATE"} "$$@"
 
 test: $(STAMP) ## run all tests, the fast ones first
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
@@ -42,6 +45,9 @@ bench: $(STAMP) ## time the builds and the workers; takes MIRROR=
 
 golden: $(STAMP) ## rewrite tests/golden and print the difference
 	@$(BIN)/python -m pytest -q --rewrite-golden
+
+docs: $(STAMP) ## write docs/settings.md from the settings
+	@$(BIN)/python docs/settings_page.py
 
 lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@"$$UV" pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \

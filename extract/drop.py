@@ -20,7 +20,8 @@ Evidence = Annotated[str, AfterValidator(lambda text: text[:MAX_EVIDENCE])]
 
 
 class Reason(StrEnum):
-    """Why a room refuses; a gate refuses under its own name. The README explains each."""
+    """Why a room refuses; a gate refuses under its own name. `docs/drop-reasons.md`
+    explains each."""
 
     BAD_METADATA = "bad_metadata"
     LICENCE_UNKNOWN = "licence_unknown"

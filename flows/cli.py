@@ -6,191 +6,335 @@ user can repair (with the message alone), 3 pending work (the same command conti
 interrupted.
 """
 
-import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
+    from flows.browse.opened import OpenedRelease
     from flows.settings import Settings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+_BUNDLED, _KAGGLE = CONFIGS / "bundled.yaml", CONFIGS / "kaggle.yaml"
+_RELEASE = Path("build/release")
+_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it; Typer ends with it."""
 _EPILOG = """exit codes: 0 done; 2 wrong configuration or arguments; 3 pending work, where the same
 command continues; anything else is a fault of this program or of the machine."""
-_MIRROR = "datasets in Kaggle's layout; for a source of kind kaggle the folder that is filled"
-_STATE = "what a build remembers, default .opendare"
 
-_Command = Callable[["Settings", argparse.Namespace, Mapping[str, str]], int]
+_Config = Annotated[Path, typer.Option(metavar="FILE", help="settings, see docs/settings.md")]
+_Mirror = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="datasets in Kaggle's layout; for a source of kind kaggle the folder that is filled",
+    ),
+]
+_State = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="what a build remembers, default .opendare")
+]
+_Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="the release, default build/release")
+]
+_Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="one setting by its path, seed=7; may be repeated"
+    ),
+]
+_Folder = Annotated[Path, typer.Option("--release", metavar="DIR", help="the release")]
+_Match = Annotated[str, typer.Option(metavar="TEXT", help="part of a name")]
+_AsCsv = Annotated[bool, typer.Option("--csv", help="CSV instead of a table")]
+
+_Work = Callable[["Settings", Mapping[str, str]], int]
+
+app = typer.Typer(
+    help="The open factory for verifiable data-science tasks.",
+    add_completion=False,
+    no_args_is_help=True,
+    # Rich would decorate help and tracebacks, and takes a tenth of a second to import.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+_command = partial(app.command, epilog=_EPILOG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; arguments default to those of the process."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["score"]:
-        # Not parsed here: the grader is a program of its own, and its flags are its business.
-        from validate.score import main as score
-
-        return score(arguments[1:])
-    parsed = _parser().parse_args(arguments)
     # What stops containers and CI jobs ends a build as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(parsed)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 130
+        app(args=sys.argv[1:] if argv is None else list(argv), prog_name="opendare")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("interrupted; the same command continues", file=sys.stderr)
+        return end.code if isinstance(end.code, int) else 1
+    return 0
 
 
-class _Version(argparse.Action):
-    """Asks the installed package, and only when asked."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
+def _version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version
 
-        parser.exit(0, f"opendare {version('opendare')}\n")
+        print(f"opendare {version('opendare')}")
+        raise typer.Exit
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="opendare", description="The open factory for verifiable data-science tasks."
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    build = _command(commands, "build", _build, "turn datasets into a release", "bundled.yaml")
-    build.add_argument("--out", metavar="DIR", help="the release, default build/release")
-    _command(commands, "fetch", _fetch, "fill a mirror without building", "kaggle.yaml")
-    catalog = _command(
-        commands, "catalog", _catalog, "tell what searches found and what became of it",
-        "kaggle.yaml",
-    )  # fmt: skip
-    catalog.add_argument(
-        "--status",
-        default="",
-        help="listed, passed_over, fetched, refused, unavailable, pending or used",
-    )
-    catalog.add_argument("--reason", default="", help="only datasets refused for this reason")
-    catalog.add_argument("--match", default="", metavar="TEXT", help="part of a name or title")
-    catalog.set_defaults(writes_state=False)
-    catalog.add_argument("--csv", action="store_true", help="all columns as CSV")
-    restore = _command(
-        commands, "restore", _restore, "make the tasks of a release again that ship as recipes",
-        "kaggle.yaml",
-    )  # fmt: skip
-    restore.add_argument("release", type=Path, metavar="DIR", help="the release")
-    doctor = _command(
-        commands, "doctor", _doctor, "check this machine, each finding with its repair",
-        "kaggle.yaml",
-    )  # fmt: skip
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="print the version"),
+    ] = False,
+) -> None:
+    """Options of the program itself; what they do is done by their callbacks."""
+
+
+# --- commands that read settings ----------------------------------------------------------------
+
+
+@_command("build")
+def _build(
+    config: _Config = _BUNDLED,
+    out: _Out = None,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+) -> None:
+    """Turn datasets into a release."""
+
+    def work(settings: "Settings", environment: Mapping[str, str]) -> int:
+        from flows.build import build
+
+        return build(settings)
+
+    _write_state(_settings(config, assignments, mirror=mirror, state=state, out=out), work)
+
+
+@_command("fetch")
+def _fetch(
+    config: _Config = _KAGGLE,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+) -> None:
+    """Fill a mirror without building."""
+
+    def work(settings: "Settings", environment: Mapping[str, str]) -> int:
+        from flows.fetch import fetch
+
+        return fetch(settings, environment)
+
+    _write_state(_settings(config, assignments, mirror=mirror, state=state), work)
+
+
+@_command("catalog")
+def _catalog(
+    status: Annotated[
+        str,
+        typer.Option(help="listed, passed_over, fetched, refused, unavailable, pending or used"),
+    ] = "",
+    reason: Annotated[str, typer.Option(help="only datasets refused for this reason")] = "",
+    match: _Match = "",
+    as_csv: _AsCsv = False,
+    config: _Config = _KAGGLE,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+) -> None:
+    """Tell what searches found and what became of it."""
+    settings = _settings(config, assignments, mirror=mirror, state=state)
+    from flows.catalog import show_catalogue
+    from flows.exit_codes import ended
+
+    asked = {"status": status, "reason": reason, "match": match}
+    _exit(ended(lambda: show_catalogue(settings, asked, as_csv=as_csv)))
+
+
+@_command("restore")
+def _restore(
+    release: Annotated[Path, typer.Argument(metavar="DIR", help="the release")],
+    config: _Config = _KAGGLE,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+) -> None:
+    """Make the tasks of a release again that ship as recipes."""
+
+    def work(settings: "Settings", environment: Mapping[str, str]) -> int:
+        from flows.restore import restore_release
+
+        return restore_release(release, settings, environment)
+
+    _write_state(_settings(config, assignments, mirror=mirror, state=state), work)
+
+
+@_command("gc")
+def _gc(
+    config: _Config = _BUNDLED,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+) -> None:
+    """Delete from the state what no build will read again."""
+    settings = _settings(config, assignments, mirror=mirror, state=state)
+    from flows.exit_codes import ended
+    from flows.garbage import collect_garbage
+
+    _exit(ended(lambda: collect_garbage(settings, dry_run=dry_run)))
+
+
+@_command("doctor")
+def _doctor(
+    config: _Config = _KAGGLE,
+    out: _Out = None,
+    mirror: _Mirror = None,
+    state: _State = None,
+    assignments: _Assignments = None,
+) -> None:
+    """Check this machine, each finding with its repair."""
+    places = {"mirror": mirror, "state": state, "out": out}
     # What is wrong with the source is one more thing to find.
-    doctor.set_defaults(writes_state=False, opens_source=False)
-    doctor.add_argument("--out", metavar="DIR", help="the release, default build/release")
-    commands.add_parser("score", help="grade predictions: opendare score --help")
-    return parser
+    settings = _settings(config, assignments, opens_source=False, **places)
+    from flows.doctor.examine import doctor
+
+    _exit(doctor(settings, dict(os.environ)))
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: _Command,
-    text: str,
-    config: str,
-) -> argparse.ArgumentParser:
-    """A command that reads settings, with the options that all of those have."""
-    parser = commands.add_parser(name, help=text, description=text, epilog=_EPILOG)
-    parser.set_defaults(run=run, default_config=CONFIGS / config, out=None, writes_state=True)
-    parser.set_defaults(opens_source=True)
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"settings, default configs/{config}"
-    )
-    parser.add_argument("--mirror", metavar="DIR", help=_MIRROR)
-    parser.add_argument("--state", metavar="DIR", help=_STATE)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one setting by its path, for example seed=7; may be repeated",
-    )
-    return parser
+# --- commands that read a release ---------------------------------------------------------------
 
 
-def _run(arguments: argparse.Namespace) -> int:
+@_command("tasks")
+def _tasks(
+    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="its folder")] = _RELEASE,
+    variant: Annotated[str, typer.Option(help="class-if, reg-mm, ts-cf, …")] = "",
+    split: Annotated[str, typer.Option(help="train or eval")] = "",
+    source: Annotated[str, typer.Option(metavar="OWNER/SLUG", help="only of this one")] = "",
+    match: _Match = "",
+    as_csv: _AsCsv = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+) -> None:
+    """List the tasks of a release."""
+
+    def look(opened: "OpenedRelease") -> None:
+        from flows.browse.tasks import show_tasks
+
+        asked = {"variant": variant, "split": split, "source": source, "match": match}
+        show_tasks(opened, asked, "json" if as_json else "csv" if as_csv else "table")
+
+    _browse(release, look)
+
+
+@_command("show")
+def _show(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="an id, or how it begins")],
+    release: _Folder = _RELEASE,
+    write: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="lay out the files of the task there")
+    ] = None,
+) -> None:
+    """Show one task: question, files, first rows and checks."""
+
+    def look(opened: "OpenedRelease") -> None:
+        from flows.browse.show import show_task
+
+        show_task(opened, task, write)
+
+    _browse(release, look)
+
+
+@_command("why")
+def _why(
+    name: Annotated[str, typer.Argument(metavar="TASK-OR-SOURCE", help="an id, or owner/slug")],
+    release: _Folder = _RELEASE,
+) -> None:
+    """Say what was refused of a task or a source, and why."""
+
+    def look(opened: "OpenedRelease") -> None:
+        from flows.browse.why import show_why
+
+        show_why(opened, name)
+
+    _browse(release, look)
+
+
+@app.command(
+    "score",
+    add_help_option=False,
+    # Its flags are the business of the grader, which is a program of its own.
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def _score(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Grade predictions: opendare score --help."""
+    from validate.score import main as score
+
+    _exit(score(arguments or []))
+
+
+# --- how a command begins and ends --------------------------------------------------------------
+
+
+def _exit(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def _refuse(message: object) -> None:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _settings(
+    config: Path,
+    assignments: list[str] | None,
+    *,
+    opens_source: bool = True,
+    **places: Path | None,
+) -> "Settings":
+    """The settings of a command; `mirror`, `state` and `out` are options of their own."""
     from flows.settings import ConfigurationError, load
 
-    environment = dict(os.environ)
-    named = {"source.mirror": arguments.mirror, "out": arguments.out, "state": arguments.state}
-    given = {key: value for key, value in named.items() if value is not None}
+    fields = {"mirror": "source.mirror", "state": "state", "out": "out"}
+    named = {fields[name]: str(path) for name, path in places.items() if path is not None}
     try:
-        settings = load(
-            arguments.config or arguments.default_config,
-            arguments.set,
-            given,
-            opens_source=arguments.opens_source,
-        )
+        return load(config, assignments or (), named, opens_source=opens_source)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
-        return 2
-    if not arguments.writes_state:
-        return int(arguments.run(settings, arguments, environment))
+        raise typer.Exit(2) from None
+
+
+def _write_state(settings: "Settings", work: _Work) -> None:
+    """Run what writes into the state folder, with Prefect kept inside it."""
     if service := settings.source.chosen.service:
         # Before imports that take seconds.
         places = f"the mirror {settings.source_folder}, with the state {settings.state}"
         print(f"{service}, through {places}", file=sys.stderr, flush=True)
     from flows.quiet import quiet_environment
 
+    environment = dict(os.environ)
     try:
         quiet_environment(settings.state)
     except OSError as error:
-        print(f"cannot write to --state {settings.state}: {error.strerror}", file=sys.stderr)
-        return 2
+        _refuse(f"cannot write to --state {settings.state}: {error.strerror}")
     from flows.exit_codes import ended
 
-    return ended(lambda: int(arguments.run(settings, arguments, environment)))
+    _exit(ended(lambda: work(settings, environment)))
 
 
-def _build(
-    settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> int:
-    from flows.build import build
+def _browse(folder: Path, look: Callable[["OpenedRelease"], None]) -> None:
+    """Open a release and look at it; what a user can repair is told without a traceback."""
+    from flows.browse.opened import OpenedRelease, ReleaseError
 
-    return build(settings, environment)
-
-
-def _fetch(
-    settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> int:
-    from flows.fetch import fetch
-
-    return fetch(settings, environment)
-
-
-def _catalog(
-    settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> int:
-    from flows.catalog import show_catalogue
-    from flows.exit_codes import ended
-
-    asked = {"status": arguments.status, "reason": arguments.reason, "match": arguments.match}
-    return ended(lambda: show_catalogue(settings, asked, as_csv=arguments.csv))
-
-
-def _restore(
-    settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> int:
-    from flows.restore import restore_release
-
-    return restore_release(arguments.release, settings, environment)
-
-
-def _doctor(
-    settings: "Settings", arguments: argparse.Namespace, environment: Mapping[str, str]
-) -> int:
-    from flows.doctor.examine import doctor
-
-    return doctor(settings, environment)
+    try:
+        look(OpenedRelease(folder))
+    except ReleaseError as error:
+        _refuse(error)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from extract.noun import Noun
 from extract.reading.limits import ReadConfig
 from extract.source import SourceKind
 from extract.sources.registry import source_kinds
+from flows.renamed_settings import renamed
 from publish.folder import PublishConfig
 from transform.plan_tasks import DesignConfig
 from transform.profile.measure import ProfileConfig
@@ -284,11 +285,12 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, Any]:
     for variable in os.environ:
-        name, nested, _ = variable.removeprefix(_PREFIX).lower().partition(_NESTING)
+        name, nested, inner = variable.removeprefix(_PREFIX).lower().partition(_NESTING)
         if variable.startswith(_PREFIX) and nested and name not in Settings.model_fields:
             allowed = ", ".join(Settings.model_fields)
             raise ConfigurationError(
                 f"environment variable {variable}: found section {name!r}; allowed: {allowed}"
+                + renamed(f"{name}.{inner.replace(_NESTING, '.')}", None)
             )
     try:
         return EnvSettingsSource(_FromEnvironment)()
@@ -326,7 +328,8 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     # Of layers that reach equally far the first wins; what none names is missing in the file.
     nearest = max(layers, key=lambda layer: layer.depth(path))
     origin = (nearest if nearest.depth(path) else layers[-1]).origin
-    found = repr(detail["input"])
+    where = ".".join(map(str, path))
+    found, hint = repr(detail["input"]), ""
     if len(found) > _LONGEST_VALUE:
         found = f"{found[:_LONGEST_VALUE]}…"
     if detail["type"] == "missing":
@@ -334,10 +337,10 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     if detail["type"] == "extra_forbidden":
         found = f"an unknown name with value {found}"
         allowed = ", ".join(_fields_at(path[:-1])) or "no name at all"
+        hint = renamed(where, detail["input"])
     else:
         allowed = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    where = ".".join(map(str, path))
-    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin})"
+    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin}){hint}"
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:

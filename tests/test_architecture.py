@@ -58,8 +58,7 @@ NOT_IMPORTED = {
 }
 """Declared dependencies that no module imports, each with its reason."""
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml"}
-FOLDERS = {*ROOMS, "configs", "tests"}
-MAY_BE_ABSENT = {"docs"}
+FOLDERS = {*ROOMS, "configs", "docs", "tests"}
 BY_PRODUCTS = {"build", "dist", "__pycache__"}
 DRAWERS = {"core", "utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
 MAX_LOOSE_MODULES = 15

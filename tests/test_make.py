@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 TARGETS = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 VERBS = [name for name in TARGETS if name != "help"]
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -25,7 +26,7 @@ def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 
 def test_the_verbs_are_those_that_users_know() -> None:
-    known = {"build-split", "test", "check", "bench", "golden", "clean", "lock"}
+    known = {"build-split", "test", "check", "bench", "golden", "docs", "clean", "lock"}
     assert set(VERBS) == known
 
 
@@ -36,8 +37,8 @@ def test_make_alone_prints_help_and_does_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_readme_names_every_verb(verb: str) -> None:
-    assert re.search(rf"make {verb}\b", README)
+def test_the_page_for_contributors_names_every_verb(verb: str) -> None:
+    assert re.search(rf"make {verb}\b", CONTRIBUTING)
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:
@@ -67,6 +68,12 @@ def test_build_split_hands_values_over_unharmed(echoing: Path) -> None:
 def test_build_split_takes_all_four_values(echoing: Path) -> None:
     result = _make("build-split", "CONFIG=a", "MIRROR=b", "OUT=c", "STATE=d", cwd=echoing)
     expected = ["build", "--config", "a", "--mirror", "b", "--out", "c", "--state", "d"]
+    assert result.stdout.splitlines() == expected
+
+
+def test_build_split_takes_settings(echoing: Path) -> None:
+    result = _make("build-split", "SET=gates.size.x=5 a=[*]", "OUT=c d", cwd=echoing)
+    expected = ["build", "--out", "c d", "--set", "gates.size.x=5", "--set", "a=[*]"]
     assert result.stdout.splitlines() == expected
 
 

@@ -2,13 +2,14 @@
 
 import os
 import re
-import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from flows.cli import main
 from flows.quiet import quiet_environment
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,45 +30,53 @@ def opendare(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
     )
 
 
-COMMANDS = ("build", "fetch", "catalog", "restore", "doctor", "score")
+SETTINGS = ("build", "fetch", "catalog", "restore", "gc", "doctor")
+COMMANDS = (*SETTINGS, "tasks", "show", "why", "score")
 
 
-def test_help_names_all_commands_and_comes_at_once() -> None:
-    opendare("--help")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = opendare("--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert result.returncode == 0
-    assert re.findall(r"^    (\w+) ", result.stdout, re.MULTILINE) == list(COMMANDS)
-    # Of the processor, because another program may have it meanwhile.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
-
-
-def test_the_command_line_imports_nothing_heavy() -> None:
-    program = f"import sys, flows.cli; print(*[m for m in {HEAVY!r} if m in sys.modules])"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+def test_help_names_all_commands_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from flows.cli import main; main(['--help']); "
+        f"print('loaded:', *[m for m in {HEAVY!r} if m in sys.modules])"
     )
-    assert loaded.stdout.split() == []
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.findall(r"^  (\w+) ", printed.partition("Commands:")[2], re.M) == list(COMMANDS)
+    assert printed.splitlines()[-1] == "loaded:"
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "score"])
-def test_commands_document_their_options_and_exit_codes(command: str) -> None:
+@pytest.mark.parametrize("command", SETTINGS)
+def test_commands_with_settings_have_their_options(command: str) -> None:
     text = opendare(command, "--help").stdout
     for option in ("--config", "--mirror", "--state", "--set"):
         assert option in text
-    assert "3 pending work" in text
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_readme_tells_every_command(command: str) -> None:
-    assert f"opendare {command}" in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "score"])
+def test_commands_document_their_exit_codes(command: str) -> None:
+    assert "3 pending work" in opendare(command, "--help").stdout
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert opendare("--version").stdout == f"opendare {version('opendare')}\n"
+
+
+def test_an_interrupted_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.browse.opened.OpenedRelease", interrupt)
+    assert main(["tasks"]) == 130
+    assert "interrupted; the same command continues" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "required"),
+        ((), "Usage: opendare"),
         (("bild",), "bild"),
         (("build", "--config", "absent.yaml"), "absent.yaml"),
         (("build", "--set", "seed=-1"), "seed: found -1"),
@@ -78,6 +87,8 @@ def test_the_readme_tells_every_command(command: str) -> None:
         (("catalog", "--state", "absent"), "`opendare fetch` makes one"),
         (("restore", "absent", "--config", "configs/bundled.yaml"), "holds no release"),
         (("score",), "--release"),
+        (("tasks", "absent"), "absent holds no release"),
+        (("tasks", "--split"), "--split"),
     ],
 )
 def test_what_a_user_can_repair_ends_with_2_and_a_message(

@@ -99,8 +99,7 @@ def test_lasting_faults_are_drops_or_owed_and_the_same_command_continues(
     outage = {**lasting, "Storage ann/churn": 503}
     with LoopbackKaggle(small_build.mirror, faults=Faults(lasting=outage)) as server:
         # Only what lasts may fail: a slow machine has all the time that it needs.
-        limits = ("call_timeout_s=60", "transfer.read_timeout_s=60", "transfer.attempt_s=600")
-        built = through(server, "build", place, *_set("patience.attempts=2", *limits))
+        built = through(server, "build", place, *_set("attempts=2", "call_timeout_s=60"))
     assert built.code == 3, said(built)
     assert "pending: ann/churn: unreachable: storage: HTTP 503" in built.complained
     assert f"continue with: {OPENDARE} build" in built.complained
@@ -155,18 +154,14 @@ def test_a_search_without_an_end_is_owed(
 ) -> None:
     faults = Faults(lasting={"ListDatasets": fault}, hang_s=600, drip_s=600)
     with LoopbackKaggle(small_build.mirror, faults=faults) as server:
-        limits = ("transfer.read_timeout_s=1", "call_timeout_s=1")
-        built = through(server, "fetch", tmp_path, *_set("patience.attempts=2", *limits))
+        built = through(server, "fetch", tmp_path, *_set("attempts=2", "call_timeout_s=1"))
     assert built.code == 3, said(built)
     assert f"continue with: {OPENDARE} fetch" in built.complained
     assert "Traceback" not in built.complained
 
 
-def _quick() -> list[str]:
-    knobs = ["attempts=2", "call_timeout_s=1"]
-    return [part for knob in knobs for part in ("--set", f"source.kaggle.{knob}")]
 def _set(*knobs: str) -> list[str]:
-    return [part for knob in knobs for part in ("--set", f"source.kaggle.service.{knob}")]
+    return [part for knob in knobs for part in ("--set", f"source.kaggle.{knob}")]
 
 
 # --- the mirror is the cache --------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""`opendare why`: what was refused of a dataset or of a task, and why.
+
+Takes an opened release and a name; prints the refusals of `data/rejects` with their evidence, and
+what is released nevertheless. Evidence is quoted from strangers and is printed escaped. Not known
+here: what was repaired before it could be refused; the ledger in the state folder has that.
+"""
+
+from flows.browse.opened import OpenedRelease, Row, resolve
+from flows.browse.tasks import COLUMNS
+from flows.terminal import any_reader, cell, print_columns, printable
+
+_REFUSAL = ("key", "variant", "room", "reason", "value", "threshold")
+
+
+def show_why(release: OpenedRelease, name: str) -> None:
+    """Print what was refused of a task or of a source `owner/slug`, and what is released."""
+    tasks, rejects = release.tasks, release.rejects
+    known = [
+        *release.sources,
+        *(row["key"] for row in rejects),
+        *(row["source_ref"] for row in rejects),
+        *(row["task_id"] for row in tasks),
+        *(row["source_ref"] for row in tasks),
+    ]
+    full = resolve(name, known, f"task or source in {release.folder}")
+    refused = [row for row in rejects if full in (row["key"], row["source_ref"])]
+    released = [row for row in tasks if full in (row["task_id"], row["source_ref"])]
+    with any_reader():
+        print(f"{cell(full)}: {len(refused)} refused, {len(released)} released")
+        for row in refused:
+            _print_refusal(row)
+        if released:
+            print("\nreleased")
+            print_columns(COLUMNS, [[row[name] for name in COLUMNS] for row in released])
+        if refused:
+            print("\ndocs/drop-reasons.md says what each reason means")
+
+
+def _print_refusal(row: Row) -> None:
+    print()
+    print_columns(_REFUSAL, [[row[name] for name in _REFUSAL]])
+    texts = [row["detail"] or "", row["evidence"] or ""]
+    # The evidence of most refusals is in their detail already.
+    for text in texts[:1] if texts[1] in texts[0] else texts:
+        print("  " + printable(text).replace("\n", "\n  "))
