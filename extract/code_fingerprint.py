@@ -1,10 +1,11 @@
 """The code that a function reaches: the part of a stage's key that changes when its code does.
 
-Takes a module of ours; returns one hash over it, over every module of ours that it imports, directly
-or not, lazily or not, and over the releases of the libraries that these stand on. Comments,
-docstrings and layout do not count, so a better sentence recomputes nothing. A module that imports one
-of our packages as a whole (`import validate.gates as folder`, as registries do) reaches every module
-in it. Files beside a reached module that are no Python (prompts, templates) count as they are.
+Takes a module of ours; returns one hash over it, over every module of ours that it imports,
+directly or not, lazily or not, and over the releases of the libraries that these stand on.
+Comments, docstrings and layout do not count, so a better sentence recomputes nothing. A module that
+imports one of our packages as a whole (`import validate.gates as folder`, as registries do) reaches
+every module in it. Files beside a reached module that are no Python (prompts, templates) count as
+they are.
 
 Not guaranteed: that a module named only in a string is seen.
 """

@@ -4,7 +4,6 @@ A `RawDataset` names its tables by path and SHA-256; the cells lie in Parquet fi
 Nothing here promises that the data is true, useful or free of personal data.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -65,9 +64,8 @@ class Table(Noun):
     """File name stem at the source, made unique in its dataset."""
     source_file: str
     source_sha256: str
-    path: Path
-    """Parquet file in the store; machine-local, never released."""
     sha256: str
+    """Of a Parquet file in the store."""
     n_rows: int = Field(ge=0)
     columns: tuple[Column, ...]
 

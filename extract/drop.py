@@ -21,7 +21,8 @@ Evidence = Annotated[str, AfterValidator(lambda text: text[:MAX_EVIDENCE])]
 
 class Reason(StrEnum):
     """Why a room refuses; a gate refuses under its own name. `docs/drop-reasons.md`
-    explains each."""
+    explains each.
+    """
 
     BAD_METADATA = "bad_metadata"
     LICENCE_UNKNOWN = "licence_unknown"

@@ -1,11 +1,12 @@
 """Results of stages, remembered: the same inputs under the same code are computed once.
 
-A result lies in the store under the hash of everything that goes in and of the code that the stage's
-functions reach (`code_fingerprint.py`). Whoever asks says what goes in: what is not named does not
-count. A result names the files that it stands on; when one of them is gone, it is computed again.
+A result lies in the store under the hash of everything that goes in and of the code that the
+stage's functions reach (`code_fingerprint.py`). Whoever asks says what goes in: what is not named
+does not count. A result names the files that it stands on; when one of them is gone, it is computed
+again.
 
-A memory counts what it computed and what it knew, and lists what it touched, so that a build can tell
-what it saved and `opendare gc` what is still reached. Usable from any thread.
+A memory counts what it computed and what it knew, and lists what it touched, so that a build can
+tell what it saved and `opendare gc` what is still reached. Usable from any thread.
 """
 
 import hashlib
@@ -103,6 +104,8 @@ class Memory:
 
 
 def _key(stage: Stage, inputs: Sequence[object]) -> str:
-    codes = [f"{one.__module__}.{one.__qualname__} {code_of(one.__module__)}" for one in stage.functions]
+    codes = [
+        f"{one.__module__}.{one.__qualname__} {code_of(one.__module__)}" for one in stage.functions
+    ]
     texts = [pydantic_core.to_json(part).decode() for part in inputs]
     return hashlib.sha256(json.dumps([codes, texts]).encode()).hexdigest()

@@ -3,11 +3,11 @@
 Takes an address: a folder of this machine, or any fsspec URL that several machines reach. Files and
 results are named by hashes, so what is there is never changed; a result is written after the files
 that it names. On a local disk everything is written beside its place and renamed into it; an object
-store shows an object when it is complete. So a reader sees all of a thing or nothing, a build that was
-killed continues where it stopped, and two builds may write the same thing at once.
+store shows an object when it is complete. So a reader sees all of a thing or nothing, a build that
+was killed continues where it stopped, and two builds may write the same thing at once.
 
-A store is its address and may be pickled and sent anywhere. Files of a remote store are fetched once
-into `cache` and are checked against their name.
+A store is its address and may be pickled and sent anywhere. Files of a remote store are fetched
+once into `cache` and are checked against their name.
 
 Not guaranteed: survival of a power cut (nothing is flushed to the disk by force).
 """

@@ -4,12 +4,12 @@
          --plan--> plans --try--> proven tasks --publish--> folder
 
 A Prefect flow with one task for each dataset and stage, and one for each plan. Everything that is
-handed over is a noun or the settings, so a task may run in any process (`resources.py`). What a stage
-hands over is remembered in the store under the hash of all that it depends on, so a build that was
-killed continues where it stood, and one that changes nothing computes nothing. Results depend neither
-on the number of workers nor on the order in which they finish. A dataset that fails in any way costs
-itself only; pending work (a worker died twice, a check could not be computed) stops the release, not
-the build.
+handed over is a noun or the settings, so a task may run in any process (`resources.py`). What a
+stage hands over is remembered in the store under the hash of all that it depends on, so a build
+that was killed continues where it stood, and one that changes nothing computes nothing. Results
+depend neither on the number of workers nor on the order in which they finish. A dataset that fails
+in any way costs itself only; pending work (a worker died twice, a check could not be computed)
+stops the release, not the build.
 """
 
 import sys

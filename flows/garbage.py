@@ -1,9 +1,9 @@
 """What the store keeps that no build of the present configuration reaches: `opendare gc`.
 
-A build that ends well notes everything that it asked the memory for. Takes settings; deletes results and
-files that the last such build of these very settings did not touch, and says how much that was. A store
-may serve several configurations: what only another one reaches is deleted too, and costs that one the
-time to compute it again.
+A build that ends well notes everything that it asked the memory for. Takes settings; deletes
+results and files that the last such build of these very settings did not touch, and says how much
+that was. A store may serve several configurations: what only another one reaches is deleted too,
+and costs that one the time to compute it again.
 """
 
 import hashlib

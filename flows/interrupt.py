@@ -1,9 +1,9 @@
 """Ends a build at once when a person or a machine asks for it, and says so.
 
 State is never torn, whatever moment a build ends at: results are renamed into place when they are
-complete. So nothing has to be waited for. At Ctrl-C or SIGTERM one line says that the build stops and
-continues with the same command, workers are killed with the process (they die with their parent), and
-so is Prefect's temporary server.
+complete. So nothing has to be waited for. At Ctrl-C or SIGTERM one line says that the build stops
+and continues with the same command, workers are killed with the process (they die with their
+parent), and so is Prefect's temporary server.
 
 Not guaranteed: that scratch files are gone; the next build removes them.
 """

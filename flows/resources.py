@@ -1,9 +1,9 @@
 """What a process opens once for all stages that run in it: store, source, workers, executor.
 
-Takes settings; gives things that are made when they are first asked for. A stage is handed nouns and
-settings alone, so it may run in this process or in another: there it opens its own, from the same
-settings. `opened` closes at the end of a block what one process shares; a process that was never told
-(a worker of a cluster) closes at its end.
+Takes settings; gives things that are made when they are first asked for. A stage is handed nouns
+and settings alone, so it may run in this process or in another: there it opens its own, from the
+same settings. `opened` closes at the end of a block what one process shares; a process that was
+never told (a worker of a cluster) closes at its end.
 """
 
 import atexit
@@ -145,8 +145,8 @@ def resources(settings: Settings) -> Resources:
 def opened(settings: Settings) -> Iterator[Resources]:
     """The open things of this process, closed at the end of the block.
 
-    What a build that was killed has left in the scratch folder is removed first: nobody else uses it
-    while the caller holds the lock of STATE.
+    What a build that was killed has left in the scratch folder is removed first: nobody else uses
+    it while the caller holds the lock of STATE.
     """
     shutil.rmtree(settings.state / "scratch", ignore_errors=True)
     opened = resources(settings)

@@ -1,10 +1,10 @@
 """The stages of a build, each for one item: nouns and settings in, nouns and drops out.
 
-A stage asks the memory first, then the room. What is remembered stands under the hash of what goes in
-and of the code that the room's function reaches; results that are pending or hold a fault are not kept,
-so the next build tries them again. An exception from a room is a fault of ours that one dataset has
-brought out: it becomes a `Drop` with the error, and the other datasets go on. An `OSError` says that
-this machine is broken, not the data: it is pending.
+A stage asks the memory first, then the room. What is remembered stands under the hash of what goes
+in and of the code that the room's function reaches; results that are pending or hold a fault are
+not kept, so the next build tries them again. An exception from a room is a fault of ours that one
+dataset has brought out: it becomes a `Drop` with the error, and the other datasets go on. An
+`OSError` says that this machine is broken, not the data: it is pending.
 
 A stage gets no live store, pool, lock or path: it opens what it needs from the settings
 (`resources.py`), so it runs in any process that reaches the store.
@@ -24,16 +24,18 @@ from extract.memory import Stage
 from extract.reading.read import read_dataset
 from extract.source import Listing
 from extract.store import Store
+from extract.stored_table import locate, located, unlocated
 from extract.workers import WorkerDied, WorkerTimeout, run_patiently
 from flows.resources import Resources, resources
 from flows.settings import Settings
 from publish.selecting.split import SplitEvidence, gather
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
-from transform.profile.measure import profile
+from transform.profile.measure import ProfileConfig, profile
 from transform.profile.profile import Profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicProposer
+from transform.rows.split import Splitting
 from validate.trial import Prover, Trial
 
 _T = TypeVar("_T")
@@ -70,7 +72,7 @@ def inspect_source(raw: RawDataset, settings: Settings) -> tuple[SourceEvidence 
         (raw,),
         tuple[SourceEvidence | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "extract"),
-        lambda at: (_run(at, source_evidence, raw, at.store),),
+        lambda at: (_run(at, _inspected, raw, at.store),),
     )
 
 
@@ -97,7 +99,7 @@ def profile_dataset(raw: RawDataset, settings: Settings) -> tuple[Profile | Drop
         (raw, settings.profile, splitting),
         tuple[Profile | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "transform"),
-        lambda at: (_run(at, profile, raw, settings.profile, splitting, at.store),),
+        lambda at: (_run(at, _profiled, raw, settings.profile, splitting, at.store),),
     )
 
 
@@ -168,8 +170,21 @@ def _all(outcome: tuple[_T, ...] | Drop) -> tuple[_T | Drop, ...]:
     return (outcome,) if isinstance(outcome, Drop) else outcome
 
 
+def _inspected(raw: RawDataset, store: Store) -> SourceEvidence | Drop:
+    evidence = source_evidence(located(raw, store))
+    return evidence if isinstance(evidence, Drop) else evidence.on_tables(unlocated)
+
+
+def _profiled(
+    raw: RawDataset, config: ProfileConfig, splitting: Splitting, store: Store
+) -> Profile:
+    return profile(located(raw, store), config, splitting)
+
+
 def _compared(evidence: Sequence[SourceEvidence], store: Store) -> SplitEvidence:
-    return gather(evidence, cluster(evidence, well_known_evidence(store), store))
+    ours = [one.on_tables(lambda table: locate(table, store)) for one in evidence]
+    with store.scratch() as folder:
+        return gather(evidence, cluster(ours, well_known_evidence(folder)))
 
 
 def _remembered(

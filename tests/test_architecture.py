@@ -173,7 +173,7 @@ def test_the_top_level_is_fixed() -> None:
     visible = {
         name for name in there if not name.startswith(".") and not name.endswith(".egg-info")
     }
-    assert visible - BY_PRODUCTS - MAY_BE_ABSENT == FOLDERS
+    assert visible - BY_PRODUCTS == FOLDERS
 
 
 def test_tests_are_no_packages() -> None:

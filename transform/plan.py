@@ -5,7 +5,6 @@ same id. A plan says nothing about whether its draft will be any good.
 """
 
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -51,9 +50,9 @@ class SplitFile(Noun):
     kind: SplitKind
     cutoff: datetime | None
     """By time: the first held-out instant; None otherwise."""
-    path: Path
-    """Parquet with one Boolean column: row by row of the table, True for held out, null for
-    neither side. Machine-local."""
+    sha256: str
+    """Parquet in the store with one Boolean column: row by row of the table, True for held out,
+    null for neither side."""
     description: str
     """How rows were split, for people; stable."""
     key: str

@@ -12,7 +12,8 @@ from pathlib import Path
 from extract.dataset import RawDataset, Table
 from extract.drop import Drop, Reason
 from extract.noun import Noun
-from extract.stored_table import read_stored
+from extract.store import Store
+from extract.stored_table import locate, located, read_stored
 from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.families.instruction import InstructionConfig
 from transform.families.modelling import ModellingConfig, draft_modelling
@@ -20,12 +21,13 @@ from transform.families.series_instruction import draft_series_instruction
 from transform.families.tabular_instruction import draft_instruction
 from transform.feasible import shortfall, why_excluded, why_infeasible
 from transform.files.rendered_task import identify
+from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.profile.profile import Profile, TableProfile
 from transform.proposal import Proposal
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, SplitConfig, Splitting, read_split, split_rows
-from transform.task import VARIANTS, Draft, Variant, tabular_variant
+from transform.task import VARIANTS, Variant, tabular_variant
 
 
 class DesignConfig(Noun):
@@ -42,13 +44,13 @@ def plan_tasks(
     profile: Profile,
     proposals: Sequence[Proposal],
     splitting: Splitting,
-    folder: Path,
+    store: Store,
 ) -> tuple[Plan | Drop, ...]:
     """Plans of all variants of all feasible proposals, in the order of tables and proposals.
 
-    Where proposals exclude each other, the earlier one stays. The splits are written into `folder`.
+    Where proposals exclude each other, the earlier one stays. The splits are put into the store.
     """
-    tables = {table.name: table for table in raw.tables}
+    tables = {table.name: table for table in located(raw, store).tables}
     plans: list[Plan | Drop] = [
         _refused(proposal, Reason.INFEASIBLE, "the dataset has no such table")
         for proposal in proposals
@@ -57,7 +59,7 @@ def plan_tasks(
     for name, table in tables.items():
         asked = [p for p in proposals if p.table == name and p.dataset == raw.ref]
         if asked:
-            plans += _plan_table(table, profile.table(name), asked, splitting, folder)
+            plans += _plan_table(table, profile.table(name), asked, splitting, store)
     return tuple(plans)
 
 
@@ -66,7 +68,7 @@ def _plan_table(
     measured: TableProfile,
     proposals: Sequence[Proposal],
     splitting: Splitting,
-    folder: Path,
+    store: Store,
 ) -> Iterator[Plan | Drop]:
     accepted: list[Proposal] = []
     for proposal in proposals:
@@ -80,7 +82,7 @@ def _plan_table(
     if split is None:
         return
     # One file for all plans of the table: what is held out in one is in no train of another.
-    file = split.write(folder)
+    file = split.write(store)
     for proposal in (p for p in accepted if p not in refusals):
         for variant in _variants(proposal):
             task_id = identify(proposal, variant, split)
@@ -136,11 +138,16 @@ def _variants(proposal: Proposal) -> tuple[Variant, ...]:
 
 
 def draft(
-    raw: RawDataset, plan: Plan, config: DesignConfig, size: SizeConfig, folder: Path
+    raw: RawDataset,
+    plan: Plan,
+    config: DesignConfig,
+    size: SizeConfig,
+    store: Store,
+    folder: Path,
 ) -> Draft | Drop:
     """Lay out one plan of the dataset in `folder`."""
     (table,) = (table for table in raw.tables if table.name == plan.proposal.table)
-    frame, split = read_stored(table), read_split(plan.split)
+    frame, split = read_stored(locate(table, store)), read_split(plan.split, store)
     is_executed = VARIANTS[plan.variant].executed
     if plan.proposal.problem == "forecasting":
         if is_executed:

@@ -1,9 +1,10 @@
 """What the transform room hands over: a task, public and private parts apart.
 
-`Instructions` is everything that the prose tells a solver, field by field; `TaskSpec` adds where
-it came from and which files a solver gets; `Truth` is the answer; `Task` joins them. Files are named by
-their SHA-256, never by a path of one machine: `files/task_folder.py` lays them out. Steps are held as
-kind and parameters, so that this file knows none of them; `steps/registry.py` resolves them.
+`Instructions` is everything that the prose tells a solver, field by field; `TaskSpec` adds where it
+came from and which files a solver gets; `Truth` is the answer; `Task` joins them. Files are named
+by their SHA-256, never by a path of one machine: `files/task_folder.py` lays them out. Steps are
+held as kind and parameters, so that this file knows none of them; `steps/registry.py` resolves
+them.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from extract.noun import Noun
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.score import Answer, Reason, score
 
 JUNK_BYTES = 100_000_000
@@ -57,7 +57,7 @@ class _Control:
     at_most: float = 0.0
 
 
-def answer_of(task: Task, share_of_tolerance: float = 1.0) -> Answer:
+def answer_of(task: TaskFolder, share_of_tolerance: float = 1.0) -> Answer:
     """The grader's view of a task, with a part of its tolerance where a gate is stricter."""
     grading = task.truth.grading
     tolerances = {
@@ -68,7 +68,7 @@ def answer_of(task: Task, share_of_tolerance: float = 1.0) -> Answer:
         task_id=task.spec.task_id,
         variant=task.spec.instructions.variant,
         ground_truth=grading.model_copy(update=tolerances).model_dump_json(),
-        truth=pq.ParquetFile(task.truth.path).read(),
+        truth=pq.ParquetFile(task.truth_file).read(),
         skill=task.truth.skill,
         source=task.spec.source.key,
     )

@@ -10,8 +10,8 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from extract.noun import Noun
-from transform.plan import Repair
 from transform.files.task_folder import TaskFolder
+from transform.plan import Repair
 from transform.task import Task
 from validate.environments.executor import Executor
 from validate.verdict import Check, Finding, Proofs

@@ -1,9 +1,9 @@
 """Runs the gates on a task, cheapest first, and stops at the first that is not valid.
 
-Takes a task and the gates; returns the verdict. What each gate found is remembered under the task, the
-gate's own fields and the code that it reaches, so that a changed gate is judged anew and no other. A gate
-that raises has said nothing about the task: its check becomes `error` (or `timeout`), which is pending
-work, never a pass. This module knows no gate by name.
+Takes a task and the gates; returns the verdict. What each gate found is remembered under the task,
+the gate's own fields and the code that it reaches, so that a changed gate is judged anew and no
+other. A gate that raises has said nothing about the task: its check becomes `error` (or `timeout`),
+which is pending work, never a pass. This module knows no gate by name.
 """
 
 import contextlib
@@ -47,9 +47,7 @@ def judge(
             if judged.finding.check.verdict != "valid":
                 repair = judged.finding.repair
                 break
-    verdict = Verdict(
-        task_id=task.spec.task_id, checks=tuple(checks), proofs=proofs, repair=repair
-    )
+    verdict = Verdict(task_id=task.spec.task_id, checks=tuple(checks), proofs=proofs, repair=repair)
     return verdict, costs
 
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from transform.files.task_folder import TaskFolder
 from transform.run.pipeline import Pipeline
-from transform.task import ID_COLUMN, Grading, Instructions, Task
+from transform.task import ID_COLUMN, Grading, Instructions
 from validate.verdict import MutationResult, StepMutations
 
 
@@ -29,9 +30,9 @@ class Visibility(NamedTuple):
     rows_share: float = 0.01
 
 
-def measure(task: Task, visibility: Visibility) -> tuple[StepMutations, ...]:
+def measure(task: TaskFolder, visibility: Visibility) -> tuple[StepMutations, ...]:
     """Exposure of every step of a task, in order."""
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     reference = Reference(task.spec.instructions, truth, task.truth.grading, visibility)
     return reference.exposures(task.public)
 

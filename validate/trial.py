@@ -1,10 +1,10 @@
 """One task from its plan to its proof: execute, judge, and repair at most twice.
 
-Takes a plan of a dataset; returns a `Trial`: the proven task or the refusal, with every attempt and what
-each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can tell what
-each gate repaired, refused and cost. Executing a task is remembered apart from judging it, and each
-gate under a key of its own (`judge.py`), so a new gate costs that gate. Nothing is decided here that
-a gate has not said.
+Takes a plan of a dataset; returns a `Trial`: the proven task or the refusal, with every attempt and
+what each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can
+tell what each gate repaired, refused and cost. Executing a task is remembered apart from judging
+it, and each gate under a key of its own (`judge.py`), so a new gate costs that gate. Nothing is
+decided here that a gate has not said.
 """
 
 import json
@@ -55,8 +55,8 @@ class Trial(Noun):
     result: Task | Drop
     """A task is proven: the last attempt's verdict passed."""
     cpu_s: dict[str, float] = Field(default_factory=dict)
-    """CPU seconds of all attempts by purpose, as they were spent when they were computed; a matter of
-    this machine, never released."""
+    """CPU seconds of all attempts by purpose, as they were spent when they were computed; a matter
+    of this machine, never released."""
 
     @property
     def verdict(self) -> Verdict | None:

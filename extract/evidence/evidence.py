@@ -57,6 +57,12 @@ class SourceEvidence(Noun):
         return raw.model_copy(update={"tables": tuple(tables)})
 
 
+    def on_tables(self, change: Callable[[Table], Table]) -> "SourceEvidence":
+        """The same evidence on changed tables, such as located ones."""
+        sketches = (s.model_copy(update={"table": change(s.table)}) for s in self.sketches)
+        return self.model_copy(update={"sketches": tuple(sketches)})
+
+
 def source_evidence(raw: RawDataset) -> SourceEvidence | Drop:
     """Evidence about a dataset, or why it cannot be used; reads all of its tables."""
     # The cheapest question goes first: no table is read for a creator who objects.

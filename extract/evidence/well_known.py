@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from extract.dataset import Column, DatasetRef, Table
+from extract.stored_table import LocatedTable
 from extract.evidence.evidence import SourceEvidence
 from extract.evidence.near_duplicates.sketch import sketch
 from extract.reading.types import type_column, type_native
@@ -65,7 +66,7 @@ def _stored(slug: str, frame: Any, folder: Path) -> Table:
     table.write_parquet(temporary, statistics=False)
     sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
     temporary.replace(path)
-    return Table(
+    return LocatedTable(
         name=slug,
         source_file=slug,
         source_sha256=sha256,

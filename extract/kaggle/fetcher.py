@@ -31,7 +31,8 @@ from extract.kaggle.transfer import TooLargeError, discard
 from extract.licenses import LicenceConfig, admit
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA
 from extract.source import Listing
-from extract.store import code_fingerprint, sha256_of
+from extract.code_fingerprint import code_of
+from extract.store import sha256_of
 from extract.unreadable import UnreadableError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Fetcher:
         self.bytes_transferred = 0
         """Bytes of archives that were transferred."""
         bounds = (limits.unpacked.model_dump_json(), str(limits.max_bytes))
-        parts = (*bounds, str(limits.archive_attempts), code_fingerprint("extract"))
+        parts = (*bounds, str(limits.archive_attempts), code_of(__name__))
         self._rules = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         """Hash of all that decides whether an archive is refused."""
 

@@ -10,13 +10,12 @@ Tables are kept in the order of the files' names, rows in source order.
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import polars as pl
-from pydantic import TypeAdapter
 
 from extract.dataset import Column, DatasetRef, Licence, RawDataset, SkippedFile, Table
 from extract.drop import Drop, Reason, dataset_drop
@@ -29,7 +28,8 @@ from extract.reading.limits import MAX_FILES, ReadConfig
 from extract.reading.names import column_names, table_name
 from extract.reading.types import TypedColumn, type_column, type_native
 from extract.source import Listing, Source
-from extract.store import Store, code_fingerprint, sha256_of
+from extract.memory import Memory, Stage
+from extract.store import Store, sha256_of
 from extract.unreadable import UnreadableError
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 
@@ -39,7 +39,6 @@ _SKIPPED = 100
 _DETAIL_CHARS = 300
 _NAME_CHARS = 200
 _HEADER_CHARS = 1000
-_RESULT = TypeAdapter[RawDataset | Drop](RawDataset | Drop)
 
 
 class ParsedTable(Noun):
@@ -53,7 +52,7 @@ class ParsedTable(Noun):
 
 
 def read_dataset(
-    source: Source, ref: DatasetRef, store: Store, workers: Workers, config: ReadConfig
+    source: Source, ref: DatasetRef, memory: Memory, workers: Workers, config: ReadConfig
 ) -> RawDataset | Drop:
     """A dataset with all its readable tables, or why there is none."""
     listing = source.fetch(ref)
@@ -68,14 +67,15 @@ def read_dataset(
     hashes = {name: sha256_of(listing.folder / name) for name in listing.files}
     if damaged := _damaged(listing, hashes):
         return damaged
-    key = _key(listing, hashes, config)
-    known = store.load("read", key, _RESULT)
-    # Tables are kept apart from results, and may have been removed.
-    if known is not None and _is_whole(known):
-        return known
-    result = _read(listing, licence, hashes, store, workers, config)
-    store.save("read", key, result)
-    return result
+    described = listing.model_dump(mode="json", exclude={"folder", "hashes"})
+    (dataset,) = memory.recall(
+        _READ,
+        (described, hashes, config),
+        tuple[RawDataset | Drop],
+        lambda: (_read(listing, licence, hashes, memory.store, workers, config),),
+        files=_files,
+    )
+    return dataset
 
 
 def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
@@ -95,19 +95,10 @@ def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
     return dataset_drop(listing.ref.key, Reason.DAMAGED, detail, transient=True)
 
 
-def _key(listing: Listing, hashes: dict[str, str], config: ReadConfig) -> str:
-    described = listing.model_dump_json(exclude={"folder", "hashes"})
-    parts = [
-        described,
-        repr(sorted(hashes.items())),
-        config.content_hash(),
-        code_fingerprint("extract"),
-    ]
-    return "\n".join(parts)
-
-
-def _is_whole(result: RawDataset | Drop) -> bool:
-    return isinstance(result, Drop) or all(table.path.is_file() for table in result.tables)
+def _files(result: tuple[RawDataset | Drop]) -> Iterator[str]:
+    (dataset,) = result
+    if not isinstance(dataset, Drop):
+        yield from (table.sha256 for table in dataset.tables)
 
 
 def _read(
@@ -204,8 +195,7 @@ class _Reading:
                 name=table_name(f"{stem} {parsed.label}".strip(), self.taken),
                 source_file=name,
                 source_sha256=sha256,
-                path=self.store.path(digest := self.store.add(parsed.path)),
-                sha256=digest,
+                sha256=self.store.add(parsed.path),
                 n_rows=parsed.n_rows,
                 columns=parsed.columns,
             )
@@ -280,3 +270,6 @@ def _column(name: str, header: str, typed: TypedColumn) -> Column:
         n_missing=typed.values.null_count(),
         source_format=typed.rule,
     )
+
+
+_READ = Stage("read", (_read, parse_file))

@@ -11,7 +11,8 @@ from typing import Literal
 
 from tests.faults.walking import Errand, Seen
 from tests.faults.worlds import Source
-from transform.task import Task, Variant
+from transform.files.task_folder import TaskFolder
+from transform.task import Variant
 
 Place = Literal["source", "plan", "task", "cluster"]
 """The files of a dataset as published; the plan of a proposer that was taken in; a finished task;
@@ -59,9 +60,9 @@ class Tampered:
     planted: str
     expected: tuple[str, ...]
     base: Base
-    plant: Callable[[Task], Task]
+    plant: Callable[[TaskFolder], TaskFolder]
     """Changes a copy; what it raises is what the reference raised."""
-    twin: Callable[[Task], Task]
+    twin: Callable[[TaskFolder], TaskFolder]
     place: Place = "task"
 
 

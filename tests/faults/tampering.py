@@ -16,9 +16,10 @@ from extract.noun import Noun
 from transform import wording
 from transform.files.parquet import write_parquet, write_truth
 from transform.files.tables import cell_types, shipped, task_file, write_tables
+from transform.files.task_folder import Draft, TaskFolder
 from transform.run.execute import execute, load_tables
 from transform.run.grading import grading_of
-from transform.task import ID_COLUMN, Draft, Grid, Instructions, StepSpec, Task
+from transform.task import ID_COLUMN, Grid, Instructions, StepSpec
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 N = TypeVar("N", bound=Noun)
@@ -36,24 +37,26 @@ def replaced(noun: N, **fields: Any) -> N:
     return noun.model_copy(update=fields)
 
 
-def copied(task: Task, folder: Path) -> Task:
+def copied(task: TaskFolder, folder: Path) -> TaskFolder:
     """The task in `folder`, which must not exist."""
     shutil.copytree(task.folder, folder)
-    path = folder / task.truth.path.relative_to(task.folder)
+    path = folder / task.truth_file.relative_to(task.folder)
     return replaced(task, folder=folder, truth=replaced(task.truth, path=path))
 
 
-def tables(task: Task) -> tuple[pl.DataFrame, pl.DataFrame]:
+def tables(task: TaskFolder) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Train and val as a solver reads them."""
     return load_tables(task.spec.instructions, task.public)
 
 
-def truth_of(task: Task) -> pl.DataFrame:
+def truth_of(task: TaskFolder) -> pl.DataFrame:
     """The answer."""
-    return pl.read_parquet(task.truth.path)
+    return pl.read_parquet(task.truth_file)
 
 
-def with_tables(task: Task, train: pl.DataFrame, val: pl.DataFrame, **told: Any) -> Task:
+def with_tables(
+    task: TaskFolder, train: pl.DataFrame, val: pl.DataFrame, **told: Any
+) -> TaskFolder:
     """Other public tables, and other fields of the instructions; the text says what they are."""
     before = task.spec.instructions
     columns = before.columns
@@ -79,18 +82,18 @@ def with_tables(task: Task, train: pl.DataFrame, val: pl.DataFrame, **told: Any)
     return replaced(task, spec=spec)
 
 
-def with_truth(task: Task, answer: pl.DataFrame) -> Task:
+def with_truth(task: TaskFolder, answer: pl.DataFrame) -> TaskFolder:
     """Another answer; its hash is right."""
-    sha256 = write_truth(answer, task.truth.path)
+    sha256 = write_truth(answer, task.truth_file)
     return replaced(task, truth=replaced(task.truth, sha256=sha256))
 
 
-def with_question(task: Task, question: str) -> Task:
+def with_question(task: TaskFolder, question: str) -> TaskFolder:
     """Another text."""
     return replaced(task, spec=replaced(task.spec, literal_text=question, question=question))
 
 
-def with_page(task: Task, more: str) -> Task:
+def with_page(task: TaskFolder, more: str) -> TaskFolder:
     """More words in `metadata.md`."""
     page = task.public / "metadata.md"
     page.write_text(f"{page.read_text(encoding='utf-8')}\n{more}\n", encoding="utf-8")
@@ -99,14 +102,14 @@ def with_page(task: Task, more: str) -> Task:
     return replaced(task, spec=replaced(task.spec, files=files))
 
 
-def with_clean(task: Task, change: Change) -> Task:
+def with_clean(task: TaskFolder, change: Change) -> TaskFolder:
     """Another table that the cleaning is held against."""
     path = task.private / "clean.parquet"
     write_parquet(change(pl.read_parquet(path)), path)
     return task
 
 
-def with_steps(task: Task, steps: tuple[StepSpec, ...], **told: Any) -> Task:
+def with_steps(task: TaskFolder, steps: tuple[StepSpec, ...], **told: Any) -> TaskFolder:
     """Other steps, said in the text, with the truth and the program that follow from them.
 
     Raises what the reference raises.
@@ -115,10 +118,10 @@ def with_steps(task: Task, steps: tuple[StepSpec, ...], **told: Any) -> Task:
     text = wording.say(instructions)
     spec = replaced(task.spec, instructions=instructions, literal_text=text, question=text)
     draft = Draft(spec=spec, folder=task.folder, truth=None)
-    return Task(spec=spec, folder=task.folder, truth=execute(draft, task.truth.path))
+    return TaskFolder(spec=spec, folder=task.folder, truth=execute(draft, task.truth_file))
 
 
-def whole(task: Task) -> pl.DataFrame:
+def whole(task: TaskFolder) -> pl.DataFrame:
     """Both tables of an open task with all answers; of a forecast by series and time."""
     train, val = tables(task)
     solved = val.join(truth_of(task), on=ID_COLUMN)
@@ -131,7 +134,7 @@ def whole(task: Task) -> pl.DataFrame:
     return rows.sort(*grid.entities, grid.column) if grid else rows.sort(ID_COLUMN)
 
 
-def with_whole(task: Task, rows: pl.DataFrame, ahead: tuple[str, ...] = ()) -> Task:
+def with_whole(task: TaskFolder, rows: pl.DataFrame, ahead: tuple[str, ...] = ()) -> TaskFolder:
     """The open task with both tables and the answer taken from such rows.
 
     `ahead` are new columns that the future rows of a forecast carry.
@@ -151,8 +154,8 @@ def with_whole(task: Task, rows: pl.DataFrame, ahead: tuple[str, ...] = ()) -> T
 
 
 def with_column(
-    task: Task, name: str, make: Callable[[pl.DataFrame], pl.Series], *, ahead: bool = True
-) -> Task:
+    task: TaskFolder, name: str, make: Callable[[pl.DataFrame], pl.Series], *, ahead: bool = True
+) -> TaskFolder:
     """The open task with one more column, made from both tables with all answers.
 
     Of a forecast the future rows carry it too, unless it is not known `ahead`.

@@ -32,13 +32,14 @@ from tests.faults.tampering import (
     with_whole,
 )
 from tests.faults.worlds import chance, clinic, homes, river, shops
+from transform.files.task_folder import TaskFolder
 from transform.steps import registry
 from transform.steps.cleaning.filter_categories import FilterCategories
 from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.fitting.fit_predict import FitPredict, score_columns
 from transform.steps.preparing.scale import Scale
 from transform.steps.step import CleaningStep
-from transform.task import ID_COLUMN, StepSpec, Task
+from transform.task import ID_COLUMN, StepSpec
 
 CLASS_IF = Base(clean(clinic), ("readmitted",), "class-if")
 _BOTH = ("price_eur", "area_sqm")
@@ -49,15 +50,15 @@ REG_MM = Base(clean(homes), ("price_eur",), "reg-mm")
 TS_XF = Base(clean(shops), ("sales",), "ts-xf")
 TS_CF = Base(clean(river), ("level",), "ts-cf")
 
-Plant = Callable[[Task], Task]
+Plant = Callable[[TaskFolder], TaskFolder]
 
 
-def written_anew(task: Task) -> Task:
+def written_anew(task: TaskFolder) -> TaskFolder:
     """The same tables in new files."""
     return with_tables(task, *tables(task))
 
 
-def untouched(task: Task) -> Task:
+def untouched(task: TaskFolder) -> TaskFolder:
     """The copy as it is."""
     return task
 
@@ -65,21 +66,21 @@ def untouched(task: Task) -> Task:
 # --- the answer -------------------------------------------------------------------------------
 
 
-def _answer(change: Callable[[pl.DataFrame, Task], pl.DataFrame]) -> Plant:
+def _answer(change: Callable[[pl.DataFrame, TaskFolder], pl.DataFrame]) -> Plant:
     return lambda task: with_truth(task, change(truth_of(task), task))
 
 
-def _target(task: Task) -> str:
+def _target(task: TaskFolder) -> str:
     return task.spec.instructions.targets[0]
 
 
-def _one_wrong(answer: pl.DataFrame, task: Task) -> pl.DataFrame:
+def _one_wrong(answer: pl.DataFrame, task: TaskFolder) -> pl.DataFrame:
     cells = answer[_target(task)].to_list()
     cells[3] = next(cell for cell in cells if cell != cells[3])
     return answer.with_columns(pl.Series(_target(task), cells))
 
 
-def _swapped(answer: pl.DataFrame, task: Task) -> pl.DataFrame:
+def _swapped(answer: pl.DataFrame, task: TaskFolder) -> pl.DataFrame:
     one, other = task.spec.instructions.answer_columns[-2:]
     return answer.rename({one: other, other: one}).select(answer.columns)
 
@@ -88,11 +89,11 @@ def _scaled(share: float) -> Plant:
     return _answer(lambda answer, task: answer.with_columns(pl.col(_target(task)) * (1 + share)))
 
 
-def _moved_ids(answer: pl.DataFrame, task: Task) -> pl.DataFrame:
+def _moved_ids(answer: pl.DataFrame, task: TaskFolder) -> pl.DataFrame:
     return answer.with_columns(pl.col(ID_COLUMN) + 1)
 
 
-def _constant(answer: pl.DataFrame, task: Task) -> pl.DataFrame:
+def _constant(answer: pl.DataFrame, task: TaskFolder) -> pl.DataFrame:
     return answer.with_columns(pl.col(_target(task)).first())
 
 
@@ -156,7 +157,7 @@ def answers() -> Iterator[Tampered]:
 def _said(pattern: str, instead: Callable[[re.Match[str]], str]) -> Plant:
     """The question with the first match of a pattern said otherwise."""
 
-    def plant(task: Task) -> Task:
+    def plant(task: TaskFolder) -> TaskFolder:
         question, n = re.subn(pattern, instead, task.spec.question, count=1)
         assert n == 1, f"the text has no {pattern!r}"
         assert question != task.spec.question
@@ -165,7 +166,7 @@ def _said(pattern: str, instead: Callable[[re.Match[str]], str]) -> Plant:
     return plant
 
 
-def _listing(task: Task, *, without_first: bool = False) -> tuple[StepSpec, ...]:
+def _listing(task: TaskFolder, *, without_first: bool = False) -> tuple[StepSpec, ...]:
     """The steps with one more rule after the cleaning: the categories of a column, to be kept."""
     kept = pl.read_parquet(task.private / "clean.parquet")
     name = next(n for n in ("insurance", "ward", "heating", "condition") if n in kept.columns)
@@ -174,7 +175,7 @@ def _listing(task: Task, *, without_first: bool = False) -> tuple[StepSpec, ...]
     return _after_cleaning(task, rule.spec())
 
 
-def _after_cleaning(task: Task, spec: StepSpec) -> tuple[StepSpec, ...]:
+def _after_cleaning(task: TaskFolder, spec: StepSpec) -> tuple[StepSpec, ...]:
     steps = task.spec.instructions.steps
     places = [i for i, s in enumerate(steps, 1) if isinstance(registry.resolve(s), CleaningStep)]
     return (*steps[: places[-1]], spec, *steps[places[-1] :])
@@ -211,7 +212,7 @@ def texts() -> Iterator[Tampered]:
 # --- steps ------------------------------------------------------------------------------------
 
 
-def _steps(edit: Callable[[Task, list[StepSpec]], list[StepSpec]], **told: Any) -> Plant:
+def _steps(edit: Callable[[TaskFolder, list[StepSpec]], list[StepSpec]], **told: Any) -> Plant:
     """Other steps, with the text, the truth and the program that follow from them."""
     return lambda task: with_steps(
         task, tuple(edit(task, list(task.spec.instructions.steps))), **told
@@ -242,7 +243,7 @@ _TREE = _model(
 def _with_model(spec: StepSpec) -> Plant:
     """Another last step; the text asks for the scores that it gives."""
 
-    def plant(task: Task) -> Task:
+    def plant(task: TaskFolder) -> TaskFolder:
         labels = pl.read_parquet(task.private / "clean.parquet")[_target(task)]
         has_scores = spec.parameters["scores"] != "none"
         steps = (*task.spec.instructions.steps[:-1], spec)
@@ -251,7 +252,7 @@ def _with_model(spec: StepSpec) -> Plant:
     return plant
 
 
-def _features_before_fit(task: Task) -> list[str]:
+def _features_before_fit(task: TaskFolder) -> list[str]:
     """Columns of the matrix, in order."""
     from transform.run.execute import apply_steps, load_workspace
 
@@ -260,14 +261,14 @@ def _features_before_fit(task: Task) -> list[str]:
     return apply_steps(before, load_workspace(told, task.public)).features
 
 
-def _scaled_tree(task: Task, steps: list[StepSpec]) -> list[StepSpec]:
+def _scaled_tree(task: TaskFolder, steps: list[StepSpec]) -> list[StepSpec]:
     """A tree with a scaling before it, which trees do not see."""
     kept = [spec for spec in steps[:-1] if spec.kind != "scale"]
     columns = tuple(_features_before_fit(task)[:6])
     return [*kept, Scale(columns=columns, method="standard").spec(), _TREE]
 
 
-def _wider(task: Task) -> Task:
+def _wider(task: TaskFolder) -> TaskFolder:
     """A range that is stated once more, ten times as wide."""
     specs = task.spec.instructions.steps
     rule = next(r for s in specs if isinstance(r := registry.resolve(s), FilterRange))
@@ -276,7 +277,7 @@ def _wider(task: Task) -> Task:
     return with_steps(task, _after_cleaning(task, wide.spec()))
 
 
-def _forgetful(task: Task) -> Task:
+def _forgetful(task: TaskFolder) -> TaskFolder:
     """A list of categories lacks one of the clean table, in steps and text alike."""
     return with_steps(task, _listing(task, without_first=True))
 
@@ -284,7 +285,7 @@ def _forgetful(task: Task) -> Task:
 def _without_noise(kinds: tuple[str, ...]) -> Plant:
     """The rows that only one rule removes are not there."""
 
-    def plant(task: Task) -> Task:
+    def plant(task: TaskFolder) -> TaskFolder:
         told = task.spec.instructions
         spec = next(s for s in told.steps if s.kind in kinds)
         rule = registry.resolve(spec)
@@ -405,7 +406,7 @@ def steps() -> Iterator[Tampered]:
 
 
 def _rows(train: Change, val: Change = lambda rows: rows) -> Plant:
-    def plant(task: Task) -> Task:
+    def plant(task: TaskFolder) -> TaskFolder:
         before = tables(task)
         return with_tables(task, train(before[0]), val(before[1]))
 
@@ -426,7 +427,7 @@ def _stray_cell(rows: pl.DataFrame) -> pl.DataFrame:
 def _leaking_rows(share: float, jitter: float) -> Plant:
     """A share of the val rows stands in train as well, with its answers."""
 
-    def plant(task: Task) -> Task:
+    def plant(task: TaskFolder) -> TaskFolder:
         rows = whole(task)
         held = rows.filter(pl.col(HELD_OUT))
         rng = chance(f"leaking rows {jitter}")
@@ -443,22 +444,22 @@ def _leaking_rows(share: float, jitter: float) -> Plant:
     return plant
 
 
-def _target_in_val(task: Task) -> Task:
+def _target_in_val(task: TaskFolder) -> TaskFolder:
     train, val = tables(task)
     return with_tables(task, train, val.join(truth_of(task), on=ID_COLUMN))
 
 
-def _answers_on_the_page(task: Task) -> Task:
+def _answers_on_the_page(task: TaskFolder) -> TaskFolder:
     answer = truth_of(task).head(40)
     lines = (f"| {a} | {b} |" for a, b in answer.select(ID_COLUMN, _target(task)).iter_rows())
     return with_page(task, "\n".join(("", "| row | value |", "|---|---|", *lines)))
 
 
-def _words_on_the_page(task: Task) -> Task:
+def _words_on_the_page(task: TaskFolder) -> TaskFolder:
     return with_page(task, "Rows were collected in the office and checked by a second clerk.")
 
 
-def _shuffled_target(task: Task) -> Task:
+def _shuffled_target(task: TaskFolder) -> TaskFolder:
     rows = whole(task)
     order = chance("shuffled target").permutation(rows.height)
     return with_whole(task, rows.with_columns(rows[_target(task)][order]))
@@ -516,7 +517,7 @@ def rows() -> Iterator[Tampered]:
 # --- series -----------------------------------------------------------------------------------
 
 
-def _train_beyond_the_cut(task: Task) -> Task:
+def _train_beyond_the_cut(task: TaskFolder) -> TaskFolder:
     """The first five scored instants stand in train, measured a little otherwise."""
     rows, grid = whole(task), task.spec.instructions.grid
     assert grid is not None
@@ -531,7 +532,7 @@ def _train_beyond_the_cut(task: Task) -> Task:
     return with_whole(task, pl.concat([rows, more]))
 
 
-def _finer_rows(task: Task) -> Task:
+def _finer_rows(task: TaskFolder) -> TaskFolder:
     """Twenty-four readings of each scored day, whose mean is the answer, stand in train."""
     rows, grid = whole(task), task.spec.instructions.grid
     assert grid is not None
@@ -549,10 +550,10 @@ def _finer_rows(task: Task) -> Task:
     return with_whole(task, pl.concat([rows, *parts]))
 
 
-def _ahead(name: str, make: Callable[[pl.Expr, Task], pl.Expr]) -> Plant:
+def _ahead(name: str, make: Callable[[pl.Expr, TaskFolder], pl.Expr]) -> Plant:
     """One more column of future rows, made of the target by series."""
 
-    def column(task: Task) -> Callable[[pl.DataFrame], pl.Series]:
+    def column(task: TaskFolder) -> Callable[[pl.DataFrame], pl.Series]:
         grid = task.spec.instructions.grid
         assert grid is not None
         keys = grid.entities or (pl.lit(0),)

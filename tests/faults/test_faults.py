@@ -26,7 +26,7 @@ from tests.faults.fault import (
 from tests.faults.plants import FAULTS, table
 from tests.faults.tampering import copied
 from tests.faults.walking import Errand, Walker
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.judge import judge
 from validate.registry import gate_classes
@@ -128,7 +128,7 @@ def test_the_tampered_twin_passes(walker: Walker, name: str) -> None:
 
 
 def tampered(
-    walker: Walker, fault: Tampered, change: Callable[[Task], Task], name: Path
+    walker: Walker, fault: Tampered, change: Callable[[TaskFolder], TaskFolder], name: Path
 ) -> Check | None:
     """The first check of all gates that is not valid, after the change."""
     came = walker.start(errand_of(fault.base)).result()

@@ -23,6 +23,7 @@ from extract.sources.mirror import MirrorSource
 from extract.store import Store
 from extract.workers import Workers
 from tests.faults.worlds import Source
+from transform.files.task_folder import TaskFolder
 from transform.plan import Plan
 from transform.plan_tasks import DesignConfig, plan_tasks
 from transform.profile.measure import ProfileConfig, profile
@@ -30,7 +31,7 @@ from transform.propose.heuristic import HeuristicProposer
 from transform.rows.size import SizeConfig
 from transform.rows.split import Splitting
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Task, Variant
+from transform.task import ID_COLUMN, Variant
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.trial import Trial, prove
@@ -64,18 +65,18 @@ class Seen:
     """A proven task with its tables, as a critic looks at it."""
 
     plan: Plan
-    task: Task
+    task: TaskFolder
     train: pl.DataFrame
     val: pl.DataFrame
     """With the true answers where truth was held out."""
 
     @classmethod
-    def of(cls, plan: Plan, task: Task) -> "Seen":
+    def of(cls, plan: Plan, task: TaskFolder) -> "Seen":
         """Read the files."""
         told = task.spec.instructions
         train, val = load_tables(told, task.public)
         if not told.is_executed:
-            val = val.join(pl.read_parquet(task.truth.path), on=ID_COLUMN)
+            val = val.join(pl.read_parquet(task.truth_file), on=ID_COLUMN)
         return cls(plan, task, train, val)
 
     @property
@@ -191,7 +192,7 @@ class Walker:
         proven = tuple(
             Seen.of(plan, trial.result)
             for plan, trial in zip(plans, trials, strict=True)
-            if isinstance(trial.result, Task)
+            if isinstance(trial.result, TaskFolder)
         )
         return Walked(drops, tuple(plans), trials, raw, proven)
 

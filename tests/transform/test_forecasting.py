@@ -17,12 +17,12 @@ from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.files.tables import read_task_tables
+from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.proposal import Feature, Frequency, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, cells, split_rows
 from transform.series.seasonal_naive import season_length, seasonal_naive
-from transform.task import Draft
 
 REF = DatasetRef(owner="o", slug="s")
 RAW = RawDataset(
@@ -108,7 +108,7 @@ def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
         train, val = train.join(more_train, on="row_id"), val.join(more_val, on="row_id")
-    truth = pl.read_parquet(draft.truth.path)
+    truth = pl.read_parquet(draft.truth_file)
     time = told.grid.column
     assert train[time].max() < val[time].min()  # type: ignore[operator]
     assert val.columns == ["row_id", time, *told.grid.entities, *told.grid.known_covariates]

@@ -20,6 +20,7 @@ from transform.families import missing_values
 from transform.families.answer_quality import is_telling, sure_rows
 from transform.families.instruction import MIN_MARGIN
 from transform.files.tables import shipped
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
 from transform.rows.divide import divide, without_repeats
 from transform.rows.size import SizeConfig
@@ -30,7 +31,7 @@ from transform.run.program import write_program
 from transform.steps import registry
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.step import CleaningStep
-from transform.task import Draft, StepSpan, StepSpec, Task
+from transform.task import StepSpan, StepSpec
 from validate.controls import answer_of, run_controls
 from validate.gates.wording import Wording
 from validate.score import score
@@ -50,21 +51,21 @@ SHAPES = (
 )
 every_shape = pytest.mark.parametrize("shape", SHAPES)
 
-MakeTask = Callable[[str], tuple[Any, Task]]
+MakeTask = Callable[[str], tuple[Any, TaskFolder]]
 
 
 @pytest.fixture(scope="module")
 def make_task(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> MakeTask:
     """A case and its executed task, made once for each shape."""
-    made: dict[str, tuple[Any, Task]] = {}
+    made: dict[str, tuple[Any, TaskFolder]] = {}
 
-    def make(shape: str) -> tuple[Any, Task]:
+    def make(shape: str) -> tuple[Any, TaskFolder]:
         if shape not in made:
             case = make_case(shape)
             draft = case.draft(tmp_path_factory.mktemp(shape))
             assert isinstance(draft, Draft), draft
             truth = execute(draft, draft.private / "truth.parquet")
-            made[shape] = case, Task(spec=draft.spec, folder=draft.folder, truth=truth)
+            made[shape] = case, TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
         return made[shape]
 
     return make
@@ -73,7 +74,7 @@ def make_task(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> MakeT
 @every_shape
 def test_truth_wins_and_rubbish_loses(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
-    assert score(answer_of(task), pl.read_parquet(task.truth.path)).score == 1.0
+    assert score(answer_of(task), pl.read_parquet(task.truth_file)).score == 1.0
     assert [result for result in run_controls(answer_of(task)) if not result.passed] == []
 
 
@@ -165,7 +166,7 @@ def test_the_rows_to_predict_hold_no_target(make_task: MakeTask, shape: str) -> 
     assert val.columns == [name for name in train.columns if name not in targets]
     ids = [*train["row_id"], *val["row_id"]]
     assert sorted(ids) == list(range(len(ids)))
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     assert truth["row_id"].equals(val["row_id"])
     assert truth.columns[1 : 1 + len(targets)] == list(targets)
     assert sum(truth.null_count().row(0)) == 0
@@ -366,7 +367,7 @@ def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, see
 @every_shape
 def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
-    told, truth = task.spec.instructions, pl.read_parquet(task.truth.path)
+    told, truth = task.spec.instructions, pl.read_parquet(task.truth_file)
     held_out = pl.read_parquet(task.held_out_file)
     assert held_out.columns == ["row_id", *told.targets]
     assert held_out["row_id"].equals(truth["row_id"])
@@ -431,7 +432,7 @@ def test_many_tables_lead_from_the_text_to_truth(make_case: Any, tmp_path: Path)
                 assert isinstance(draft, Draft), draft
                 answer = tmp_path / "truth.parquet"
                 truth = reference.run(execute, draft, answer, timeout_s=900)
-                task = Task(spec=draft.spec, folder=draft.folder, truth=truth)
+                task = TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
                 program = write_program(wording.read(draft.spec.question))
                 limits = (60.0, 2000)
                 place = (draft.public, tmp_path / "solver")

@@ -13,11 +13,12 @@ from extract.drop import Drop
 from transform.families.modelling import ModellingConfig, draft_modelling
 from transform.files.rendered_task import identify
 from transform.files.tables import read_task_tables
+from transform.files.task_folder import Draft
 from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
-from transform.task import Draft, tabular_variant
+from transform.task import tabular_variant
 
 REF = DatasetRef(owner="o", slug="s")
 RAW = RawDataset(
@@ -106,7 +107,7 @@ def laid_out(result: Draft | Drop) -> tuple[Draft, pl.DataFrame, pl.DataFrame, p
     for more_train, more_val in parts[1:]:
         train = train.join(more_train, on="row_id")
         val = val.join(more_val, on="row_id")
-    return result, train, val, pl.read_parquet(result.truth.path)
+    return result, train, val, pl.read_parquet(result.truth_file)
 
 
 def test_rows_follow_the_split(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import InstructionConfig
 from transform.families.series_instruction import draft_series_instruction
 from transform.files.rendered_task import identify
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
@@ -26,13 +27,12 @@ from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.series.derive_lag import DeriveLag
 from transform.steps.series.derive_rolling import DeriveRolling
 from transform.steps.step import CleaningStep
-from transform.task import Draft, Task
 from validate.controls import answer_of, run_controls
 from validate.score import score
 
 SHAPES = ("panel", "single", "finer", "integer_entities", "promotions")
 every_shape = pytest.mark.parametrize("shape", SHAPES)
-MakeTask = Callable[[str], tuple[pl.DataFrame, Plan, Task]]
+MakeTask = Callable[[str], tuple[pl.DataFrame, Plan, TaskFolder]]
 
 
 def sales(shape: str) -> pl.DataFrame:
@@ -109,15 +109,15 @@ def drafted(
 
 @pytest.fixture(scope="module")
 def make_task(make_module_raw: Any, tmp_path_factory: pytest.TempPathFactory) -> MakeTask:
-    made: dict[str, tuple[pl.DataFrame, Plan, Task]] = {}
+    made: dict[str, tuple[pl.DataFrame, Plan, TaskFolder]] = {}
 
-    def make(shape: str) -> tuple[pl.DataFrame, Plan, Task]:
+    def make(shape: str) -> tuple[pl.DataFrame, Plan, TaskFolder]:
         if shape not in made:
             frame, folder = sales(shape), tmp_path_factory.mktemp(shape)
             plan, draft = drafted(frame, make_module_raw, folder, finer=shape == "finer")
             assert isinstance(draft, Draft), draft
             truth = execute(draft, draft.private / "truth.parquet")
-            made[shape] = frame, plan, Task(spec=draft.spec, folder=draft.folder, truth=truth)
+            made[shape] = frame, plan, TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
         return made[shape]
 
     return make
@@ -130,7 +130,7 @@ def steps_of(task: Draft) -> list[Any]:
 @every_shape
 def test_truth_wins_and_rubbish_loses(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    assert score(answer_of(task), pl.read_parquet(task.truth.path)).score == 1.0
+    assert score(answer_of(task), pl.read_parquet(task.truth_file)).score == 1.0
     assert [result for result in run_controls(answer_of(task)) if not result.passed] == []
     assert task.truth.grading.metric == "allclose"
 
@@ -217,7 +217,7 @@ def test_what_is_held_out_is_the_source(make_task: MakeTask, shape: str) -> None
     )
     assert both.height == held_out.height >= 24
     assert (both["sales"] - both["right"]).abs().max() < 1e-6  # type: ignore[operator]
-    assert pl.read_parquet(task.truth.path)["row_id"].equals(val["row_id"])
+    assert pl.read_parquet(task.truth_file)["row_id"].equals(val["row_id"])
 
 
 @every_shape
@@ -235,7 +235,7 @@ def test_every_lag_is_known_for_every_row_to_predict(make_task: MakeTask, shape:
 def test_instructions_lead_to_something_about_the_world(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
     both = pl.read_parquet(task.held_out_file).join(
-        pl.read_parquet(task.truth.path), on="row_id", suffix=" said"
+        pl.read_parquet(task.truth_file), on="row_id", suffix=" said"
     )
     assert both.select(pl.corr("sales", "sales said")).item() > 0.3
 
@@ -244,7 +244,7 @@ def test_instructions_lead_to_something_about_the_world(make_task: MakeTask, sha
 def test_own_violations_of_what_looks_back_are_seen(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
     told, steps = task.spec.instructions, steps_of(task)
-    right = pl.read_parquet(task.truth.path)["sales"]
+    right = pl.read_parquet(task.truth_file)["sales"]
     work = load_workspace(told, task.public)
     for place, step in enumerate(steps):
         if step.stage in ("resample", "fill", "lag", "incomplete"):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transform import wording
+from transform.files.task_folder import Draft
 from transform.proposal import Frequency
 from transform.steps.cleaning.drop_duplicates import DropDuplicates
 from transform.steps.cleaning.filter_categories import FilterCategories
@@ -30,7 +31,6 @@ from transform.task import (
     CellType,
     ColumnSpec,
     DataFiles,
-    Draft,
     Grid,
     Instructions,
     Metric,

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from extract.dataset import DatasetRef
-from transform.task import DataFiles, Grading, Instructions, Task, TaskSpec, Truth
+from transform.files.task_folder import TaskFolder
+from transform.task import DataFiles, Grading, Instructions, TaskSpec, Truth
 from validate.controls import answer_of, run_controls
 from validate.gates.controls import Controls
 from validate.registry import gate_classes
@@ -42,7 +43,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def make_task(
     folder: Path, variant: Any, columns: dict[str, Any], rules: dict[str, Any], n: int = N_ROWS
-) -> Task:
+) -> TaskFolder:
     path = folder / "truth.parquet"
     pq.write_table(pa.table({"row_id": _ids[:n], **{k: v[:n] for k, v in columns.items()}}), path)
     scores = tuple(name for name in columns if name.startswith("score_"))
@@ -70,15 +71,17 @@ def make_task(
         n_cols=1,
         proposer="heuristic-1",
     )
-    return Task(spec=spec, folder=folder, truth=Truth(path=path, sha256="0" * 64, grading=grading))
+    return TaskFolder(
+        spec=spec, folder=folder, truth=Truth(path=path, sha256="0" * 64, grading=grading)
+    )
 
 
 @pytest.fixture(params=CASES)
-def task(request: pytest.FixtureRequest, tmp_path: Path) -> Task:
+def task(request: pytest.FixtureRequest, tmp_path: Path) -> TaskFolder:
     return make_task(tmp_path, request.param, *CASES[request.param])
 
 
-def test_controls_go_as_declared(task: Task) -> None:
+def test_controls_go_as_declared(task: TaskFolder) -> None:
     results = {result.name: result for result in run_controls(answer_of(task))}
     assert [name for name, result in results.items() if not result.passed] == []
     assert {"truth", "shuffled_rows"} == {n for n, r in results.items() if r.score == 1.0}
@@ -98,7 +101,7 @@ def test_controls_go_as_declared(task: Task) -> None:
     assert (check.name, check.verdict, check.value) == ("controls", "valid", 1.0)
 
 
-def test_controls_are_the_same_in_every_run(task: Task) -> None:
+def test_controls_are_the_same_in_every_run(task: TaskFolder) -> None:
     first, again = (run_controls(answer_of(task)) for _ in range(2))
     assert first == again
     (truth,) = (result for result in first if result.name == "truth")

@@ -12,8 +12,9 @@ import pytest
 
 from transform.files.parquet import write_parquet
 from transform.files.tables import shipped, write_tables
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Task
+from transform.task import ID_COLUMN
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gate import FileGate, Gate
 from validate.gates.clean_round_trip import CleanRoundTrip
@@ -41,21 +42,21 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 class Bench:
     """Copies of tasks that may be spoiled."""
 
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, TaskFolder]
     folder: Path
 
-    def copy(self, variant: str) -> Task:
+    def copy(self, variant: str) -> TaskFolder:
         task = self.tasks[variant]
         folder = self.folder / task.spec.task_id
         shutil.copytree(task.folder, folder)
         truth = task.truth.model_copy(
-            update={"path": folder / task.truth.path.relative_to(task.folder)}
+            update={"path": folder / task.truth_file.relative_to(task.folder)}
         )
         return task.model_copy(update={"folder": folder, "truth": truth})
 
     def with_tables(
         self, variant: str, train: Change = lambda t: t, val: Change = lambda t: t
-    ) -> Task:
+    ) -> TaskFolder:
         """A copy whose public tables are changed; truth follows the rows that val keeps."""
         task = self.copy(variant)
         told = task.spec.instructions
@@ -67,13 +68,13 @@ class Bench:
         kept = sides[1][ID_COLUMN].to_list()
         return self.with_truth(task, lambda truth: truth.filter(pl.col(ID_COLUMN).is_in(kept)))
 
-    def with_truth(self, task: Task | str, change: Change) -> Task:
+    def with_truth(self, task: TaskFolder | str, change: Change) -> TaskFolder:
         """A copy whose answer is changed."""
         task = self.copy(task) if isinstance(task, str) else task
-        write_parquet(change(pl.read_parquet(task.truth.path)), task.truth.path)
+        write_parquet(change(pl.read_parquet(task.truth_file)), task.truth_file)
         return task
 
-    def with_question(self, variant: str, question: str) -> Task:
+    def with_question(self, variant: str, question: str) -> TaskFolder:
         task = self.tasks[variant]
         spec = _replaced(task.spec, literal_text=question, question=question)
         return _replaced(task, spec=spec)
@@ -84,7 +85,7 @@ def _replaced(noun: Any, **fields: Any) -> Any:
 
 
 @pytest.fixture
-def bench(tasks: Mapping[str, Task], tmp_path: Path) -> Bench:
+def bench(tasks: Mapping[str, TaskFolder], tmp_path: Path) -> Bench:
     return Bench(tasks, tmp_path)
 
 
@@ -94,13 +95,13 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def found(gate: Gate, task: Task, executor: Executor = IDLE) -> Check:
+def found(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
     """What a gate finds; one that looks at files only does so in this process."""
     finding = gate.look(task) if isinstance(gate, FileGate) else gate.check(task, executor)
     return finding.check
 
 
-def refusal(gate: Gate, task: Task, executor: Executor = IDLE) -> Check:
+def refusal(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
     """The check of a gate that must refuse the task, under its own name."""
     assert gate.applies_to(task)
     check = found(gate, task, executor)
@@ -125,7 +126,7 @@ def change_cell(column: str, row: int = 0, value: Any = None) -> Change:
 
 @pytest.mark.parametrize("variant", ALL)
 def test_sound_tasks_pass_every_gate_that_needs_no_lab(
-    tasks: Mapping[str, Task], variant: str
+    tasks: Mapping[str, TaskFolder], variant: str
 ) -> None:
     task = tasks[variant]
     gates = (Wording(), Size(), Duplicates(), CleanRoundTrip(), NotConstant(), Controls())
@@ -138,7 +139,7 @@ def test_sound_tasks_pass_every_gate_that_needs_no_lab(
 
 @pytest.mark.parametrize("gate", [CleanRoundTrip(), NotConstant(), LiteralSolver()])
 def test_gates_of_executed_truth_leave_held_out_truth_alone(
-    tasks: Mapping[str, Task], gate: Gate
+    tasks: Mapping[str, TaskFolder], gate: Gate
 ) -> None:
     assert {variant for variant, task in tasks.items() if gate.applies_to(task)} == {*INSTRUCTED}
 
@@ -258,7 +259,7 @@ def test_too_short_series(bench: Bench, variant: str) -> None:
 def test_a_held_out_row_in_train(bench: Bench, variant: str, place: int) -> None:
     task = bench.tasks[variant]
     _, val = load_tables(task.spec.instructions, task.public)
-    row = val[[place]].join(pl.read_parquet(task.truth.path), on=ID_COLUMN)
+    row = val[[place]].join(pl.read_parquet(task.truth_file), on=ID_COLUMN)
 
     def leaking(train: pl.DataFrame) -> pl.DataFrame:
         # The train table may have columns that no future row knows.
@@ -362,7 +363,7 @@ def test_held_out_truth_that_does_not_vary(bench: Bench, variant: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_sound_tasks_are_reached_again(
-    tasks: Mapping[str, Task], executor: Executor, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
     check = found(LiteralSolver(), tasks[variant], executor)
     assert (check.name, check.verdict, check.value) == ("literal_solver", "valid", 1.0), check
@@ -393,7 +394,7 @@ def test_files_from_which_truth_is_not_reached(
     bench: Bench, executor: Executor, variant: str
 ) -> None:
     short = bench.with_tables(variant, val=lambda val: val.head(val.height - 1))
-    shutil.copy(bench.tasks[variant].truth.path, short.truth.path)
+    shutil.copy(bench.tasks[variant].truth.path, short.truth_file)
     assert "id" in refusal(LiteralSolver(), short, executor).evidence
     for name in short.spec.instructions.data.names:
         (short.public / name).unlink()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from extract.workers import WorkerDied, WorkerTimeout
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
@@ -31,7 +32,7 @@ class Scripted(Gate):
     def applies_to(self, task: Task) -> bool:
         return not self.variants or task.spec.instructions.variant in self.variants
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         assert executor is IDLE
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -39,18 +40,18 @@ class Scripted(Gate):
         return Finding(check=check, proofs=self.proofs, repair=self.repair)
 
 
-def tried(task: Task, *outcomes: Any) -> Verdict:
+def tried(task: TaskFolder, *outcomes: Any) -> Verdict:
     return judge(
         task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)], IDLE
     )
 
 
 @pytest.fixture(scope="module")
-def task(tasks: Mapping[str, Task]) -> Task:
+def task(tasks: Mapping[str, TaskFolder]) -> TaskFolder:
     return tasks["reg-mm"]
 
 
-def test_all_gates_in_order(task: Task) -> None:
+def test_all_gates_in_order(task: TaskFolder) -> None:
     verdict = tried(task, "valid", "valid", "valid")
     assert [check.name for check in verdict.checks] == ["gate_0", "gate_1", "gate_2"]
     assert verdict.task_id == task.spec.task_id
@@ -61,7 +62,7 @@ def test_all_gates_in_order(task: Task) -> None:
 @pytest.mark.parametrize(
     "outcome", ["invalid", "error", "timeout", ValueError("no"), TimeoutError()]
 )
-def test_nothing_runs_after_the_first_that_is_not_valid(task: Task, outcome: Any) -> None:
+def test_nothing_runs_after_the_first_that_is_not_valid(task: TaskFolder, outcome: Any) -> None:
     verdict = tried(task, "valid", outcome, AssertionError("never asked"))
     assert len(verdict.checks) == 2
     assert not verdict.passed
@@ -79,34 +80,36 @@ def test_nothing_runs_after_the_first_that_is_not_valid(task: Task, outcome: Any
         (WorkerTimeout("after 60 s"), "timeout"),
     ],
 )
-def test_a_gate_that_raises_has_said_nothing(task: Task, raised: Exception, outcome: str) -> None:
+def test_a_gate_that_raises_has_said_nothing(
+    task: TaskFolder, raised: Exception, outcome: str
+) -> None:
     (check,) = tried(task, raised).checks
     assert (check.name, check.verdict) == ("scripted", outcome)
     assert check.evidence == f"{type(raised).__name__}: {raised}"
 
 
-def test_evidence_of_an_error_is_bounded(task: Task) -> None:
+def test_evidence_of_an_error_is_bounded(task: TaskFolder) -> None:
     (check,) = tried(task, ValueError("x" * 10_000)).checks
     assert len(check.evidence) == 2000
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(3)])
-def test_who_stops_the_build_is_heard(task: Task, stop: BaseException) -> None:
+def test_who_stops_the_build_is_heard(task: TaskFolder, stop: BaseException) -> None:
     with pytest.raises(type(stop)):
         tried(task, stop)
 
 
-def test_a_gate_that_does_not_apply_is_not_asked(task: Task) -> None:
+def test_a_gate_that_does_not_apply_is_not_asked(task: TaskFolder) -> None:
     deaf = Scripted(title="deaf", outcome=ValueError("asked"), variants=("class-if",))
     verdict = judge(task, [deaf, Scripted(title="last")], IDLE)
     assert [check.name for check in verdict.checks] == ["last"]
 
 
-def test_no_gate_no_objection(task: Task) -> None:
+def test_no_gate_no_objection(task: TaskFolder) -> None:
     assert judge(task, [], IDLE).checks == ()
 
 
-def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: Task) -> None:
+def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: TaskFolder) -> None:
     graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(salt=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
     assert judge(task, [first, Scripted(title="last")], IDLE).repair is None

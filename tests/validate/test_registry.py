@@ -19,7 +19,7 @@ GATES = gate_classes()
 NEW_GATE = '''
 """A gate of tomorrow."""
 from typing import ClassVar
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.gate import Gate
 from validate.environments.executor import Executor
 from validate.verdict import Finding
@@ -31,7 +31,7 @@ class Tomorrow(Gate):
     order: ClassVar[int] = 0
     patience: int = 7
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """Pass."""
         return self.passed()
 '''

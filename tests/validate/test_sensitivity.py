@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from tests.bench.held_out_set import held_out_mutations
+from transform.files.task_folder import TaskFolder
 from transform.run.pipeline import Pipeline
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.registry import resolve
 from transform.steps.step import Mutation, UnstatedChange, Workspace
-from transform.task import Grading, Instructions, Task
+from transform.task import Grading, Instructions
 from validate.sensitivity import Reference, Visibility, measure
 
 INSTRUCTED = ["class-if", "reg-if"]
@@ -23,7 +24,7 @@ def reference(grading: Grading, truth: pl.DataFrame, told: Instructions) -> Refe
 
 
 @pytest.fixture
-def numbers(tasks: Mapping[str, Task]) -> Reference:
+def numbers(tasks: Mapping[str, TaskFolder]) -> Reference:
     """Truth of numbers from 0 on, with a tolerance of 0.001."""
     truth = pl.DataFrame({"row_id": range(N), "y": [float(i) for i in range(N)]})
     grading = Grading(metric="allclose", targets=("y",), rtol=0.0, atol={"y": 1e-3}, n_rows=N)
@@ -31,7 +32,7 @@ def numbers(tasks: Mapping[str, Task]) -> Reference:
 
 
 @pytest.fixture
-def labels(tasks: Mapping[str, Task]) -> Reference:
+def labels(tasks: Mapping[str, TaskFolder]) -> Reference:
     """Truth of labels, without scores."""
     truth = pl.DataFrame({"row_id": range(N), "y": [i % 3 for i in range(N)]})
     grading = Grading(metric="exact", targets=("y",), label_type="integer", n_rows=N)
@@ -72,7 +73,7 @@ def test_other_rows_or_columns_are_wrong_throughout(numbers: Reference) -> None:
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_measures_every_step_in_its_place(tasks: Mapping[str, Task], variant: str) -> None:
+def test_measures_every_step_in_its_place(tasks: Mapping[str, TaskFolder], variant: str) -> None:
     task = tasks[variant]
     exposures = measure(task, Visibility())
     steps = task.spec.instructions.steps
@@ -83,10 +84,10 @@ def test_measures_every_step_in_its_place(tasks: Mapping[str, Task], variant: st
     assert exposures == measure(task, Visibility())
 
 
-def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, Task]) -> None:
+def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, TaskFolder]) -> None:
     """Nothing but truth itself leads to truth."""
     task = tasks["reg-if"]
-    truth = pl.read_parquet(task.truth.path).with_columns(pl.col(task.truth.grading.targets) + 1e9)
+    truth = pl.read_parquet(task.truth_file).with_columns(pl.col(task.truth.grading.targets) + 1e9)
     told = task.spec.instructions
     stranger = Reference(told, truth, task.truth.grading, Visibility())
     acting = [v for e in stranger.exposures(task.public) for v in e.mutations if v.moved]
@@ -94,9 +95,11 @@ def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, Task]) -
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_sees_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], variant: str) -> None:
+def test_sees_mistakes_that_it_was_not_built_by(
+    tasks: Mapping[str, TaskFolder], variant: str
+) -> None:
     task = tasks[variant]
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     reference = Reference(task.spec.instructions, truth, task.truth.grading, Visibility())
     pipeline = Pipeline(task.spec.instructions, task.public)
     seen = []
@@ -113,7 +116,7 @@ def test_sees_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], varia
 
 
 def test_a_mistake_without_an_answer_says_little(
-    tasks: Mapping[str, Task], monkeypatch: pytest.MonkeyPatch
+    tasks: Mapping[str, TaskFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left out, unless the step has no others: nobody gets anywhere without the step."""
 

@@ -28,6 +28,7 @@ from transform.files.rendered_task import (
     too_small,
 )
 from transform.files.tables import cell_types, pick_format
+from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.proposal import Aggregation, Proposal
 from transform.rows.size import SizeConfig
@@ -38,7 +39,7 @@ from transform.series.covariates import leaks_target
 from transform.series.frequency import FREQUENCIES
 from transform.series.seasonal_naive import season_length, seasonal_naive
 from transform.series.shifts import foretells
-from transform.task import ID_COLUMN, VARIANTS, Draft, Grid, Instructions
+from transform.task import ID_COLUMN, VARIANTS, Grid, Instructions
 
 SERIES, _STEP, _SIDE, _PAST = " series", " step", " held out", " past"
 """Scratch columns; shipped names never begin with a space."""

@@ -29,12 +29,13 @@ from transform.families.sample_steps import (
 from transform.files.parquet import write_parquet
 from transform.files.rendered_task import RenderedTask, render_task
 from transform.files.tables import cell_types, pick_format, shipped
+from transform.files.task_folder import Draft
 from transform.plan import Plan, Repair
 from transform.proposal import Proposal
 from transform.steps.cleaning.join_tables import JoinTables
 from transform.steps.fitting.fit_predict import UNFIT, FitPredict, score_columns
 from transform.steps.step import CleaningStep, SeriesFacts, Step, StepContext, Workspace
-from transform.task import ID_COLUMN, VARIANTS, DataFiles, Draft, Grid, Instructions
+from transform.task import ID_COLUMN, VARIANTS, DataFiles, Grid, Instructions
 
 MODELS_TRIED = 6
 """Estimators tried until one suits the tables; each costs a fit."""

@@ -16,6 +16,7 @@ from extract.drop import Drop
 from extract.noun import Noun
 from transform.files.rendered_task import RenderedTask, assign_ids, derive_seed, render_task
 from transform.files.tables import cell_types, pick_format
+from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.proposal import Proposal
 from transform.rows.divide import (
@@ -28,7 +29,7 @@ from transform.rows.divide import (
 )
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split
-from transform.task import ID_COLUMN, VARIANTS, Draft, Instructions, Variant
+from transform.task import ID_COLUMN, VARIANTS, Instructions, Variant
 
 
 class ModellingConfig(Noun):

@@ -27,6 +27,7 @@ from transform.families.instruction import (
 from transform.families.missing_values import hide_cells
 from transform.families.sample_steps import SampledChoices
 from transform.files.rendered_task import too_small
+from transform.files.task_folder import Draft
 from transform.plan import Plan, Repair
 from transform.proposal import Aggregation, Proposal
 from transform.rows.divide import typed
@@ -37,7 +38,7 @@ from transform.steps.cleaning.drop_duplicates import DropDuplicates
 from transform.steps.cleaning.normalise_text import NormaliseText
 from transform.steps.fitting.models import MODELS
 from transform.steps.step import CleaningStep, SeriesFacts, Step, StepContext, Workspace
-from transform.task import ID_COLUMN, Draft, Grid
+from transform.task import ID_COLUMN, Grid
 
 _CELL = " cell"
 """Scratch column; shipped names never begin with a space."""

@@ -27,6 +27,7 @@ from transform.families.instruction import (
 from transform.families.missing_values import hide_cells
 from transform.families.noise import NoisyTables
 from transform.families.sample_steps import SampledChoices
+from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.rows.divide import (
     Rows,
@@ -41,7 +42,7 @@ from transform.rows.size import SizeConfig
 from transform.rows.split import Split
 from transform.steps.fitting.fit_predict import UNFIT
 from transform.steps.step import CleaningStep, StepContext, Workspace
-from transform.task import ID_COLUMN, Draft
+from transform.task import ID_COLUMN
 
 
 def draft_instruction(

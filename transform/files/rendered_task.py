@@ -22,10 +22,11 @@ from transform import wording
 from transform.files.metadata import describe
 from transform.files.parquet import write_parquet, write_truth
 from transform.files.tables import shipped, task_file, write_tables
+from transform.files.task_folder import TRUTH_FILE, Draft
 from transform.proposal import Proposal
 from transform.rows.split import Split
 from transform.run.grading import grading_of
-from transform.task import ID_COLUMN, Draft, Instructions, TaskSpec, Truth, Variant
+from transform.task import ID_COLUMN, Instructions, TaskSpec, Truth, Variant
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,11 @@ def _write_private(task: RenderedTask, draft: Draft) -> None:
 def _truth(task: RenderedTask, train: pl.DataFrame, place: Path) -> Truth | None:
     if task.truth is None:
         return None
-    path = place / "private" / "truth.parquet"
+    path = place / "private" / TRUTH_FILE
     names = (ID_COLUMN, *task.instructions.answer_columns)
     answer = shipped(task.truth).select(names)
     assert not any(answer.null_count().row(0)), "truth is complete"
     return Truth(
-        path=path,
         sha256=write_truth(answer, path),
         grading=grading_of(task.instructions, train, answer),
         skill=task.skill,

@@ -1,8 +1,8 @@
 """A task laid out in a folder of this machine, and its way into the store and out of it.
 
-Takes a folder whose `public/` holds exactly the files of a spec and whose `private/` holds what no solver
-may see; gives the `Task` that names them by content, and lays a `Task` out again. Who computes on a task
-gets a folder; who hands one over hands over the noun.
+Takes a folder whose `public/` holds exactly the files of a spec and whose `private/` holds what no
+solver may see; gives the `Task` that names them by content, and lays a `Task` out again. Who
+computes on a task gets a folder; who hands one over hands over the noun.
 """
 
 import shutil

@@ -41,8 +41,8 @@ from transform.profile.targets import (
     target_sets,
 )
 from transform.proposal import Proposal
-from transform.propose.overlap import Chosen, OverlapConfig, distinct_tables
-from transform.rows.split import Splitting, instants, split_rows
+from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
+from transform.rows.split import Splitting, split_rows
 
 _NEARLY = 0.6
 """Share of the best view's value from which a plainer one is taken: people ask about days."""
@@ -66,7 +66,7 @@ def profile(
     `splitting` says how rows will be held out, and how many a task needs.
     """
     config, splitting = config or ProfileConfig(), splitting or Splitting()
-    chosen = distinct_tables(raw.tables, OverlapConfig())[: config.tables]
+    chosen = distinct_tables(raw.tables)[: config.tables]
     by_name = {item.table.name: item for item in chosen}
     tables = []
     for table in raw.tables:
@@ -83,7 +83,7 @@ class _Measurement:
     def __init__(
         self,
         raw: RawDataset,
-        chosen: Chosen,
+        chosen: DistinctTable,
         table: TableProfile,
         config: ProfileConfig,
         splitting: Splitting,

@@ -21,13 +21,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from extract.store import Store
 from extract.drop import Drop, Reason
 from extract.noun import Noun
 from transform.files.parquet import write_parquet
@@ -84,22 +84,24 @@ class Split:
         sides = self.held_out.cast(pl.Int8).fill_null(2).to_numpy().astype(np.uint8)
         return hashlib.sha256(self.description.encode() + sides.tobytes()).hexdigest()[:8]
 
-    def write(self, folder: Path) -> SplitFile:
-        """The split as a file in `folder`, named by its key."""
-        path = folder / f"split-{self.key}.parquet"
-        write_parquet(self.held_out.alias("held_out").to_frame(), path)
+    def write(self, store: Store) -> SplitFile:
+        """The split as a file in the store."""
+        with store.scratch() as folder:
+            path = folder / "split.parquet"
+            write_parquet(self.held_out.alias("held_out").to_frame(), path)
+            sha256 = store.add(path)
         return SplitFile(
             kind=self.kind,
             cutoff=self.cutoff,
-            path=path,
+            sha256=sha256,
             description=self.description,
             key=self.key,
         )
 
 
-def read_split(file: SplitFile) -> Split:
+def read_split(file: SplitFile, store: Store) -> Split:
     """The split that was written."""
-    held_out = pl.read_parquet(file.path)["held_out"]
+    held_out = pl.read_parquet(store.path(file.sha256))["held_out"]
     return Split(file.kind, file.cutoff, held_out, file.description)
 
 

@@ -15,13 +15,14 @@ import polars as pl
 
 from transform.files.parquet import write_parquet, write_truth
 from transform.files.tables import read_task_tables
+from transform.files.task_folder import Draft
 from transform.rows.shuffle import shuffle_files
 from transform.run.grading import grading_of
 from transform.run.perturbation import Perturbation
 from transform.run.program import write_program
 from transform.steps import registry
 from transform.steps.step import CleaningStep, Step, Workspace
-from transform.task import ID_COLUMN, Draft, Instructions, Truth
+from transform.task import ID_COLUMN, Instructions, Truth
 
 _DIGITS = 8
 """Significant digits of shipped numbers. Two processors that follow one program differ in the last
@@ -74,16 +75,15 @@ def compute_answer(instructions: Instructions, public: Path) -> pl.DataFrame:
     return _answer(instructions, apply_steps(steps, load_workspace(instructions, public)))
 
 
-def execute(draft: Draft, answer_path: Path) -> Truth:
-    """Truth of an instruction draft; the answer is written to `answer_path`."""
+def execute(draft: Draft) -> Truth:
+    """Truth of an instruction draft; the answer is written to its `truth_file`."""
     instructions = draft.spec.instructions
     # Stopped between the two, because tolerances are measured on the clean table.
     cleaning, others = _divided(instructions)
     clean = apply_steps(cleaning, load_workspace(instructions, draft.public))
     answer = _rounded(_answer(instructions, apply_steps(others, clean)))
     return Truth(
-        path=answer_path,
-        sha256=write_truth(answer, answer_path),
+        sha256=write_truth(answer, draft.truth_file),
         grading=grading_of(instructions, clean.train, answer),
         program=write_program(instructions),
     )

@@ -17,7 +17,8 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from extract.noun import Noun
-from transform.task import ID_COLUMN, Metric, Task
+from transform.files.task_folder import TaskFolder
+from transform.task import ID_COLUMN, Metric
 from validate.baselines import forecasting, tabular
 from validate.baselines.null import Column, null_scores, scores
 from validate.baselines.solver import ONE_FEATURE, REFERENCE, Answered, case_of, seed_of
@@ -59,22 +60,23 @@ class BaselineFits(Noun):
         return next((baseline.score for baseline in baselines if baseline.solver == solver), None)
 
 
-def fitted_baselines(task: Task, executor: Executor) -> BaselineFits:
+def fitted_baselines(task: TaskFolder, executor: Executor) -> BaselineFits:
     """The fits of a task, computed once however many gates ask.
 
     Known by the content of every file that enters, so that a task that was drafted again, or
     touched, is never taken for the one before.
     """
-    return executor.once(f"{task.model_dump_json()} {_digest(task)}", fit_baselines, task)
+    inputs = (task.spec, task.truth, _digest(task))
+    return executor.once(fit_baselines, BaselineFits, inputs, task)
 
 
-def _digest(task: Task) -> str:
-    paths = [*sorted(task.public.iterdir()), task.truth.path, task.held_out_file]
+def _digest(task: TaskFolder) -> str:
+    paths = [*sorted(task.public.iterdir()), task.truth_file, task.held_out_file]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()]
     return " ".join(hashes)
 
 
-def fit_baselines(task: Task) -> BaselineFits:
+def fit_baselines(task: TaskFolder) -> BaselineFits:
     """Let every solver try; deterministic, one thread, some seconds."""
     executed = task.spec.instructions.is_executed
     answer = _held_out_answer(task) if executed else answer_of(task)
@@ -95,20 +97,20 @@ def fit_baselines(task: Task) -> BaselineFits:
     return BaselineFits(baseline_scores=baseline_scores, lessons=lessons, alone=alone)
 
 
-def _scripted(task: Task) -> Iterator[Answered]:
+def _scripted(task: TaskFolder) -> Iterator[Answered]:
     case = case_of(task)
     return tabular.attempts(case) if case.told.grid is None else forecasting.attempts(case)
 
 
-def _around_reference(task: Task) -> Iterator[Answered]:
+def _around_reference(task: TaskFolder) -> Iterator[Answered]:
     """The reference between chance and the mean or majority of the clean training table."""
     case = replace(case_of(task), train=pl.read_parquet(task.clean_file))
     yield from tabular.trivial_attempts(case)
-    answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.told.targets)
+    answer = pl.read_parquet(task.truth_file).select(ID_COLUMN, *case.told.targets)
     yield Answered(REFERENCE, False, (answer,))
 
 
-def _held_out_answer(task: Task) -> Answer:
+def _held_out_answer(task: TaskFolder) -> Answer:
     """The true targets of val, graded as an open task; rows that lack one are left out."""
     told = task.spec.instructions
     metric: Metric = "macro_f1" if told.problem == "classification" else "clipped_r2"
@@ -123,7 +125,7 @@ def _held_out_answer(task: Task) -> Answer:
     )
 
 
-def _baseline(task: Task, answer: Answer, attempt: Answered) -> Baseline:
+def _baseline(task: TaskFolder, answer: Answer, attempt: Answered) -> Baseline:
     results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
     skills = [result.skill for result in results if result.skill is not None]
     assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)

@@ -7,13 +7,13 @@ certain: another may tell the same.
 
 import numpy as np
 
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.baselines.examples import Examples, examples_of
 from validate.baselines.solver import case_of, fit
 from validate.baselines.tabular import booster, inner_split, quality
 
 
-def heaviest_column(task: Task) -> str:
+def heaviest_column(task: TaskFolder) -> str:
     """The column with the largest loss of quality, in the mean over targets."""
     losses = [_losses(examples) for _, examples in examples_of(case_of(task))]
     means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from transform.files.rendered_task import derive_seed
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Instructions, Task
+from transform.task import ID_COLUMN, Instructions
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,14 +50,14 @@ class Answered:
     """`one_feature` only: the columns that it chose, at most one for each target."""
 
 
-def case_of(task: Task) -> Case:
+def case_of(task: TaskFolder) -> Case:
     """The public side of a task, read from its files."""
     told = task.spec.instructions
     train, val = load_tables(told, task.public)
     return Case(told, train, val, seed_of(task))
 
 
-def seed_of(task: Task) -> int:
+def seed_of(task: TaskFolder) -> int:
     """Seed of all random choices about a task."""
     return derive_seed("baselines", task.spec.task_id)
 

@@ -22,9 +22,9 @@ from extract.memory import Memory, Stage
 from extract.noun import Noun
 from extract.store import Store
 from extract.workers import PATIENCE, WorkerDied, Workers, run_patiently
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import execute_perturbed
 from transform.run.fork_server import PRELOAD, ProgramDied, ProgramFailed, run_program
-from transform.files.task_folder import TaskFolder
 from validate.environments.external_programs import ExternalPrograms
 from validate.environments.library_versions import interpreter_of
 from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, environments_of
@@ -63,8 +63,8 @@ class Executor:
     ) -> None:
         """Prepare for `processes` tasks side by side; workers start with their first call.
 
-        Environments of older libraries are kept in `environments`, results that several gates read in
-        `memory` (None: for this executor alone).
+        Environments of older libraries are kept in `environments`, results that several gates read
+        in `memory` (None: for this executor alone).
         """
         self._memory = memory
         self.members = environments_of(matrix)
@@ -121,7 +121,8 @@ class Executor:
 
     @contextlib.contextmanager
     def account_to(self, purpose: str) -> Iterator[None]:
-        """Calls of this thread inside the block are for this purpose; the innermost block counts."""
+        """Calls of this thread inside the block are for this purpose; the innermost block
+        counts."""
         token = _purpose.set(purpose)
         try:
             yield

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import cleaned
 from transform.task import Task
 from validate.gate import FileGate
@@ -20,7 +21,7 @@ class CleanRoundTrip(FileGate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """Compare with the table that the noise was put into."""
         expected = pl.read_parquet(task.clean_file)
         found = cleaned(task.spec.instructions, task.public)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.controls import answer_of, run_controls
 from validate.gate import FileGate
 from validate.verdict import Finding, Proofs
@@ -14,7 +14,7 @@ class Controls(FileGate):
     name: ClassVar[str] = "controls"
     order: ClassVar[int] = 55
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """The share of controls that went as declared, with those that did not as evidence."""
         results = run_controls(answer_of(task))
         wrong = [result for result in results if not result.passed]

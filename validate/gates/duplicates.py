@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.task import ID_COLUMN, Task
 from validate.gate import FileGate
 from validate.leakage.answered_rows import answered
@@ -35,7 +36,7 @@ class Duplicates(FileGate):
         """Only held-out truth can be looked up; the answer of instructions is no source value."""
         return not task.spec.instructions.is_executed
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """Count val rows, joined with truth, that occur in train on all shared columns."""
         rows = answered(task, _ALL)
         names = [name for name in rows.held_out.columns if name != ID_COLUMN]

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.task import Task
 from validate.baselines.fit import fitted_baselines
 from validate.environments.executor import Executor
@@ -24,7 +25,7 @@ class Forecastable(Gate):
         """Forecasts, as far as the error of seasonal naive is known."""
         return task.spec.instructions.problem == "forecasting" and task.truth.skill is not None
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The best skill among the baselines."""
         baselines = fitted_baselines(task, executor).baseline_scores.baselines
         found = {

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.task import Task
 from validate.baselines.fit import fitted_baselines
 from validate.environments.executor import Executor
@@ -29,7 +30,7 @@ class Headroom(Gate):
         """Tasks with held-out truth."""
         return not task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """Ceiling less floor."""
         baseline_scores = fitted_baselines(task, executor).baseline_scores
         room = round(baseline_scores.ceiling - baseline_scores.floor, 6)

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
-from transform.task import Task
 from validate.gate import FileGate
 from validate.leakage.forecast import ForecastLeaksConfig, find_future
 from validate.leakage.shown_answers import shown
@@ -26,7 +26,7 @@ class Leak(FileGate):
     forecast: ForecastLeaksConfig = ForecastLeaksConfig()
     """Forecasts: what a column may tell of other instants and of its own."""
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """Count what leaks; name it, and the columns to do without."""
         faults = list(shown(task))
         if faults:

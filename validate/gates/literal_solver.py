@@ -9,6 +9,7 @@ solution.
 from typing import ClassVar
 
 from transform import wording
+from transform.files.task_folder import TaskFolder
 from transform.run.fork_server import ProgramDied, ProgramFailed
 from transform.run.program import write_program
 from transform.task import Task
@@ -29,7 +30,7 @@ class LiteralSolver(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """Score of the program's answer."""
         program = write_program(wording.read(task.spec.literal_text))
         if program != task.truth.program:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.task import Task
 from validate.gate import FileGate
 from validate.verdict import Finding
@@ -23,9 +24,9 @@ class NotConstant(FileGate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """The largest share over the targets."""
-        answer = pl.read_parquet(task.truth.path)
+        answer = pl.read_parquet(task.truth_file)
         shares = [_largest_share(answer[name]) for name in task.truth.grading.targets]
         result = self.passed if max(shares) <= self.largest_share else self.refused
         return result(max(shares), self.largest_share, "share of the commonest value")

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.task import Task
 from validate.controls import answer_of
@@ -47,7 +48,7 @@ class Reproducible(Gate):
         """Instruction tasks; held-out truth is not computed."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The share of members that agree, with the certificate."""
         found = executor.compute(_compare, task, executor.run_matrix(task), self.share_of_tolerance)
         certificate = Certificate(
@@ -65,7 +66,7 @@ class Reproducible(Gate):
         )
         return self._judged(task, found, Proofs(certificate=certificate))
 
-    def _judged(self, task: Task, found: _Comparison, proofs: Proofs) -> Finding:
+    def _judged(self, task: TaskFolder, found: _Comparison, proofs: Proofs) -> Finding:
         assert proofs.certificate is not None
         n_members = len(proofs.certificate.members)
         if found.apart:
@@ -84,16 +85,16 @@ class Reproducible(Gate):
         return self.passed(1.0, 1.0, said, proofs=proofs)
 
 
-def _estimators(task: Task) -> tuple[str, ...]:
+def _estimators(task: TaskFolder) -> tuple[str, ...]:
     """What the last step fits, where it names it."""
     named = task.spec.instructions.steps[-1].parameters.get("estimator")
     return (named,) if isinstance(named, str) else ()
 
 
-def _compare(task: Task, answers: Mapping[str, Path | str], share: float) -> _Comparison:
+def _compare(task: TaskFolder, answers: Mapping[str, Path | str], share: float) -> _Comparison:
     """Grade every member's answer with the shipped grader under the tighter tolerance."""
     graded = answer_of(task, share)
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     apart = tuple(name for name, answer in answers.items() if not _agrees(graded, answer))
     return _Comparison(apart=apart, margin=_margin(task, truth))
 
@@ -107,7 +108,7 @@ def _agrees(graded: Answer, answer: Path | str) -> bool:
     return score(graded, found).score == 1.0
 
 
-def _margin(task: Task, truth: pl.DataFrame) -> float | None:
+def _margin(task: TaskFolder, truth: pl.DataFrame) -> float | None:
     """Least distance of a row's best score from its second best; None without scores."""
     columns = task.truth.grading.scores
     if not columns:

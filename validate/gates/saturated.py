@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.task import Task
 from validate.baselines.fit import fitted_baselines
@@ -32,7 +33,7 @@ class Saturated(Gate):
         """Tasks with held-out truth."""
         return not task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The score of the booster, or of the one column that is too good."""
         fit_baselines = fitted_baselines(task, executor)
         alone, booster = fit_baselines.score_of(ONE_FEATURE), fit_baselines.score_of(BOOSTER)

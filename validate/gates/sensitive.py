@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.steps import registry
 from transform.steps.step import CleaningStep
@@ -40,7 +41,7 @@ class Sensitive(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The share of exposed steps, with the others as evidence."""
         steps = task.spec.instructions.steps
         kinds = [type(registry.resolve(spec)) for spec in steps]
@@ -54,7 +55,7 @@ class Sensitive(Gate):
         exposure = executor.compute(measure, task, visibility)
         return self._judged(task, exposure)
 
-    def _judged(self, task: Task, exposure: Sequence[StepMutations]) -> Finding:
+    def _judged(self, task: TaskFolder, exposure: Sequence[StepMutations]) -> Finding:
         proofs = Proofs(exposure=tuple(exposure))
         hidden = [step for step in exposure if not step.exposed or _may_be_skipped(step)]
         if hidden:
@@ -70,7 +71,7 @@ class Sensitive(Gate):
             return self.refused(share, self.killed_share, evidence, repair, proofs)
         return self.passed(1.0, 1.0, f"{sum(seen)} of {len(seen)} mutations are seen", proofs)
 
-    def _without(self, task: Task, steps: Sequence[StepMutations]) -> Repair:
+    def _without(self, task: TaskFolder, steps: Sequence[StepMutations]) -> Repair:
         specs = task.spec.instructions.steps
         return Repair(salt=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
 

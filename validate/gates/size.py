@@ -4,9 +4,10 @@ from typing import ClassVar
 
 import polars as pl
 
+from transform.files.task_folder import TaskFolder
 from transform.rows.size import SizeConfig
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Grid, Task
+from transform.task import ID_COLUMN, Grid
 from validate.gate import FileGate
 from validate.verdict import Finding
 
@@ -20,11 +21,11 @@ class Size(FileGate):
     limits: SizeConfig = SizeConfig()
     """Also what the families look at before they lay a task out."""
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """The first limit that is not reached."""
         told = task.spec.instructions
         train, val = load_tables(told, task.public)
-        truth = pl.read_parquet(task.truth.path)
+        truth = pl.read_parquet(task.truth_file)
         if told.grid is not None:
             counts = self._series(told.grid, train, val)
         else:

@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from transform import wording
-from transform.task import Instructions, Task
+from transform.files.task_folder import TaskFolder
+from transform.task import Instructions
 from validate.gate import FileGate
 from validate.verdict import Finding
 
@@ -14,7 +15,7 @@ class Wording(FileGate):
     name: ClassVar[str] = "wording"
     order: ClassVar[int] = 10
 
-    def look(self, task: Task) -> Finding:
+    def look(self, task: TaskFolder) -> Finding:
         """Compare what the text says with what the task means."""
         told = task.spec.instructions
         try:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from transform.files.task_folder import TaskFolder
 from transform.profile.matrix import seeded
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Task
+from transform.task import ID_COLUMN
 
 _TAKEN_FROM_TRAIN = 0.3
 
@@ -32,7 +33,7 @@ class Answered:
         return pl.concat([train, self.held_out], how="vertical_relaxed")
 
 
-def answered(task: Task, most: int) -> Answered:
+def answered(task: TaskFolder, most: int) -> Answered:
     """Rows of a task with the targets that its source gives, at most `most` on a side.
 
     More are sampled; which ones depends on the task's id alone. Raises `OSError` for a forecast
@@ -44,7 +45,7 @@ def answered(task: Task, most: int) -> Answered:
         train = _cleaned(task, train)
         truth = task.held_out_file
     else:
-        truth = task.truth.path
+        truth = task.truth_file
     train = train.drop_nulls(told.targets)
     sampled = _sample(train, most, f"{task.spec.task_id} train")
     if told.grid is None and not truth.exists():
@@ -56,7 +57,7 @@ def answered(task: Task, most: int) -> Answered:
     return Answered(sampled, _sample(held_out, most, f"{task.spec.task_id} val"))
 
 
-def _cleaned(task: Task, train: pl.DataFrame) -> pl.DataFrame:
+def _cleaned(task: TaskFolder, train: pl.DataFrame) -> pl.DataFrame:
     """Training rows as they were before the noise, with whatever else stands in the files."""
     if not task.clean_file.exists():
         return train

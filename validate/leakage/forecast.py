@@ -15,11 +15,12 @@ import polars as pl
 from pydantic import Field
 
 from extract.noun import Noun
+from transform.files.task_folder import TaskFolder
 from transform.rows.split import cells
 from transform.series.covariates import leaks_target
 from transform.series.seasonal_naive import season_length
 from transform.series.shifts import foretells
-from transform.task import ID_COLUMN, Grid, Instructions, Task
+from transform.task import ID_COLUMN, Grid, Instructions
 from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
 from validate.leakage.order import betrayal, ids_ascend
@@ -38,7 +39,7 @@ class ForecastLeaksConfig(Noun):
     """Standard errors by which ids may follow time, target or side."""
 
 
-def find_future(task: Task, config: ForecastLeaksConfig) -> Leaks:
+def find_future(task: TaskFolder, config: ForecastLeaksConfig) -> Leaks:
     """What tells values of the task's targets from the cutoff on."""
     told = task.spec.instructions
     assert told.grid is not None
@@ -92,7 +93,9 @@ def _covered(train: pl.DataFrame, grid: Grid) -> float:
     return float(spans[" place"].median() or 0.0)  # type: ignore[arg-type]
 
 
-def _betrayed(task: Task, grid: Grid, rows: Answered, config: ForecastLeaksConfig) -> Iterator[str]:
+def _betrayed(
+    task: TaskFolder, grid: Grid, rows: Answered, config: ForecastLeaksConfig
+) -> Iterator[str]:
     """Faults of ids and places."""
     told = task.spec.instructions
     if not ids_ascend(told.data, task.public):

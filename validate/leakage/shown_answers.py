@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Task
+from transform.task import ID_COLUMN
 
 Ints = npt.NDArray[np.int64]
 _TOKEN = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])|\w+")
@@ -38,7 +39,7 @@ Key = tuple[str, ...] | float
 """An answer as text shows it: the words of a label, or a number to three digits."""
 
 
-def shown(task: Task) -> Iterator[str]:
+def shown(task: TaskFolder) -> Iterator[str]:
     """Where answers are shown, in sentences."""
     told = task.spec.instructions
     columns = load_tables(told, task.public)[1].columns
@@ -50,7 +51,7 @@ def shown(task: Task) -> Iterator[str]:
             yield f"{path.name[:80]!r} is a file that the task does not name"
         elif path.name not in told.data.names:
             words[path.name] = path.read_text(encoding="utf-8", errors="replace")
-    truth = pl.read_parquet(task.truth.path).sort(ID_COLUMN)
+    truth = pl.read_parquet(task.truth_file).sort(ID_COLUMN)
     for place, text in words.items():
         tokens = tokenised(text)
         for target in told.targets:

@@ -17,9 +17,10 @@ from pydantic import Field
 
 from extract.evidence.vocabulary import AFTERWARDS, mentions, words
 from extract.noun import Noun
+from transform.files.task_folder import TaskFolder
 from transform.profile.identities import copies, identities
 from transform.profile.matrix import SampledMatrix, encode
-from transform.task import ID_COLUMN, Instructions, Task
+from transform.task import ID_COLUMN, Instructions
 from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
 from validate.leakage.names import names_rows
@@ -53,7 +54,7 @@ class TabularLeaksConfig(Noun):
     """Standard errors by which ids may follow a target or a side."""
 
 
-def find_leaks(task: Task, config: TabularLeaksConfig) -> Leaks:
+def find_leaks(task: TaskFolder, config: TabularLeaksConfig) -> Leaks:
     """What gives a target of the task away."""
     told, rows = task.spec.instructions, answered(task, config.rows)
     leaks = Leaks()
@@ -140,7 +141,7 @@ class _Look:
         return bool(pure and expected >= _EXPECTED and others <= _ABSENT * expected)
 
 
-def _betrayed(task: Task, rows: Answered, config: TabularLeaksConfig) -> Iterator[str]:
+def _betrayed(task: TaskFolder, rows: Answered, config: TabularLeaksConfig) -> Iterator[str]:
     """Faults of ids and places."""
     told = task.spec.instructions
     if not ids_ascend(told.data, task.public):

@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from extract.stored_table import file_of
 from extract.dataset import Column, Table
 
 ValueKind = Literal["number", "time", "text"]
@@ -35,7 +36,7 @@ def normal_name(name: str) -> str:
 def read_columns(table: Table, names: Sequence[str]) -> pl.DataFrame:
     """The named columns in comparable form, rows in source order, missing as null."""
     kinds = {column.name: value_kind(column) for column in table.columns}
-    lazy = pl.scan_parquet(table.path, glob=False)
+    lazy = pl.scan_parquet(file_of(table), glob=False)
     return lazy.select(_comparable(name, kinds[name]) for name in names).collect()
 
 

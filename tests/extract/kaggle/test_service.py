@@ -136,9 +136,7 @@ def test_the_service_names_the_pause(seconds: Seconds) -> None:
 
 
 @pytest.mark.parametrize("asked_for", [1e9, float("inf")])
-def test_a_pause_that_the_service_names_is_capped(
-    seconds: Seconds, asked_for: float
-) -> None:
+def test_a_pause_that_the_service_names_is_capped(seconds: Seconds, asked_for: float) -> None:
     took = seconds(lambda: retrier().call(failing(1, lambda: transient_fault(asked_for))))
     assert took == pytest.approx(0.2)
 

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 
 from transform.families.noise import NoisyTables, inject_noise
+from transform.files.task_folder import Draft
 from transform.steps import registry
 from transform.steps.cleaning.drop_duplicates import DropDuplicates
 from transform.steps.step import CellRule, CleaningStep, RowRule, Step, Workspace
-from transform.task import ID_COLUMN, Draft
+from transform.task import ID_COLUMN
 
 SHAPES = ("numbers", "text_labels", "dates", "several_targets", "wide", "hostile_names")
 MANY = range(40)

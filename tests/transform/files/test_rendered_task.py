@@ -89,7 +89,7 @@ def test_truth_of_numbers_ships_its_tolerance(tmp_path: Path) -> None:
     values = [1.0, 2, 3, 40, 50, 60, 70]
     draft = render_task(RAW, PROPOSAL, layout(DataFiles(format="csv"), list(values)), tmp_path)
     assert draft.truth is not None
-    truth = pl.read_parquet(draft.truth.path)
+    truth = pl.read_parquet(draft.truth_file)
     assert truth.columns == ["row_id", "y"]
     assert truth["row_id"].is_sorted()
     assert sorted(truth["y"]) == values[-4:]

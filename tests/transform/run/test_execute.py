@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from extract.workers import Workers
 from transform.files.tables import cell_types, shipped, write_tables
+from transform.files.task_folder import Draft
 from transform.run.execute import (
     apply_steps,
     cleaned,
@@ -27,7 +28,7 @@ from transform.steps.cleaning.read_missing import ReadMissing
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.preparing.impute_constant import ImputeConstant
 from transform.steps.step import Step
-from transform.task import DataFiles, Draft, FileFormat, Instructions, StepSpec
+from transform.task import DataFiles, FileFormat, Instructions, StepSpec
 
 TRAIN = pl.DataFrame(
     {

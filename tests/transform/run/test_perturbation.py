@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from transform.run.perturbation import JITTER, FeatureMatrix, disturbed
 from extract.workers import Workers
+from transform.run.perturbation import JITTER, FeatureMatrix, disturbed
 
 
 def sides() -> tuple[FeatureMatrix, FeatureMatrix]:

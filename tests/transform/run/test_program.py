@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transform import wording
+from transform.files.task_folder import Draft
 from transform.run.program import write_program
 from transform.steps.cleaning.filter_categories import FilterCategories
 from transform.steps.cleaning.filter_range import FilterRange
@@ -18,7 +19,7 @@ from transform.steps.cleaning.normalise_text import NormaliseText
 from transform.steps.cleaning.read_missing import ReadMissing
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.step import Step
-from transform.task import ColumnSpec, DataFiles, Draft, FileFormat, Instructions
+from transform.task import ColumnSpec, DataFiles, FileFormat, Instructions
 
 ALLOWED = {"numpy", "pandas", "sklearn", "statsmodels", "sqlite3"}
 """Modules that a reference program may import; the last is in the standard library."""

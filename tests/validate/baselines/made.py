@@ -16,6 +16,7 @@ from extract.dataset import DatasetRef
 from transform.files.parquet import write_parquet, write_truth
 from transform.files.rendered_task import assign_ids
 from transform.files.tables import cell_types, shipped, write_tables
+from transform.files.task_folder import TaskFolder
 from transform.proposal import Frequency
 from transform.run.grading import grading_of
 from transform.series.seasonal_naive import season_length, seasonal_naive
@@ -25,7 +26,6 @@ from transform.task import (
     DataFiles,
     Grid,
     Instructions,
-    Task,
     TaskSpec,
     Truth,
     Variant,
@@ -42,7 +42,7 @@ class Sides(NamedTuple):
 
 def table_task(
     folder: Path, frame: pl.DataFrame, targets: tuple[str, ...], variant: Variant
-) -> Task:
+) -> TaskFolder:
     """A task on the rows of a table, the last third held out."""
     cut = 2 * frame.height // 3
     train, solved = assign_ids(frame[:cut], frame[cut:], seed=1)
@@ -55,7 +55,7 @@ def series_task(
     horizon: int,
     known_covariates: Mapping[str, list[float]] | None = None,
     frequency: Frequency = "1d",
-) -> Task:
+) -> TaskFolder:
     """A task on daily series by name, the last `horizon` values held out."""
     known = known_covariates or {}
     frames = [
@@ -94,7 +94,7 @@ def series_task(
     return _task(folder, Sides(train, solved, val), ("sales",), variant, grid, skill)
 
 
-def executed_task(folder: Path, open_task: Task, answer: pl.DataFrame) -> Task:
+def executed_task(folder: Path, open_task: TaskFolder, answer: pl.DataFrame) -> TaskFolder:
     """The instruction twin of a task from `table_task`, with any reference answer."""
     told = open_task.spec.instructions
     variant: Variant = "class-if" if told.problem == "classification" else "reg-if"
@@ -107,12 +107,12 @@ def executed_task(folder: Path, open_task: Task, answer: pl.DataFrame) -> Task:
     )
     write_tables(place / "public", told.data, train, val)
     write_parquet(train, place / "private" / "clean.parquet")
-    write_parquet(pl.read_parquet(open_task.truth.path), place / "private" / "held_out.parquet")
+    write_parquet(pl.read_parquet(open_task.truth_file), place / "private" / "held_out.parquet")
     path = place / "private" / "truth.parquet"
     sha256 = write_truth(answer, path)
     truth = Truth(path=path, sha256=sha256, grading=grading_of(told, train, answer))
     spec = open_task.spec.model_copy(update={"instructions": told})
-    return Task(spec=spec, folder=place, truth=truth)
+    return TaskFolder(spec=spec, folder=place, truth=truth)
 
 
 def _task(
@@ -122,7 +122,7 @@ def _task(
     variant: Variant,
     grid: Grid | None = None,
     skill: str | None = None,
-) -> Task:
+) -> TaskFolder:
     train, solved, val = sides
     told_of = cell_types(train, val)
     train, solved, val = shipped(train, val), shipped(solved), shipped(val, train)
@@ -153,7 +153,7 @@ def _task(
         proposer="test",
     )
     truth = Truth(path=path, sha256=sha256, grading=grading_of(told, train, answer), skill=skill)
-    return Task(spec=spec, folder=folder, truth=truth)
+    return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 
 def noise(n: int, seed: str) -> list[float]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.validate.baselines.made import executed_task, noise, series_task, table_task
 from transform.files.parquet import write_parquet
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.baselines.fit import BaselineFits, fit_baselines, fitted_baselines
 from validate.baselines.solver import case_of
 from validate.environments.executor import Executor, ExecutorConfig
@@ -97,7 +97,7 @@ def test_solvers_see_no_truth(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "y")), ("y",), "reg-mm")
     case = case_of(task)
     assert "y" not in case.val.columns
-    write_parquet(pl.read_parquet(task.truth.path).with_columns(y=pl.lit(0.0)), task.truth.path)
+    write_parquet(pl.read_parquet(task.truth_file).with_columns(y=pl.lit(0.0)), task.truth_file)
     assert case_of(task).train.equals(case.train)
 
 
@@ -147,7 +147,7 @@ def test_a_short_or_constant_series_breaks_no_forecaster(tmp_path: Path) -> None
 def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
     labels = ["up" if a > 0 else "down" for a in noise(N, "a")]
     task = table_task(tmp_path, table(y=labels), ("y",), "class-mm")
-    right = pl.read_parquet(task.truth.path)
+    right = pl.read_parquet(task.truth_file)
     good = fit_baselines(executed_task(tmp_path, task, right))
     assert scores(good)["reference"] == 1
     assert set(scores(good)) == {"chance", "majority_or_mean", "reference"}
@@ -158,7 +158,7 @@ def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
 
 def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "y")), ("y",), "reg-mm")
-    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
+    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth_file))
     executed.held_out_file.unlink()
     with pytest.raises(FileNotFoundError):
         fit_baselines(executed)
@@ -172,8 +172,8 @@ def test_a_climb_is_made_once_and_again_for_another_truth(tmp_path: Path) -> Non
     with Executor(ExecutorConfig()) as executor:
         first = fitted_baselines(task, executor)
         assert fitted_baselines(task, executor) is first
-        truth = pl.read_parquet(task.truth.path)
-        write_parquet(truth.with_columns(pl.col("y").shuffle(seed=1)), task.truth.path)
+        truth = pl.read_parquet(task.truth_file)
+        write_parquet(truth.with_columns(pl.col("y").shuffle(seed=1)), task.truth_file)
         second = fitted_baselines(task, executor)
     assert first.baseline_scores.ceiling > 0.9
     assert second.baseline_scores.ceiling < 0.1
@@ -181,7 +181,7 @@ def test_a_climb_is_made_once_and_again_for_another_truth(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["class-mm", "reg-mm", "ts-xf", "ts-cf"])
-def test_another_process_reaches_the_same(tasks: Mapping[str, Task], variant: str) -> None:
+def test_another_process_reaches_the_same(tasks: Mapping[str, TaskFolder], variant: str) -> None:
     task = tasks[variant]
     with Executor(ExecutorConfig()) as executor:
         assert fitted_baselines(task, executor) == fit_baselines(task)

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 from extract.workers import WorkerTimeout
 from tests.building import MARK, ROOT, environment, survivors
+from transform.files.task_folder import Draft, TaskFolder
 from transform.run.fork_server import ProgramFailed
-from transform.task import Draft, Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.literal_solver import LiteralSolver
 from validate.judge import judge
@@ -29,31 +29,31 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def draft_of(task: Task) -> Draft:
+def draft_of(task: TaskFolder) -> Draft:
     return Draft(spec=task.spec, folder=task.folder, truth=None)
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_two_processes_write_the_same_bytes(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path, variant: str
 ) -> None:
     task = tasks[variant]
     truth = executor.execute(draft_of(task), tmp_path / "truth.parquet")
     assert truth.sha256 == task.truth.sha256
     assert truth.program == task.truth.program
-    assert truth.path.read_bytes() == task.truth.path.read_bytes()
+    assert truth.path.read_bytes() == task.truth_file.read_bytes()
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_every_member_gives_an_answer_of_its_own(
-    tasks: Mapping[str, Task], executor: Executor, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
     task = tasks[variant]
     answers = executor.run_matrix(task)
     assert [*answers] == [member.name for member in executor.members]
     paths = [Path(answer) for answer in answers.values()]
     assert len({*paths}) == len(answers) >= 6
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     for path in paths:
         found = pl.read_parquet(path)
         assert found["row_id"].equals(truth["row_id"])
@@ -62,7 +62,9 @@ def test_every_member_gives_an_answer_of_its_own(
     assert {path.name for path in task.public.iterdir()} == {f.name for f in task.spec.files}
 
 
-def test_a_member_whose_steps_fail_says_why(tasks: Mapping[str, Task], executor: Executor) -> None:
+def test_a_member_whose_steps_fail_says_why(
+    tasks: Mapping[str, TaskFolder], executor: Executor
+) -> None:
     task = tasks["class-if"]
     told = task.spec.instructions
     *before, fit = told.steps
@@ -75,7 +77,7 @@ def test_a_member_whose_steps_fail_says_why(tasks: Mapping[str, Task], executor:
     assert all("Error: " in str(answer) for answer in answers.values()), answers
 
 
-def test_costs_are_kept_by_task_and_purpose(tasks: Mapping[str, Task]) -> None:
+def test_costs_are_kept_by_task_and_purpose(tasks: Mapping[str, TaskFolder]) -> None:
     task = tasks["reg-if"]
     name = task.spec.task_id
     with Executor(ExecutorConfig()) as executor:
@@ -104,18 +106,18 @@ def _burn(cpu_s: float, divisor: float = 1) -> float:
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_the_program_reaches_truth_from_public_files(
-    tasks: Mapping[str, Task], executor: Executor, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
     task = tasks[variant]
     prediction = executor.run_program(task, task.truth.program or "")
     assert prediction.name == "prediction.csv"
-    found, truth = pl.read_csv(prediction), pl.read_parquet(task.truth.path)
+    found, truth = pl.read_csv(prediction), pl.read_parquet(task.truth_file)
     assert found.select(truth.columns)["row_id"].equals(truth["row_id"])
     beside = {path.name for path in prediction.parent.iterdir()}
     assert beside == {file.name for file in task.spec.files} | {"prediction.csv"}
 
 
-def test_a_program_that_fails_or_hangs_costs_itself(tasks: Mapping[str, Task]) -> None:
+def test_a_program_that_fails_or_hangs_costs_itself(tasks: Mapping[str, TaskFolder]) -> None:
     task = tasks["reg-if"]
     with Executor(ExecutorConfig(timeout_s=5)) as executor:
         with pytest.raises(ProgramFailed, match="my last words"):
@@ -128,7 +130,7 @@ def test_a_program_that_fails_or_hangs_costs_itself(tasks: Mapping[str, Task]) -
         assert time.monotonic() - start < 30
 
 
-def test_a_hanging_program_is_owed_not_refused(tasks: Mapping[str, Task]) -> None:
+def test_a_hanging_program_is_owed_not_refused(tasks: Mapping[str, TaskFolder]) -> None:
     task = tasks["reg-if"]
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
         verdict = judge(task, [LiteralSolver()], executor)
@@ -136,7 +138,7 @@ def test_a_hanging_program_is_owed_not_refused(tasks: Mapping[str, Task]) -> Non
 
 
 def test_an_execution_that_takes_too_long_is_tried_again_and_then_owed(
-    tasks: Mapping[str, Task], tmp_path: Path
+    tasks: Mapping[str, TaskFolder], tmp_path: Path
 ) -> None:
     draft = draft_of(tasks["reg-if"])
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
@@ -146,7 +148,7 @@ def test_an_execution_that_takes_too_long_is_tried_again_and_then_owed(
             executor.run_matrix(tasks["reg-if"])
 
 
-def test_nothing_is_left_when_it_closes(tasks: Mapping[str, Task]) -> None:
+def test_nothing_is_left_when_it_closes(tasks: Mapping[str, TaskFolder]) -> None:
     before = children()
     with Executor(ExecutorConfig()) as executor:
         scratch = Path(executor.run_matrix(tasks["reg-if"])["kernel"]).parent
@@ -159,16 +161,17 @@ _HANGING = """
 import sys
 from pathlib import Path
 from validate.environments.executor import Executor, ExecutorConfig
-from transform.task import Task
+from transform.task import TaskFolder
 
-        if __name__ == "__main__": task = Task.model_validate_json(Path(sys.argv[1]).read_text())
-        with Executor(ExecutorConfig()) as executor: executor.run_program(task,
-        f"open({sys.argv[2]!r}, 'w').close()\\nimport time; time.sleep(600)")
+        if __name__ == "__main__": task =
+        TaskFolder.model_validate_json(Path(sys.argv[1]).read_text()) with
+        Executor(ExecutorConfig()) as executor: executor.run_program(task, f"open({sys.argv[2]!r},
+        'w').close()\\nimport time; time.sleep(600)")
 """
 
 
 def test_a_program_does_not_outlive_a_killed_build(
-    tasks: Mapping[str, Task], tmp_path: Path
+    tasks: Mapping[str, TaskFolder], tmp_path: Path
 ) -> None:
     (tmp_path / "hanging.py").write_text(_HANGING)
     (tmp_path / "task.json").write_text(tasks["reg-if"].model_dump_json())

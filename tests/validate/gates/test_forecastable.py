@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.validate.baselines.made import noise, series_task
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.forecastable import Forecastable
 
@@ -40,11 +40,13 @@ def test_noise_about_a_season_can_be_forecast(tmp_path: Path, executor: Executor
     assert check.verdict == "valid"
 
 
-def test_only_forecasts_are_asked(tasks: Mapping[str, Task]) -> None:
+def test_only_forecasts_are_asked(tasks: Mapping[str, TaskFolder]) -> None:
     asked = {name for name, task in tasks.items() if Forecastable().applies_to(task)}
     assert {"ts-xf", "ts-cf"} <= asked <= {"ts-xf", "ts-cf", "ts-if"}
 
 
 @pytest.mark.parametrize("variant", ["ts-xf", "ts-cf"])
-def test_sound_tasks_pass(tasks: Mapping[str, Task], executor: Executor, variant: str) -> None:
+def test_sound_tasks_pass(
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
+) -> None:
     assert Forecastable().check(tasks[variant], executor).check.verdict == "valid"

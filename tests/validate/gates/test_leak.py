@@ -10,8 +10,9 @@ import pytest
 
 from tests.validate.leakage.planting import forecast, homes, shops, tabular
 from transform.files.tables import shipped, write_tables
+from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Task
+from transform.task import ID_COLUMN
 from validate.gates.duplicates import Duplicates
 from validate.gates.leak import Leak
 from validate.verdict import Finding
@@ -167,7 +168,7 @@ def test_clean_tables_pass(target: str, seed: int, tmp_path: Path) -> None:
 # --- ids, places, rows ------------------------------------------------------------------------
 
 
-def rewritten(task: Task, train: pl.DataFrame, val: pl.DataFrame) -> Task:
+def rewritten(task: TaskFolder, train: pl.DataFrame, val: pl.DataFrame) -> TaskFolder:
     """The task with other tables, written in the order of these."""
     told = task.spec.instructions
     shutil.rmtree(task.public)
@@ -207,7 +208,7 @@ def test_places_that_are_not_those_of_the_ids(form: str, tmp_path: Path) -> None
 def test_val_rows_in_train(change: str, tmp_path: Path) -> None:
     task = tabular(homes(7), "rent", tmp_path).task()
     train, val = load_tables(task.spec.instructions, task.public)
-    rows = val.join(pl.read_parquet(task.truth.path), on=ID_COLUMN).head(20).select(train.columns)
+    rows = val.join(pl.read_parquet(task.truth_file), on=ID_COLUMN).head(20).select(train.columns)
     if change == "jitter":
         rows = rows.with_columns(pl.col("rent", "area", "score") * (1 + 1e-6))
     if change == "rounding":
@@ -245,7 +246,9 @@ FUTURE = {
 }
 
 
-def with_column(task: Task, table: pl.DataFrame, planted: pl.Expr, val_too: bool) -> Task:
+def with_column(
+    task: TaskFolder, table: pl.DataFrame, planted: pl.Expr, val_too: bool
+) -> TaskFolder:
     """The task with one more column, past the family that would have left it out."""
     told = task.spec.instructions
     extra = table.with_columns(planted.alias("zz")).select("day", "shop", "zz")
@@ -302,7 +305,7 @@ def test_clean_series_pass(seed: int, ahead: tuple[str, ...], tmp_path: Path) ->
         assert finding.check.verdict == "valid", finding
 
 
-def moved(task: Task, by: str) -> Task:
+def moved(task: TaskFolder, by: str) -> TaskFolder:
     """Train and val with the val instants moved."""
     train, val = load_tables(task.spec.instructions, task.public)
     return rewritten(task, train, val.with_columns(pl.col("day").dt.offset_by(by)))
@@ -341,7 +344,7 @@ def test_dates_that_were_sorted_as_text(tmp_path: Path) -> None:
     sides = rows.filter(~late).select(train.columns), rows.filter(late).select(val.columns)
     write_tables(task.public, told.data, *(shipped(side) for side in sides))
     answers = rows.filter(late).select(ID_COLUMN, "sales")
-    answers.write_parquet(task.truth.path)
+    answers.write_parquet(task.truth_file)
     assert "train reaches" in Leak().look(task).check.evidence
 
 

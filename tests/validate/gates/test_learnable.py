@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.validate.baselines.made import executed_task, noise, table_task
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.learnable import Learnable
 from validate.judge import judge
@@ -22,7 +22,7 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def labelled(folder: Path, labels: list[str]) -> Task:
+def labelled(folder: Path, labels: list[str]) -> TaskFolder:
     frame = pl.DataFrame({"a": noise(N, "a"), "b": noise(N, "b"), "y": labels})
     return table_task(folder, frame, ("y",), "class-mm")
 
@@ -74,7 +74,7 @@ def test_each_of_several_targets_must_be_learnable(
 def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, executor: Executor) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     task = labelled(tmp_path, labels)
-    right = pl.read_parquet(task.truth.path)
+    right = pl.read_parquet(task.truth_file)
     sound = executed_task(tmp_path / "sound", task, right)
     assert Learnable().check(sound, executor).check.verdict == "valid"
     mixed = executed_task(tmp_path / "mixed", task, right.with_columns(pl.col("y").shuffle(seed=1)))
@@ -83,7 +83,7 @@ def test_a_reference_that_knows_nothing_is_refused(tmp_path: Path, executor: Exe
 
 def test_without_true_targets_it_says_error(tmp_path: Path, executor: Executor) -> None:
     task = labelled(tmp_path, coins())
-    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
+    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth_file))
     executed.held_out_file.unlink()
     verdict = judge(executed, [Learnable()], executor)
     assert verdict.refusal is not None
@@ -92,5 +92,7 @@ def test_without_true_targets_it_says_error(tmp_path: Path, executor: Executor) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["class-mm", "reg-mm", "ts-xf", "ts-cf"])
-def test_sound_tasks_pass(tasks: Mapping[str, Task], executor: Executor, variant: str) -> None:
+def test_sound_tasks_pass(
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
+) -> None:
     assert Learnable().check(tasks[variant], executor).check.verdict == "valid"

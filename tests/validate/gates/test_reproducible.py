@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from transform.files.parquet import write_parquet
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
 from transform.run.execute import execute
-from transform.task import Draft, StepSpec, Task
+from transform.task import StepSpec
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.reproducible import Reproducible
 from validate.judge import judge
@@ -28,14 +29,14 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def with_truth(task: Task, folder: Path, change: Change) -> Task:
+def with_truth(task: TaskFolder, folder: Path, change: Change) -> TaskFolder:
     """The task with another answer."""
     path = folder / "truth.parquet"
-    write_parquet(change(pl.read_parquet(task.truth.path)), path)
+    write_parquet(change(pl.read_parquet(task.truth_file)), path)
     return task.model_copy(update={"truth": task.truth.model_copy(update={"path": path})})
 
 
-def with_fit(task: Task, folder: Path, **parameters: Any) -> Task:
+def with_fit(task: TaskFolder, folder: Path, **parameters: Any) -> TaskFolder:
     """A copy of the task whose last step is another, with the truth that it leads to."""
     shutil.copytree(task.folder, folder)
     told = task.spec.instructions
@@ -45,7 +46,7 @@ def with_fit(task: Task, folder: Path, **parameters: Any) -> Task:
         update={"instructions": told.model_copy(update={"steps": (*before, last)})}
     )
     truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
-    return Task(spec=spec, folder=folder, truth=truth)
+    return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 
 def refused(finding: Finding) -> Finding:
@@ -53,18 +54,18 @@ def refused(finding: Finding) -> Finding:
     return finding
 
 
-def estimator(task: Task) -> str:
+def estimator(task: TaskFolder) -> str:
     return str(task.spec.instructions.steps[-1].parameters["estimator"])
 
 
-def test_it_leaves_held_out_truth_alone(tasks: Mapping[str, Task]) -> None:
+def test_it_leaves_held_out_truth_alone(tasks: Mapping[str, TaskFolder]) -> None:
     for task in tasks.values():
         assert Reproducible().applies_to(task) == task.spec.instructions.is_executed
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_sound_tasks_pass_with_a_certificate(
-    tasks: Mapping[str, Task], executor: Executor, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
     finding = Reproducible(min_margin=0).check(tasks[variant], executor)
     assert (finding.check.verdict, finding.check.value, finding.repair) == ("valid", 1.0, None)
@@ -78,7 +79,7 @@ def test_sound_tasks_pass_with_a_certificate(
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
 def test_truth_with_one_changed_cell(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path, variant: str
 ) -> None:
     task = tasks[variant]
     target = task.spec.instructions.targets[0]
@@ -97,11 +98,11 @@ def test_truth_with_one_changed_cell(
 
 
 def test_members_may_use_a_tenth_of_the_tolerance(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path
 ) -> None:
     (target,) = tasks["reg-if"].spec.instructions.targets
 
-    def scaled(factor: float) -> Task:
+    def scaled(factor: float) -> TaskFolder:
         grow: Change = lambda truth: truth.with_columns(pl.col(target) * factor)  # noqa: E731
         return with_truth(tasks["reg-if"], tmp_path, grow)
 
@@ -114,7 +115,7 @@ def test_members_may_use_a_tenth_of_the_tolerance(
 
 
 def test_an_estimator_whose_seed_nobody_stated(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path
 ) -> None:
     """Every run is another; also the reference's own."""
     task = with_fit(
@@ -131,7 +132,7 @@ def test_an_estimator_whose_seed_nobody_stated(
 
 
 def test_a_label_that_hangs_by_a_hair(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path
 ) -> None:
     task = tasks["class-if"]
     first, second, *others = task.truth.grading.scores
@@ -154,7 +155,7 @@ def test_a_label_that_hangs_by_a_hair(
     assert Reproducible(min_margin=1e-5).check(tied, executor).check.verdict == "valid"
 
 
-def test_a_member_that_is_lost_is_owed(tasks: Mapping[str, Task]) -> None:
+def test_a_member_that_is_lost_is_owed(tasks: Mapping[str, TaskFolder]) -> None:
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
         verdict = judge(tasks["reg-if"], [Reproducible()], executor)
     assert [check.verdict for check in verdict.checks] == ["timeout"]

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from tests.validate.baselines.made import executed_task, noise, series_task, table_task
+from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
-from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.saturated import Saturated
 
@@ -22,7 +22,7 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def priced(folder: Path, **columns: list[float]) -> Task:
+def priced(folder: Path, **columns: list[float]) -> TaskFolder:
     return table_task(folder, pl.DataFrame({"b": noise(N, "b"), **columns}), ("y",), "reg-mm")
 
 
@@ -78,11 +78,13 @@ def test_room_is_left_where_columns_are_needed_together(tmp_path: Path, executor
 def test_executed_truth_is_left_alone(tmp_path: Path) -> None:
     task = priced(tmp_path, y=noise(N, "y"))
     assert Saturated().applies_to(task)
-    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
+    executed = executed_task(tmp_path, task, pl.read_parquet(task.truth_file))
     assert not Saturated().applies_to(executed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["class-mm", "reg-mm", "ts-xf", "ts-cf"])
-def test_sound_tasks_pass(tasks: Mapping[str, Task], executor: Executor, variant: str) -> None:
+def test_sound_tasks_pass(
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
+) -> None:
     assert Saturated().check(tasks[variant], executor).check.verdict == "valid"

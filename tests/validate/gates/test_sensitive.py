@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
 from transform.run.execute import execute
 from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.step import Step
-from transform.task import Draft, Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.sensitive import Sensitive
 from validate.judge import judge
@@ -25,17 +25,17 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def with_step(task: Task, folder: Path, position: int, step: Step) -> Task:
+def with_step(task: TaskFolder, folder: Path, position: int, step: Step) -> TaskFolder:
     """A copy of the task that states one more step, with the truth that it leads to."""
     shutil.copytree(task.folder, folder)
     told = task.spec.instructions
     steps = (*told.steps[:position], step.spec(), *told.steps[position:])
     spec = task.spec.model_copy(update={"instructions": told.model_copy(update={"steps": steps})})
     truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
-    return Task(spec=spec, folder=folder, truth=truth)
+    return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 
-def idle(task: Task) -> tuple[int, FilterRange]:
+def idle(task: TaskFolder) -> tuple[int, FilterRange]:
     """A range that no row leaves, and the position of the first such rule."""
     steps = task.spec.instructions.steps
     position = next(i for i, spec in enumerate(steps) if spec.kind == "filter_range")
@@ -45,7 +45,7 @@ def idle(task: Task) -> tuple[int, FilterRange]:
 
 @pytest.mark.parametrize("variant", ["class-if", "reg-if"])
 def test_passes_with_what_it_measured(
-    tasks: Mapping[str, Task], executor: Executor, variant: str
+    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
     task = tasks[variant]
     verdict = judge(task, [Sensitive(killed_share=0.8)], executor)
@@ -58,7 +58,7 @@ def test_passes_with_what_it_measured(
 
 
 def test_avoids_a_step_that_nothing_shows(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path
 ) -> None:
     position, rule = idle(tasks["reg-if"])
     task = with_step(tasks["reg-if"], tmp_path / "task", position, rule)
@@ -71,7 +71,9 @@ def test_avoids_a_step_that_nothing_shows(
     assert finding.proofs.exposure is not None
 
 
-def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: Executor) -> None:
+def test_avoids_steps_that_show_too_little(
+    tasks: Mapping[str, TaskFolder], executor: Executor
+) -> None:
     gate = Sensitive(rows_share=1.0, labels_share=1.0, killed_share=1.0)
     finding = gate.check(tasks["reg-if"], executor)
     assert finding.check.verdict == "invalid"
@@ -79,7 +81,7 @@ def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: 
     assert finding.repair.avoid_steps
 
 
-def test_too_few_steps_or_rules(tasks: Mapping[str, Task], executor: Executor) -> None:
+def test_too_few_steps_or_rules(tasks: Mapping[str, TaskFolder], executor: Executor) -> None:
     n = len(tasks["reg-if"].spec.instructions.steps)
     for gate, reason in (
         (Sensitive(min_steps=n + 1), "steps"),
@@ -91,6 +93,6 @@ def test_too_few_steps_or_rules(tasks: Mapping[str, Task], executor: Executor) -
         assert finding.repair == Repair(salt=1)
 
 
-def test_applies_to_executed_tasks_alone(tasks: Mapping[str, Task]) -> None:
+def test_applies_to_executed_tasks_alone(tasks: Mapping[str, TaskFolder]) -> None:
     for variant, task in tasks.items():
         assert Sensitive().applies_to(task) == variant.endswith("-if")

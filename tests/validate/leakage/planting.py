@@ -10,11 +10,12 @@ import polars as pl
 from extract.dataset import DatasetRef, Licence, RawDataset
 from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.families.modelling import ModellingConfig, draft_modelling
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan
 from transform.proposal import Feature, Proposal, TimeAxis
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
-from transform.task import Draft, Task, Variant
+from transform.task import Variant
 
 REF = DatasetRef(owner="o", slug="s")
 RAW = RawDataset(
@@ -99,7 +100,7 @@ class Drawn:
     split: Split
     folder: Path
 
-    def task(self, plan: Plan | None = None) -> Task:
+    def task(self, plan: Plan | None = None) -> TaskFolder:
         """The task of the plan, or of an repaired one."""
         draft, size = draft_modelling, SizeConfig()
         how = (self.split, ModellingConfig(), size, self.folder)
@@ -117,7 +118,7 @@ class Drawn:
             made = draft(RAW, self.frame, plan or self.plan, *how)
         assert isinstance(made, Draft), made
         assert made.truth is not None
-        return Task(spec=made.spec, folder=made.folder, truth=made.truth)
+        return TaskFolder(spec=made.spec, folder=made.folder, truth=made.truth)
 
 
 def tabular(frame: pl.DataFrame, target: str, folder: Path, without: tuple[str, ...] = ()) -> Drawn:

@@ -9,7 +9,7 @@ import polars as pl
 
 from transform.profile.dependence import codes_of
 from transform.profile.matrix import Ints
-from transform.rows.split import as_instants, cells
+from transform.rows.split import as_instants
 from transform.series.calendar import CalendarPart, calendar_part
 
 _PARTS: tuple[CalendarPart, ...] = ("year", "quarter", "month", "day", "dayofweek", "hour")
