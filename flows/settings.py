@@ -40,7 +40,7 @@ from extract.evidence.evidence import EvidenceConfig
 from extract.kaggle.source import KaggleConfig
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
-from publish.folder import PublishConfig
+from publish.settings import PublishConfig
 from transform.plan_tasks import DesignConfig
 from validate.environments.executor import ExecutorConfig
 from validate.environments.matrix import MatrixConfig

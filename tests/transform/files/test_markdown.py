@@ -2,11 +2,11 @@
 
 import pytest
 
-from publish.texts.markdown import link, markdown, plain
+from transform.files.markdown import escaped, link, one_line
 
 
 @pytest.mark.parametrize(
-    ("text", "escaped"),
+    ("text", "expected"),
     [
         ("<img src=x onerror=alert(1)>", r"&lt;img src\=x onerror\=alert\(1\)&gt;"),
         ("a|b\n\n# c", r"a\|b \# c"),
@@ -16,15 +16,21 @@ from publish.texts.markdown import link, markdown, plain
         ("Größe ½ 価格", "Größe ½ 価格"),
     ],
 )
-def test_markup_is_escaped(text: str, escaped: str) -> None:
-    assert markdown(text) == escaped
+def test_markup_is_escaped(text: str, expected: str) -> None:
+    assert escaped(text) == expected
 
 
 def test_lines_are_bounded() -> None:
-    assert len(plain("x" * 1000, 50)) == 50
+    assert len(one_line("x" * 1000, 50)) == 50
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "https://a b", "https://a/<b>", ""])
 def test_only_plain_addresses_are_links(address: str) -> None:
-    assert link(address) == markdown(address)
-    assert link("https://example.org/a?b=1") == "<https://example.org/a?b=1>"
+    assert link(address, address) == escaped(address)
+    assert link("[x]", address) == r"\[x\]"
+    assert (
+        link("https://example.org/a?b=1", "https://example.org/a?b=1")
+        == "<https://example.org/a?b=1>"
+    )
+    assert link("a [b]", "https://example.org/a)b") == "a \\[b\\]"
+    assert link("a [b]", "https://example.org/") == "[a \\[b\\]](<https://example.org/>)"

@@ -31,8 +31,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from extract.noun import Noun
-from publish.data.parquet import Row
-from publish.search.contents import Contents, comparable, read_tables
+from publish.data.parquet import TableRow
+from publish.search.contents import Contents, comparable_types, read_task_tables
 from publish.search.siblings import RowKeys, moved_columns, row_keys, telling_columns
 from transform.task import ID_COLUMN, VARIANTS
 
@@ -46,7 +46,7 @@ _LUCK = 3
 """Rows drift, so that coincidences are more or fewer than in train; by less than this factor."""
 
 
-class ShownAnswer(Noun):
+class AnswerLeak(Noun):
     """An answer in a public place."""
 
     task_id: str
@@ -62,7 +62,7 @@ class ShownAnswer(Noun):
 class _Opened:
     """A task as a solver and a grader see it together."""
 
-    row: Row
+    row: TableRow
     tables: Mapping[str, pl.DataFrame]
     held_out: pl.DataFrame
     """Val joined with truth, without the id."""
@@ -83,7 +83,7 @@ class _Opened:
         return self.tables["train"].drop(ID_COLUMN)
 
 
-def find_answers(release: Path) -> tuple[ShownAnswer, ...]:
+def find_answer_leaks(release: Path) -> tuple[AnswerLeak, ...]:
     """All answers found outside `data/answers`, sorted by task and place."""
     rows = [row for path in _shards(release, "tasks*") for row in _rows(path)]
     rows.sort(key=lambda row: (row["source_ref"], row["task_id"]))
@@ -102,17 +102,17 @@ def _shards(release: Path, folder: str) -> list[Path]:
     return sorted(release.glob(f"data/{folder}/*.parquet"))
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(path: Path) -> list[TableRow]:
     # `ParquetFile`, since `read_table` would take a folder called `a=b` above it for a column.
-    rows: list[Row] = pq.ParquetFile(path).read().to_pylist()
+    rows: list[TableRow] = pq.ParquetFile(path).read().to_pylist()
     return rows
 
 
-def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
-    tables = read_tables(row["files"], contents)
+def _open(row: TableRow, contents: Contents, truth: bytes) -> _Opened:
+    tables = read_task_tables(row["files"], contents)
     grading = json.loads(row["reward_model"]["ground_truth"])
     targets, executed = tuple(grading["targets"]), VARIANTS[row["variant"]].executed
-    answer = comparable(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
+    answer = comparable_types(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)
     features = tables["val"].drop(targets, strict=False)
     held_out = features.join(answer, on=ID_COLUMN)
     ids = tuple(held_out[ID_COLUMN].cast(pl.String))
@@ -123,7 +123,7 @@ def _open(row: Row, contents: Contents, truth: bytes) -> _Opened:
 # --- hashes, programs, files that belong to nobody ----------------------------------------------
 
 
-def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[ShownAnswer]:
+def _hashes(release: Path, rows: Sequence[TableRow]) -> Iterator[AnswerLeak]:
     """Hashes of truths in any text, and programs in the rows of their tasks."""
     owners: dict[str, str] = {}
     programs: dict[str, str] = {}
@@ -135,11 +135,11 @@ def _hashes(release: Path, rows: Sequence[Row]) -> Iterator[ShownAnswer]:
         name = path.relative_to(release).as_posix()
         if path.is_file() and not name.startswith("data/answers/") and "__pycache__" not in name:
             for found in sorted(owners.keys() & set(_HASH.findall(_text(path)))):
-                yield ShownAnswer(task_id=owners[found], place=name, detail="SHA-256 of the truth")
+                yield AnswerLeak(task_id=owners[found], place=name, detail="SHA-256 of the truth")
     for row in rows:
         program = programs.get(row["task_id"])
         if program and program in f"{row['question']}\n{row['spec_json']}":
-            yield ShownAnswer(task_id=row["task_id"], place="tasks", detail="the reference program")
+            yield AnswerLeak(task_id=row["task_id"], place="tasks", detail="the reference program")
 
 
 def _text(path: Path) -> str:
@@ -154,11 +154,11 @@ def _text(path: Path) -> str:
     )
 
 
-def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[ShownAnswer]:
+def _strangers(rows: Sequence[TableRow], contents: Contents) -> Iterator[AnswerLeak]:
     """Stored files that no task names."""
     named = {file["sha256"] for row in rows for file in row["files"]}
     for sha256 in sorted(contents.hashes() - named):
-        yield ShownAnswer(
+        yield AnswerLeak(
             task_id="", place=f"data/files: {sha256}", detail="no task names this file"
         )
 
@@ -166,7 +166,7 @@ def _strangers(rows: Sequence[Row], contents: Contents) -> Iterator[ShownAnswer]
 # --- words ---------------------------------------------------------------------------------------
 
 
-def _in_words(task: _Opened, contents: Contents) -> Iterator[ShownAnswer]:
+def _in_words(task: _Opened, contents: Contents) -> Iterator[AnswerLeak]:
     """Lines with an id and its answer, when they are more than the ids would bring by chance."""
     texts = {"question": str(task.row["question"])}
     for file in task.row["files"]:
@@ -200,7 +200,7 @@ def _n_beside(lines: Sequence[set[str]], answers: Mapping[str, str]) -> int:
 # --- held-out rows -------------------------------------------------------------------------------
 
 
-def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnswer]:
+def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[AnswerLeak]:
     """The target in its own val, strange tables, held-out rows in the source's tables."""
     shown = sorted(set(task.targets) & set(task.tables["val"].columns))
     if shown:
@@ -220,7 +220,7 @@ def _in_tables(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnsw
     yield from _told(task, [sibling for sibling in siblings if sibling is not task])
 
 
-def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnswer]:
+def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[AnswerLeak]:
     """Columns of siblings that tell a held-out target beside its row, or from another instant."""
     checked = set(task.train.columns)
     for sibling in siblings:
@@ -247,9 +247,9 @@ def _told(task: _Opened, siblings: Sequence[_Opened]) -> Iterator[ShownAnswer]:
                 )
 
 
-def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> ShownAnswer:
+def _finding(task: _Opened, holder: _Opened, table: str, detail: str) -> AnswerLeak:
     place = f"{table} of {holder.task_id}"
-    return ShownAnswer(task_id=task.task_id, holder=holder.task_id, place=place, detail=detail)
+    return AnswerLeak(task_id=task.task_id, holder=holder.task_id, place=place, detail=detail)
 
 
 def _n_shown(task: _Opened, table: pl.DataFrame, own: bool) -> int:
