@@ -18,9 +18,10 @@ from extract.drop import Drop
 from publish.data.manifest import write_manifest
 from publish.recipes.make_recipes import recipes_of
 from publish.recipes.restored_shards import with_recipes_restored
-from publish.registry import writer_classes
+from publish.registry import release_writers
 from publish.release import ProvenTask, PublishError, Recipe, Release
-from publish.search.answer_leaks import AnswerLeak, find_answer_leaks
+from publish.search.answer_leak import AnswerLeak
+from publish.search.answer_leaks import find_answer_leaks
 from publish.search.withheld import tasks_to_withhold
 from publish.selecting.previous import read_previous
 from publish.selecting.selection import Selection, refuse_unproven, select
@@ -87,8 +88,8 @@ def _write_and_search(
     contents = replace(empty, tasks=selection.tasks, rejects=rejects)
     shutil.rmtree(folder)
     folder.mkdir()
-    for writer in writer_classes():
-        counts = writer().write(folder, contents)
+    for writer in release_writers():
+        counts = writer.write(folder, contents)
         contents = replace(contents, counts=(*contents.counts, *counts))
     with with_recipes_restored(folder, selection.tasks):
         return contents, find_answer_leaks(folder)

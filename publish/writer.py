@@ -46,6 +46,8 @@ class ReleaseContents:
 class ReleaseWriter(ABC):
     """Writes one part of a release."""
 
+    name: ClassVar[str]
+    """What it writes, by its place in the release; no two writers have the same."""
     order: ClassVar[int]
     """Writers run from low to high; equal ones by name. The card is last, as it counts the rest."""
 
@@ -58,9 +60,7 @@ class ReleaseWriter(ABC):
 
 
 class TextWriter(ReleaseWriter):
-    """Writes one text at the top of the release."""
-
-    file_name: ClassVar[str]
+    """Writes one text, at the place that is its name."""
 
     @abstractmethod
     def text(self, contents: ReleaseContents) -> str:
@@ -68,7 +68,7 @@ class TextWriter(ReleaseWriter):
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:
         """Write the text with the same line ends on every system."""
-        path = folder / self.file_name
+        path = folder / self.name
         path.write_text(self.text(contents), encoding="utf-8", newline="\n")
         return ()
 

@@ -37,6 +37,7 @@ ANSWERS_SCHEMA = pa.schema(
 class AnswersTable(ReleaseWriter):
     """Writes the config `answers`."""
 
+    name = "data/answers"
     order = 40
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:

@@ -12,8 +12,8 @@ from publish.writer import ReleaseContents, TextWriter
 class Configuration(TextWriter):
     """Writes `config.json`."""
 
+    name = "config.json"
     order = 100
-    file_name = "config.json"
 
     def text(self, contents: ReleaseContents) -> str:
         """JSON that a person can read."""

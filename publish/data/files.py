@@ -25,6 +25,7 @@ FILES_SCHEMA = pa.schema({"sha256": pa.string(), "name": pa.string(), "content":
 class FilesTable(ReleaseWriter):
     """Writes the config `files`."""
 
+    name = "data/files"
     order = 30
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:

@@ -17,7 +17,7 @@ from transform.task import Task
 from validate.trial import Attempt, Trial
 from validate.verdict import StepMutations
 
-GATES = ("gate", "variant", "tried", "refused_at_first", "mended", "lost")
+GATES = ("gate", "variant", "tried", "refused_at_first", "repaired", "refused")
 STEPS = (
     *("kind", "estimator", "stated_at_first", "exposed_at_first", "stated", "exposed"),
     *("mutations", "mutations_killed"),
@@ -27,6 +27,7 @@ STEPS = (
 class GateReport(ReleaseWriter):
     """Writes both tables."""
 
+    name = "report"
     order = 70
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:
@@ -59,11 +60,11 @@ def _events(trial: Trial) -> dict[str, list[str]]:
             events = by_gate.setdefault(check.name, ["tried"])
             if check.verdict == "invalid" and "refused_at_first" not in events:
                 events.append("refused_at_first")
-            if check.verdict == "valid" and "refused_at_first" in events and "mended" not in events:
-                events.append("mended")
+            if check.verdict == "valid" and "refused_at_first" in events and "repaired" not in events:
+                events.append("repaired")
     last = trial.verdict.refusal if trial.verdict else None
     if last is not None:
-        by_gate[last.name].append("lost")
+        by_gate[last.name].append("refused")
     return by_gate
 
 

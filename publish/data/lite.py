@@ -22,6 +22,7 @@ MAX_LITE_BYTES = 50 * 10**6
 class LiteTable(ReleaseWriter):
     """Writes the config `lite`."""
 
+    name = "data/lite"
     order = 20
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from extract.drop import Drop
+from extract.foreign_text import one_line
 from publish.data.parquet import TableRow, write_rows
 from publish.release import SplitCount
 from publish.writer import ReleaseContents, ReleaseWriter, unsplit
-from transform.files.markdown import one_line
 
 REJECTS_SCHEMA = pa.schema(
     {
@@ -38,6 +38,7 @@ _MAX_PRINTED = 160
 class RejectsTable(ReleaseWriter):
     """Writes the config `rejects`."""
 
+    name = "data/rejects"
     order = 60
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:
@@ -78,4 +79,4 @@ def _printed(row: TableRow) -> str:
         measured = f" ({row['value']:.4g}, threshold {row['threshold']:.4g})"
     texts = dict.fromkeys(one_line(row[name], _MAX_PRINTED) for name in ("detail", "evidence"))
     why = "; ".join(text for text in texts if text)
-    return f"{one_line(row['key'])}: {row['room']}: {row['reason']}{measured}: {why}"
+    return f"{one_line(row['key'], _MAX_PRINTED)}: {row['room']}: {row['reason']}{measured}: {why}"

@@ -15,6 +15,7 @@ from publish.writer import ReleaseContents, ReleaseWriter
 class ScoreScript(ReleaseWriter):
     """Writes `score.py`."""
 
+    name = "score.py"
     order = 110
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:

@@ -40,6 +40,7 @@ RECIPE_NOTE = "nothing of its data is in this release: tasks ship as recipes"
 class SourcesTable(ReleaseWriter):
     """Writes the config `sources`."""
 
+    name = "data/sources"
     order = 50
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:

@@ -20,7 +20,7 @@ from publish.data.parquet import TableRow, write_rows
 from publish.release import SplitCount
 from publish.released_task import ReleasedTask
 from publish.selecting.previous import first_releases
-from publish.selecting.split import SplitSide
+from publish.selecting.split import SplitEvidence, SplitSide
 from publish.settings import PublishConfig
 from publish.writer import ReleaseContents, ReleaseWriter
 from validate.verdict import BaselineScores
@@ -74,6 +74,7 @@ TASKS_SCHEMA = pa.schema(
 class TaskTables(ReleaseWriter):
     """Writes the configs of all tiers, the default first."""
 
+    name = "data/tasks"
     order = 10
 
     def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:
@@ -96,8 +97,9 @@ def write_split(
 ) -> SplitCount:
     """Write the rows of one split in the order given."""
     first, settings = first_releases(contents.previous), contents.settings
+    releases = [first.get(entry.task.task_hash, settings.release) for entry in tasks]
     rows = [
-        task_row(entry, index, first.get(entry.task.task_hash, settings.release), settings)
+        task_row(entry, index, releases[index], settings, contents.evidence)
         for index, entry in enumerate(tasks)
     ]
     write_rows(folder / "data" / config, side, TASKS_SCHEMA, rows)
@@ -105,7 +107,9 @@ def write_split(
     return SplitCount(config=config, split=side, path=path, rows=len(rows))
 
 
-def task_row(entry: ReleasedTask, index: int, release: str, settings: PublishConfig) -> TableRow:
+def task_row(
+    entry: ReleasedTask, index: int, release: str, settings: PublishConfig, evidence: SplitEvidence
+) -> TableRow:
     """The row at place `index` of its split; `release` is the first that held this `task_hash`."""
     task, source, spec = entry.task, entry.source, entry.task.spec
     instructions = spec.instructions

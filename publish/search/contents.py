@@ -1,6 +1,6 @@
 """Reads the task files of a finished release back as tables that can be compared.
 
-Enters a release folder; leave, for the files of one task, a train and a val table whose columns
+Takes a release folder; returns, for the files of one task, a train and a val table whose columns
 are numbers (Float64) or text, missing as null, whatever format they ship in. This reader is written
 apart from the renderer on purpose: it sees what a solver sees. Integers beyond 2**53 are compared
 as floats and may look equal when they are not.
@@ -81,10 +81,10 @@ def _from_sqlite(content: bytes) -> dict[str, pl.DataFrame]:
     tables: dict[str, pl.DataFrame] = {}
     with closing(sqlite3.connect(":memory:")) as database:
         database.deserialize(content)
-        found = database.execute(
+        listed = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
         )
-        for (name,) in found.fetchall():
+        for (name,) in listed.fetchall():
             quoted = name.replace('"', '""')
             cursor = database.execute(f'SELECT * FROM "{quoted}"')
             names = [column[0] for column in cursor.description]

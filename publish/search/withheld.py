@@ -8,7 +8,7 @@ not. It cannot help where an answer stands in a file that belongs to no task.
 from collections import Counter
 from collections.abc import Sequence
 
-from publish.search.answer_leaks import AnswerLeak
+from publish.search.answer_leak import AnswerLeak
 
 
 def tasks_to_withhold(leaks: Sequence[AnswerLeak]) -> dict[str, AnswerLeak]:

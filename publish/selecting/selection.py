@@ -17,7 +17,7 @@ from extract.drop import Drop, Reason
 from publish.data.ground_truth import ground_truth
 from publish.release import ProvenTask, PublishError
 from publish.released_task import ReleasedTask
-from publish.search.answer_leaks import AnswerLeak
+from publish.search.answer_leak import AnswerLeak
 from publish.selecting.asset_prices import is_asset_price
 from publish.selecting.license_tiers import DEFAULT_CONFIG, RECIPE_CONFIG, LicenceTiersConfig
 from publish.selecting.split import SplitEvidence, SplitSide, one_sided, split_sources

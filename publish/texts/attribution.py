@@ -30,8 +30,8 @@ nothing of their data is here; what their recipes make from them is for its make
 class Attribution(TextWriter):
     """Writes `LICENSES.md`."""
 
+    name = "LICENSES.md"
     order = 80
-    file_name = "LICENSES.md"
 
     def text(self, contents: ReleaseContents) -> str:
         """The attribution of all shipped tasks."""

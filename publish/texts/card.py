@@ -40,8 +40,8 @@ _Row = Mapping[str, Any]
 class Card(TextWriter):
     """Writes `README.md`, after all others, since it counts what they wrote."""
 
+    name = "README.md"
     order = 1000
-    file_name = "README.md"
 
     def text(self, contents: ReleaseContents) -> str:
         """The template filled in."""

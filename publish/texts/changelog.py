@@ -18,8 +18,8 @@ _TITLE = "# Changes\n"
 class Changelog(TextWriter):
     """Writes `CHANGELOG.md`."""
 
+    name = "CHANGELOG.md"
     order = 90
-    file_name = "CHANGELOG.md"
 
     def text(self, contents: ReleaseContents) -> str:
         """The Markdown text, newest release first."""

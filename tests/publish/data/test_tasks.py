@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from publish.data.ground_truth import answer_hash
 from publish.data.tasks import CANARY, task_row
 from publish.released_task import ReleasedTask
+from publish.selecting.split import SplitEvidence
 from publish.settings import PublishConfig
 from tests.publish.conftest import publish_all
 
@@ -32,7 +33,13 @@ def test_schemas_are_the_contract(build: Any, tmp_path: Path, golden: Any) -> No
 def test_a_row_of_an_instruction_task(workshop: Any) -> None:
     source = workshop.source("x")
     item = workshop.released(source, "reg-if", "sqlite")
-    row = task_row(ReleasedTask(item, source, "train"), 7, "v2026.01", PublishConfig(max_turns=9))
+    row = task_row(
+        ReleasedTask(item, source, "train"),
+        7,
+        "v2026.01",
+        PublishConfig(max_turns=9),
+        SplitEvidence(),
+    )
     instructions = item.task.spec.instructions
     assert instructions.model_validate_json(row["spec_json"]) == instructions
     assert row["prompt"] == [{"role": "user", "content": "Predict `price`."}]
@@ -53,9 +60,8 @@ def test_a_row_of_an_instruction_task(workshop: Any) -> None:
 
 def test_a_modelling_task_has_no_spec(workshop: Any) -> None:
     source = workshop.source("x")
-    row = task_row(
-        ReleasedTask(workshop.released(source), source, "eval"), 0, "dev", PublishConfig()
-    )
+    entry = ReleasedTask(workshop.released(source), source, "eval")
+    row = task_row(entry, 0, "dev", PublishConfig(), SplitEvidence())
     assert row["spec_json"] is None
 
 

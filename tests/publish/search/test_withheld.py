@@ -1,6 +1,6 @@
 """The fewest tasks are withheld, and none for an answer that stands elsewhere."""
 
-from publish.search.answer_leaks import AnswerLeak
+from publish.search.answer_leak import AnswerLeak
 from publish.search.withheld import tasks_to_withhold
 
 
