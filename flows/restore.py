@@ -1,6 +1,6 @@
 """Makes the tasks again that a release may hold as recipes only: `opendare restore DIR`.
 
-Enter a release, and a source that gives the files of its datasets to this user; leave files and
+Takes a release, and a source that gives the files of its datasets to this user; writes files and
 truth of each task in `data/files/restored-*` and `data/answers/restored-*`, where loaders and
 `score.py` find them. Nothing is written whose hash is not the one that the release names. What is
 there already is not made again; a task that fails costs itself only, and says what was expected,
@@ -32,21 +32,15 @@ from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED, this_command
 from flows.progress import Progress
 from flows.settings import Settings, WorkersConfig
 from flows.sources import open_source
-from publish.recipes.recipes import (
-    Knobs,
-    NotMadeError,
-    ShippedRecipe,
-    make_again,
-    read_knobs,
-    shipped_recipes,
-    versions,
-)
-from publish.recipes.restored import restored_files, write_restored
+from publish.recipes.follow_recipe import RecipeError, follow_recipe
+from publish.recipes.recipe_settings import RecipeSettings, versions
+from publish.recipes.restored_shards import restored_shards, write_restored_shards
+from publish.recipes.shipped_recipes import ShippedRecipe, read_settings, shipped_recipes
 from publish.release import PublishError
 from transform.task import Task
 from validate.environments.matrix import REFERENCE
 
-T = TypeVar("T")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ class Failure:
     """Why a source or a task could not be restored."""
 
     message: str
-    is_owed: bool = False
+    is_pending: bool = False
     """Whether the same command may do it."""
 
 
@@ -76,7 +70,7 @@ def restore_release(release: Path, settings: Settings, environment: Mapping[str,
 def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) -> int:
     """Restore what is missing and say what came of it; returns the exit code of the command."""
     try:
-        knobs, recipes = read_knobs(release), shipped_recipes(release)
+        settings, recipes = read_settings(release), shipped_recipes(release)
     except PublishError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
@@ -85,27 +79,27 @@ def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) 
     if not missing:
         print(f"nothing to do: {release} {'is restored' if recipes else 'ships no recipes'}")
         return EXIT_DONE
-    raws = _read_sources(missing, source, store, knobs, limits)
+    raws = _read_sources(missing, source, store, settings, limits)
     failures = {
         f"{ref} ({_n_tasks(ref, missing)} tasks)": raw
         for ref, raw in raws.items()
         if isinstance(raw, Failure)
     }
-    failures |= _restore_tasks(release, missing, raws, store, knobs, limits)
-    return _tell(release, failures)
+    failures |= _restore_tasks(release, missing, raws, store, settings, limits)
+    return _report(release, failures)
 
 
 def _n_tasks(ref: DatasetRef, recipes: Sequence[ShippedRecipe]) -> int:
     return sum(shipped.recipe.source == ref for shipped in recipes)
 
 
-def _tell(release: Path, failures: Mapping[str, Failure]) -> int:
+def _report(release: Path, failures: Mapping[str, Failure]) -> int:
     for key, failure in sorted(failures.items()):
         print(
-            f"{'pending' if failure.is_owed else 'failed'}: {key}: {failure.message}",
+            f"{'pending' if failure.is_pending else 'failed'}: {key}: {failure.message}",
             file=sys.stderr,
         )
-    if any(failure.is_owed for failure in failures.values()):
+    if any(failure.is_pending for failure in failures.values()):
         print(f"some work is pending; continue with: {this_command()}", file=sys.stderr)
         return EXIT_PENDING
     if failures:
@@ -124,18 +118,18 @@ def _read_sources(
     recipes: Sequence[ShippedRecipe],
     source: Source,
     store: Store,
-    knobs: Knobs,
+    settings: RecipeSettings,
     limits: WorkersConfig,
 ) -> dict[DatasetRef, RawDataset | Failure]:
     """The datasets of recipes at the version that each names, or why not."""
     wanted = {shipped.recipe.source: shipped.recipe.source_sha256 for shipped in recipes}
     found: dict[DatasetRef, RawDataset | Failure] = {}
     with (
-        Workers(limits.processes, memory_mb=knobs.read.memory_mb) as workers,
+        Workers(limits.processes, memory_mb=settings.read.memory_mb) as workers,
         Progress("fetch", len(wanted)) as progress,
     ):
         for ref, sha256 in sorted(wanted.items(), key=str):
-            raw = _guarded(partial(read_dataset, source, ref, store, workers, knobs.read))
+            raw = _guarded(partial(read_dataset, source, ref, store, workers, settings.read))
             found[ref] = _as_named(raw, sha256)
             progress.advance(str(ref))
     return found
@@ -144,8 +138,8 @@ def _read_sources(
 def _as_named(raw: RawDataset | Drop | Failure, sha256: str) -> RawDataset | Failure:
     if isinstance(raw, Drop):
         # Refused credentials are for the user to mend, not for another try.
-        passing = raw.transient and raw.reason != Reason.NO_ACCESS
-        return Failure(f"{raw.reason}: {raw.detail}", is_owed=passing)
+        is_pending = raw.transient and raw.reason != Reason.NO_ACCESS
+        return Failure(f"{raw.reason}: {raw.detail}", is_pending=is_pending)
     if isinstance(raw, RawDataset) and raw.sha256 != sha256:
         return Failure(
             f"data: expected sha256 {sha256}, found {raw.sha256}; these are not the files of "
@@ -162,7 +156,7 @@ def _restore_tasks(
     recipes: Sequence[ShippedRecipe],
     raws: Mapping[DatasetRef, RawDataset | Failure],
     store: Store,
-    knobs: Knobs,
+    settings: RecipeSettings,
     limits: WorkersConfig,
 ) -> dict[str, Failure]:
     """Make the tasks of those datasets that are there; the failures by task id."""
@@ -179,12 +173,12 @@ def _restore_tasks(
 
         def make(number: int, shipped: ShippedRecipe) -> Failure | None:
             folder, raw = scratch / str(number), raws[shipped.recipe.source]
-            arguments = (raw, shipped.recipe, knobs, folder)
-            run = partial(run_patiently, workers, make_again, *arguments, timeout_s=timeout_s)
+            arguments = (raw, shipped.recipe, settings, folder)
+            run = partial(run_patiently, workers, follow_recipe, *arguments, timeout_s=timeout_s)
             made = _guarded(run)
             if isinstance(made, Task):
                 return _kept(release, shipped, made)
-            return made if made.is_owed else Failure(made.message + _other_versions(shipped))
+            return made if made.is_pending else Failure(made.message + _other_versions(shipped))
 
         futures: dict[Future[Failure | None], str] = {
             threads.submit(make, number, shipped): shipped.task_id
@@ -247,21 +241,21 @@ def _put(release: Path, shipped: ShippedRecipe, made: Task) -> None:
     with tempfile.TemporaryDirectory(
         dir=place.parent, prefix=f".{place.name}.restoring-"
     ) as beside:
-        write_restored(Path(beside), made, shipped.answer)
-        for path in restored_files(Path(beside)):
+        write_restored_shards(Path(beside), made, shipped.answer)
+        for path in restored_shards(Path(beside)):
             target = place / path.relative_to(beside)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
 
 
-def _guarded(compute: Callable[[], T]) -> T | Failure:
+def _guarded(compute: Callable[[], _Result]) -> _Result | Failure:
     """What was computed, or why not; a lost worker or a broken machine may do it another time."""
     try:
         return compute()
-    except (NotMadeError, PublishError) as error:
+    except (RecipeError, PublishError) as error:
         return Failure(str(error))
     except (OSError, WorkerDied) as error:
-        return Failure(f"{type(error).__name__}: {error}", is_owed=True)
+        return Failure(f"{type(error).__name__}: {error}", is_pending=True)
     except Exception as error:
         traceback.print_exception(error, file=sys.stderr)
         return Failure(f"{type(error).__name__}: {error}")

@@ -39,7 +39,7 @@ from extract.reading.limits import ReadConfig
 from extract.source import SourceKind
 from extract.sources.registry import source_kinds
 from flows.renamed_settings import renamed
-from publish.folder import PublishConfig
+from publish.settings import PublishConfig
 from transform.plan_tasks import DesignConfig
 from transform.profile.measure import ProfileConfig
 from transform.propose.heuristic import ProposeConfig

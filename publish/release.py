@@ -1,8 +1,8 @@
 """What publishing takes in and hands over: proven tasks, and the folder that they became.
 
-`Released` joins a task with the proofs that ship beside it; `Recipe` says how a task is made again
-whose data may not ship; `Release` lists every file of the finished folder by hash. None promises
-that the files still lie there unchanged later: `manifest.py` can tell.
+`ProvenTask` joins a task with the proofs that ship beside it; `Recipe` says how a task is made
+again whose data may not ship; `Release` lists every file of the finished folder by hash. None
+promises that the files still lie there unchanged later: `manifest.py` can tell.
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ class Recipe(Noun):
     """Of this program and of the libraries that write and compute; others may give other bytes."""
 
 
-class Released(Noun):
+class ProvenTask(Noun):
     """A task that passed, with what its gates proved."""
 
     task: Task

@@ -15,7 +15,7 @@ from transform.profile.groups import MAX_UNITS_BY_ROWS
 from transform.profile.profile import Findings, SeriesView, TableProfile
 from transform.proposal import Proposal
 from transform.rows.size import SizeConfig
-from transform.rows.split import Split, cells, disagreement
+from transform.rows.split import Split, as_instants, cells, disagreement
 
 _SIDE = " held out"
 """Scratch column; shipped names never begin with a space."""

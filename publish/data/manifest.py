@@ -1,6 +1,6 @@
 """The list of everything in a release, written last: a folder without it is not a release.
 
-Enters a finished folder; leaves `manifest.json` with path, bytes and SHA-256 of every other file.
+Takes a finished folder; writes `manifest.json` with path, bytes and SHA-256 of every other file.
 What a user restored from recipes is the user's and no part of the release. The list protects from
 accidents, not from somebody who rewrites the manifest too.
 """
@@ -24,14 +24,14 @@ def is_restored(name: str) -> bool:
 
 def list_files(folder: Path) -> tuple[ReleaseFile, ...]:
     """All files of a folder but manifest, byte code and what was restored, by path, hashed anew."""
-    found = []
+    files = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         ours = name != MANIFEST and "__pycache__" not in path.parts and not is_restored(name)
         if path.is_file() and ours:
             size = path.stat().st_size
-            found.append(ReleaseFile(path=name, sha256=sha256_of(path), bytes=size))
-    return tuple(sorted(found, key=lambda file: file.path))
+            files.append(ReleaseFile(path=name, sha256=sha256_of(path), bytes=size))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def write_manifest(folder: Path, release: str) -> tuple[ReleaseFile, ...]:

@@ -1,6 +1,6 @@
 """Writes every table of a release with the same, pinned Parquet options.
 
-Enter an explicit schema and rows; leave shards named `<stem>-00000-of-000NN.parquet`. Equal rows
+Takes an explicit schema and rows; writes shards named `<stem>-00000-of-000NN.parquet`. Equal rows
 give equal bytes under one version of pyarrow; another version may lay the same values out
 differently. Rows are fetched one group at a time, so that contents need not fit in memory.
 """
@@ -14,17 +14,20 @@ import pyarrow.parquet as pq
 
 from publish.release import PublishError
 
-Row = Mapping[str, Any]
-Item = TypeVar("Item")
+TableRow = Mapping[str, Any]
+_Item = TypeVar("_Item")
 
 _GROUP_ROWS = 100
+"""A reader fetches whole row groups: small ones let it take one file out of thousands."""
 _GROUP_BYTES = 64 * 2**20
+"""A group is held in memory while it is written, and while it is searched for answers."""
 _SHARD_BYTES = 300 * 10**6
+"""A broken transfer costs one shard."""
 _ROW_BYTES = 280 * 2**20
 """Readers refuse row groups of 286 MiB; one row is at least a row group."""
 
 
-def write_rows(folder: Path, stem: str, schema: pa.Schema, rows: Sequence[Row]) -> None:
+def write_rows(folder: Path, stem: str, schema: pa.Schema, rows: Sequence[TableRow]) -> None:
     """Write rows that are in memory; no rows give one empty shard."""
     write_shards(folder, stem, schema, rows, [_size(row) for row in rows], _same)
 
@@ -33,9 +36,9 @@ def write_shards(
     folder: Path,
     stem: str,
     schema: pa.Schema,
-    items: Sequence[Item],
+    items: Sequence[_Item],
     sizes: Sequence[int],
-    row_of: Callable[[Item], Row],
+    row_of: Callable[[_Item], TableRow],
 ) -> None:
     """Write the row of each item, of about `sizes[i]` bytes, into as few shards as fit.
 
@@ -57,11 +60,13 @@ def write_shards(
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _same(row: Row) -> Row:
+def _same(row: TableRow) -> TableRow:
     return row
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Content-defined chunks let the Hub store only what differs between two releases. No Arrow
+    # schema in the metadata, so that old and new `datasets` both load it.
     return pq.ParquetWriter(
         path,
         schema,
@@ -74,7 +79,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def _complete(row: Row, schema: pa.Schema) -> Row:
+def _complete(row: TableRow, schema: pa.Schema) -> TableRow:
     assert list(row) == schema.names, f"columns {list(row)} instead of {schema.names}"
     return row
 

@@ -1,33 +1,33 @@
-"""The canonical row of a task, and its exact columns.
+"""The canonical row of a task, its exact columns, and the configs in which the rows stand.
 
-Enter a proven task, its source and its place in the split; leaves one row of the `tasks` configs.
-It is public: of the truth it holds only a salted hash, which lets an owner of the answers prove
+Takes the shipped tasks; writes one config for each licence tier's name, with a split for each side.
+A row is public: of the truth it holds only a salted hash, which lets an owner of the answers prove
 that they are the ones, and tells nobody else anything. Columns whose maker does not exist yet are
 present and null, so that the schema does not change when it comes.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
 
 import pyarrow as pa
-from pydantic import Field
 
-from extract.dataset import LicenceTier, RawDataset
-from extract.noun import Noun
-from publish.data.parquet import Row
-from publish.release import Released
-from publish.selecting.license_tiers import DEFAULT, RECIPES
-from publish.selecting.split import Side, SplitEvidence
-from transform.task import Task
+from publish.data.ground_truth import ground_truth
+from publish.data.parquet import TableRow, write_rows
+from publish.release import SplitCount
+from publish.released_task import ReleasedTask
+from publish.selecting.previous import first_releases
+from publish.selecting.split import SplitEvidence, SplitSide
+from publish.settings import PublishConfig
+from publish.writer import ReleaseContents, ReleaseWriter
 from validate.verdict import BaselineScores
 
 CANARY = "opendare:canary:5f1f7c0e-2b8a-4d39-9b65-0c7a4e91d2f8"
 """Fixed for ever: who finds it in a corpus has found rows of a release."""
 
 _S, _I, _F = pa.string(), pa.int64(), pa.float64()
-TASKS = pa.schema(
+TASKS_SCHEMA = pa.schema(
     {
         "task_id": _S,
         "task_key": _S,
@@ -69,82 +69,85 @@ TASKS = pa.schema(
 """Whatever differs by row (`baselines`, `spec_json`, `ground_truth`) is a JSON string."""
 
 
-class RowConfig(Noun):
-    """What a task allows its solver, by default as in the peer's agent setting."""
+class TaskTables(ReleaseWriter):
+    """Writes the configs of all tiers, the default first."""
 
-    timeout_s: int = Field(default=200, gt=0)
-    """Seconds for one call of the solver's tool."""
-    max_turns: int = Field(default=5, gt=0)
-    """Calls of the tool before the prediction must lie there."""
+    name = "data/tasks"
+    order = 10
+
+    def write(self, folder: Path, contents: ReleaseContents) -> Sequence[SplitCount]:
+        """Write `data/<config>/{train,eval}-*.parquet`, rows by task id."""
+        # `tasks` is the least of the names, and `train` goes before `eval`, as readers expect.
+        ordered = sorted(contents.tasks, key=lambda e: (e.config, e.side != "train", e.task_id))
+        groups = groupby(ordered, lambda entry: (entry.config, entry.side))
+        return [
+            write_split(folder, config, side, list(group), contents)
+            for (config, side), group in groups
+        ]
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A task that ships, beside its source."""
-
-    item: Released
-    source: RawDataset
-    side: Side
-    config: str = DEFAULT
-    """The config of the release in which its row stands."""
-
-    @property
-    def is_recipe(self) -> bool:
-        """Whether a user makes its files and truth again, since the release may not hold them."""
-        return self.config == RECIPES
-
-    @property
-    def task(self) -> Task:
-        """The task itself."""
-        return self.item.task
-
-    @property
-    def tier(self) -> LicenceTier:
-        """The tier of its source's licence."""
-        return self.source.licence.tier
+def write_split(
+    folder: Path,
+    config: str,
+    side: SplitSide,
+    tasks: Sequence[ReleasedTask],
+    contents: ReleaseContents,
+) -> SplitCount:
+    """Write the rows of one split in the order given."""
+    first, settings = first_releases(contents.previous), contents.settings
+    releases = [first.get(entry.task.task_hash, settings.release) for entry in tasks]
+    rows = [
+        task_row(entry, index, releases[index], settings, contents.evidence)
+        for index, entry in enumerate(tasks)
+    ]
+    write_rows(folder / "data" / config, side, TASKS_SCHEMA, rows)
+    path = f"data/{config}/{side}-*.parquet"
+    return SplitCount(config=config, split=side, path=path, rows=len(rows))
 
 
 def task_row(
-    placed: Placed, index: int, release: str, config: RowConfig, evidence: SplitEvidence
-) -> Row:
+    entry: ReleasedTask, index: int, release: str, settings: PublishConfig, evidence: SplitEvidence
+) -> TableRow:
     """The row at place `index` of its split; `release` is the first that held this `task_hash`."""
-    task, source, spec = placed.task, placed.source, placed.task.spec
-    told = spec.instructions
+    task, source, spec = entry.task, entry.source, entry.task.spec
+    instructions = spec.instructions
     return {
         "task_id": spec.task_id,
         "task_key": spec.task_key,
         "task_hash": task.task_hash,
-        "family": "forecasting" if told.problem == "forecasting" else "tabular",
-        "variant": told.variant,
-        "data_source": f"opendare/{told.variant}",
+        "family": "forecasting" if instructions.problem == "forecasting" else "tabular",
+        "variant": instructions.variant,
+        "data_source": f"opendare/{instructions.variant}",
         "prompt": [{"role": "user", "content": spec.question}],
         "ability": "data-science",
         "reward_model": {"style": "rule", "ground_truth": ground_truth(task)},
-        "extra_info": {"split": placed.side, "index": index, "task_id": spec.task_id},
+        "extra_info": {"split": entry.side, "index": index, "task_id": spec.task_id},
         "question": spec.literal_text,
-        "spec_json": told.model_dump_json() if told.is_executed else None,
+        "spec_json": instructions.model_dump_json() if instructions.is_executed else None,
         "files": [file.model_dump() for file in spec.files],
-        "timeout_s": config.timeout_s,
-        "max_turns": config.max_turns,
-        **_room(placed.item.verdict.proofs.baseline_scores, graded_by_equality=told.is_executed),
+        "timeout_s": settings.timeout_s,
+        "max_turns": settings.max_turns,
+        **_scores(
+            entry.proven.verdict.proofs.baseline_scores, graded_by_equality=instructions.is_executed
+        ),
         "domain": evidence.domains.get(source.ref.key, "other"),
         "language": evidence.languages.get(source.ref.key),
         "n_rows": spec.n_rows,
         "n_cols": spec.n_cols,
-        "n_tables": told.data.parts,
+        "n_tables": instructions.data.parts,
         "noise": list(spec.noise),
-        "checks": [_check(check.model_dump()) for check in placed.item.verdict.checks],
+        "checks": [_check(check.model_dump()) for check in entry.proven.verdict.checks],
         "source_ref": source.ref.key,
         "source_version": source.ref.version,
         "license": source.licence.spdx,
-        "license_tier": placed.tier,
+        "license_tier": entry.tier,
         "release": release,
         "proposer": {"model": spec.proposer, "prompt_hash": None},
         "canary": CANARY,
     }
 
 
-def _room(baseline_scores: BaselineScores | None, *, graded_by_equality: bool) -> Row:
+def _scores(baseline_scores: BaselineScores | None, *, graded_by_equality: bool) -> TableRow:
     """Difficulty is what the best scripted solver leaves.
 
     Of tasks that are graded by equality only the baselines ship: they say what the reference
@@ -165,21 +168,6 @@ def _room(baseline_scores: BaselineScores | None, *, graded_by_equality: bool) -
             floor=baseline_scores.floor, ceiling=baseline_scores.ceiling, difficulty=difficulty
         )
     return row
-
-
-def ground_truth(task: Task) -> str:
-    """JSON of what the grader needs beside the truth, with the salted answer hash."""
-    grading = task.truth.grading.model_dump(mode="json")
-    return json.dumps(grading | {"answer_hash": answer_hash(task)}, ensure_ascii=False)
-
-
-def answer_hash(task: Task) -> str:
-    """`sha256(salt + ":" + sha256(truth))` with `salt = sha256("opendare:" + task_key)`, in hex.
-
-    The salt keeps equal answers of two tasks from having equal hashes.
-    """
-    salt = hashlib.sha256(f"opendare:{task.spec.task_key}".encode()).hexdigest()
-    return hashlib.sha256(f"{salt}:{task.truth.sha256}".encode()).hexdigest()
 
 
 def _check(check: Mapping[str, object]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Reads the task files of a finished release back as tables that can be compared.
 
-Enters a release folder; leave, for the files of one task, a train and a val table whose columns
+Takes a release folder; returns, for the files of one task, a train and a val table whose columns
 are numbers (Float64) or text, missing as null, whatever format they ship in. This reader is written
 apart from the renderer on purpose: it sees what a solver sees. Integers beyond 2**53 are compared
 as floats and may look equal when they are not.
@@ -56,7 +56,9 @@ def _read_group(path: Path, group: int) -> dict[str, bytes]:
     return dict(zip(table["sha256"].to_pylist(), table["content"].to_pylist(), strict=True))
 
 
-def read_tables(files: Sequence[Mapping[str, Any]], contents: Contents) -> dict[str, pl.DataFrame]:
+def read_task_tables(
+    files: Sequence[Mapping[str, Any]], contents: Contents
+) -> dict[str, pl.DataFrame]:
     """The tables `train` and `val` of a task, from its `files` column.
 
     The parts of an SQLite file are joined; a table of another name stands under that name.
@@ -68,7 +70,7 @@ def read_tables(files: Sequence[Mapping[str, Any]], contents: Contents) -> dict[
         elif file["role"] in ("train", "val"):
             read = pl.read_parquet if file["format"] == "parquet" else _from_csv
             tables[file["role"]] = read(io.BytesIO(contents.read(file["sha256"])))
-    return {name: comparable(table) for name, table in tables.items()}
+    return {name: comparable_types(table) for name, table in tables.items()}
 
 
 def _from_csv(content: io.BytesIO) -> pl.DataFrame:
@@ -79,10 +81,10 @@ def _from_sqlite(content: bytes) -> dict[str, pl.DataFrame]:
     tables: dict[str, pl.DataFrame] = {}
     with closing(sqlite3.connect(":memory:")) as database:
         database.deserialize(content)
-        found = database.execute(
+        listed = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
         )
-        for (name,) in found.fetchall():
+        for (name,) in listed.fetchall():
             quoted = name.replace('"', '""')
             cursor = database.execute(f'SELECT * FROM "{quoted}"')
             names = [column[0] for column in cursor.description]
@@ -94,7 +96,7 @@ def _from_sqlite(content: bytes) -> dict[str, pl.DataFrame]:
     return tables
 
 
-def comparable(table: pl.DataFrame) -> pl.DataFrame:
+def comparable_types(table: pl.DataFrame) -> pl.DataFrame:
     """The same rows with the id as Int64 and every other column as Float64 or String.
 
     Text is a number where the whole column is and no value begins with a superfluous zero; an

@@ -1,8 +1,8 @@
 """Whether a column of one task, laid beside the held-out rows of another, tells their answers.
 
 Two tasks of one source share a split, so that no row changes sides; but a column that was left out
-of one because it gives the target away must not stand in the other. The held-out rows of the first
-and a table of the second enter, in comparable types; columns leave, each with how it tells. Rows
+of one because of target leakage must not stand in the other. Takes the held-out rows of the first
+and a table of the second, in comparable types; returns columns, each with how it tells. Rows
 are laid side by side by the features that single them out on both sides; forecasts by instant and
 series, where values of other instants tell as well. Not guaranteed: what only several columns
 together tell.
@@ -53,15 +53,15 @@ def telling_columns(
     others = [n for n in table.columns if n not in keys]
     if not keys or not others:
         return
-    alone = pl.struct(keys).is_unique()
-    beside = held_out.filter(alone).join(
-        table.filter(alone), on=keys, nulls_equal=True, suffix=" beside"
+    identified = pl.struct(keys).is_unique()
+    beside = held_out.filter(identified).join(
+        table.filter(identified), on=keys, nulls_equal=True, suffix=" beside"
     )
     if beside.height < max(_ENOUGH, _SHARE * held_out.height):
         return
     for name in others:
-        told = beside[f"{name} beside" if name in targets else name]
-        if any(_decides(told, beside[target]) for target in targets):
+        candidate = beside[f"{name} beside" if name in targets else name]
+        if any(_decides(candidate, beside[target]) for target in targets):
             yield name, beside.height
 
 
@@ -112,10 +112,10 @@ def _aligned(
 ) -> tuple[list[npt.NDArray[np.float64]], list[npt.NDArray[np.float64]]]:
     """Both columns at the instants of the first, one array a series."""
     keys = [by.time, *by.entities]
-    beside = others.select(*keys, pl.col(name).alias(" told")).unique(keys, keep="first")
+    beside = others.select(*keys, pl.col(name).alias(" sibling")).unique(keys, keep="first")
     joined = rows.select(*keys, target).join(beside, on=keys, how="left").sort(by.time)
     groups = joined.partition_by(by.entities, maintain_order=True) if by.entities else [joined]
-    return [_numbers(g[" told"]) for g in groups], [_numbers(g[target]) for g in groups]
+    return [_numbers(g[" sibling"]) for g in groups], [_numbers(g[target]) for g in groups]
 
 
 def _numbers(values: pl.Series) -> npt.NDArray[np.float64]:

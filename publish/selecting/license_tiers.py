@@ -1,6 +1,6 @@
 """Which licence tier goes to which config of a release.
 
-Enters the configuration of a release; leaves the config in which a tier's tasks stand, or none. The
+Takes the configuration of a release; returns the config in which a tier's tasks stand, or none. The
 default config `tasks` holds open licences only, so that who loads a release without looking may
 use all of it, and recipes have a config of their own, by whose name readers know them. What a tier
 allows is said by `extract/licenses.py`.
@@ -13,17 +13,17 @@ from pydantic import AfterValidator, ConfigDict, Field
 from extract.dataset import LicenceTier
 from extract.noun import Noun
 
-DEFAULT: Literal["tasks"] = "tasks"
-RECIPES: Literal["tasks_recipe"] = "tasks_recipe"
+DEFAULT_CONFIG: Literal["tasks"] = "tasks"
+RECIPE_CONFIG: Literal["tasks_recipe"] = "tasks_recipe"
 
 
 def _restricted(name: str) -> str:
-    if name == DEFAULT:
+    if name == DEFAULT_CONFIG:
         raise ValueError(
-            f"not {DEFAULT!r}: the default config takes the open tier and nothing else"
+            f"not {DEFAULT_CONFIG!r}: the default config takes the open tier and nothing else"
         )
-    if name == RECIPES:
-        raise ValueError(f"not {RECIPES!r}: it takes the tier recipe-only and nothing else")
+    if name == RECIPE_CONFIG:
+        raise ValueError(f"not {RECIPE_CONFIG!r}: it takes the tier recipe-only and nothing else")
     return name
 
 
@@ -39,21 +39,19 @@ class LicenceTiersConfig(Noun):
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
-    open: Literal["tasks"] = DEFAULT
-    """The default config; it takes nothing else."""
     share_alike: RestrictedConfig | None = Field(default="tasks_share-alike", alias="share-alike")
     """`tasks_<name>`; tiers may share a config."""
     non_commercial: RestrictedConfig | None = Field(
         default="tasks_non-commercial", alias="non-commercial"
     )
     """`tasks_<name>`; tiers may share a config."""
-    recipe_only: Literal["tasks_recipe"] | None = Field(default=RECIPES, alias="recipe-only")
+    recipe_only: Literal["tasks_recipe"] | None = Field(default=RECIPE_CONFIG, alias="recipe-only")
     """The config of recipes, whose data and truth a user makes again with `opendare restore`."""
 
     def config_of(self, tier: LicenceTier) -> str | None:
         """The config in which a tier's tasks stand; None when they are not released."""
         configs: dict[LicenceTier, str | None] = {
-            "open": self.open,
+            "open": DEFAULT_CONFIG,
             "share-alike": self.share_alike,
             "non-commercial": self.non_commercial,
             "recipe-only": self.recipe_only,

@@ -1,9 +1,10 @@
 """What an earlier release said about its tasks.
 
-Enters a release folder named in the configuration; leaves identity and first release by task id.
+Takes a release folder named in the configuration; returns identity and first release by task id.
 It trusts that folder: it is one of ours.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -38,6 +39,6 @@ def read_previous(folder: Path | None) -> dict[str, PreviousTask]:
     return tasks
 
 
-def first_releases(previous: dict[str, PreviousTask]) -> dict[str, str]:
+def first_releases(previous: Mapping[str, PreviousTask]) -> dict[str, str]:
     """The first release that held a task hash."""
     return {task.task_hash: task.release for task in previous.values()}

@@ -1,16 +1,17 @@
 """Who made the data of a release, under which licence, and what was changed: `LICENSES.md`.
 
-Enter the shipped tasks with their sources; leaves the attribution that open licences ask for, one
+Takes the shipped tasks with their sources; writes the attribution that open licences ask for, one
 section a source. It repeats what the source says about its licence and does not vouch for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from extract.dataset import RawDataset
-from publish.data.sources import NOTHING_HERE
-from publish.data.tasks import Placed
-from publish.texts.markdown import link, markdown
+from extract.dataset import Table
+from publish.data.sources import RECIPE_NOTE
+from publish.released_task import ReleasedTask
+from publish.writer import ReleaseContents, TextWriter
+from transform.files.markdown import escaped, link
 
 _INTRODUCTION = """\
 # Licences and attribution
@@ -26,29 +27,38 @@ nothing of their data is here; what their recipes make from them is for its make
 """
 
 
-def attribution(placed: Sequence[Placed]) -> str:
+class Attribution(TextWriter):
+    """Writes `LICENSES.md`."""
+
+    name = "LICENSES.md"
+    order = 80
+
+    def text(self, contents: ReleaseContents) -> str:
+        """The attribution of all shipped tasks."""
+        return attribution(contents.tasks)
+
+
+def attribution(tasks: Sequence[ReleasedTask]) -> str:
     """The Markdown text, sources by address."""
-    ordered = sorted(placed, key=lambda entry: (str(entry.source.ref), entry.task.spec.task_id))
-    sections = [
-        _section(tasks[0].source, tasks)
-        for tasks in (list(group) for _, group in groupby(ordered, lambda entry: entry.source.ref))
-    ]
+    ordered = sorted(tasks, key=lambda entry: (str(entry.source.ref), entry.task_id))
+    groups = groupby(ordered, lambda entry: entry.source.ref)
+    sections = [_section(list(group)) for _, group in groups]
     return "\n".join([_INTRODUCTION, *sections])
 
 
-def _section(source: RawDataset, placed: Sequence[Placed]) -> str:
-    recipe = placed[0].is_recipe
-    changes = "".join(f"  - {change}\n" for change in _changes(source, placed))
-    evidence = "".join(f"  - {markdown(text)}\n" for text in source.licence.evidence)
+def _section(tasks: Sequence[ReleasedTask]) -> str:
+    source, is_recipe = tasks[0].source, tasks[0].is_recipe
+    changes = "".join(f"  - {change}\n" for change in _changes(source.tables, tasks))
+    evidence = "".join(f"  - {escaped(text)}\n" for text in source.licence.evidence)
     return (
-        f"## {markdown(source.title)}\n\n"
-        f"- Creator: {markdown(source.creator)}\n"
-        f"- Address: {link(source.url)}\n"
+        f"## {escaped(source.title)}\n\n"
+        f"- Creator: {escaped(source.creator)}\n"
+        f"- Address: {link(source.url, source.url)}\n"
         f"- Version: `{source.ref}`\n"
         f"- Licence: {licence_link(source.licence.spdx)}\n"
         f"- Evidence:\n{evidence}"
-        f"- Tasks: {len(placed)}\n"
-        + (f"- Note: {NOTHING_HERE}\n" if recipe else f"- Changes:\n{changes}")
+        f"- Tasks: {len(tasks)}\n"
+        + (f"- Note: {RECIPE_NOTE}\n" if is_recipe else f"- Changes:\n{changes}")
     )
 
 
@@ -59,29 +69,30 @@ def licence_link(spdx: str) -> str:
     return f"[{spdx}](https://spdx.org/licenses/{spdx}.html)"
 
 
-def _changes(source: RawDataset, placed: Sequence[Placed]) -> list[str]:
-    changes = []
-    used = {entry.task.spec.table for entry in placed}
-    for table in sorted(source.tables, key=lambda table: table.name):
-        if table.name not in used:
-            continue
-        renamed = [column for column in table.columns if column.name != column.source_name]
-        pairs = [f"{markdown(c.source_name)} to {markdown(c.name)}" for c in renamed]
-        if pairs:
-            changes.append(f"columns of {markdown(table.name)} renamed: {', '.join(pairs)}")
-        fewest = min(e.task.spec.n_cols for e in placed if e.task.spec.table == table.name)
-        if fewest < len(table.columns):
-            changes.append(
-                f"tasks on {markdown(table.name)} use from {fewest} of {len(table.columns)} columns"
-            )
-        fewest = min(e.task.spec.n_rows for e in placed if e.task.spec.table == table.name)
-        if fewest < table.n_rows:
-            changes.append(
-                f"tasks on {markdown(table.name)} use from {fewest} of its {table.n_rows} rows"
-            )
-    noise = sorted({kind for entry in placed for kind in entry.task.spec.noise})
+def _changes(tables: Sequence[Table], tasks: Sequence[ReleasedTask]) -> list[str]:
+    """What was changed beside what is done to all sources, one line each."""
+    changes: list[str] = []
+    for table in sorted(tables, key=lambda table: table.name):
+        used = [entry for entry in tasks if entry.task.spec.table == table.name]
+        if used:
+            changes += _changes_of_table(table, used)
+    noise = sorted({kind for entry in tasks for kind in entry.task.spec.noise})
     if noise:
-        changes.append(
-            f"errors put into training tables on purpose: {', '.join(map(markdown, noise))}"
-        )
+        kinds = ", ".join(map(escaped, noise))
+        changes.append(f"errors put into training tables on purpose: {kinds}")
     return changes or ["none beside those made to all"]
+
+
+def _changes_of_table(table: Table, tasks: Sequence[ReleasedTask]) -> Iterator[str]:
+    name = escaped(table.name)
+    renamed = [column for column in table.columns if column.name != column.source_name]
+    if renamed:
+        pairs = [f"{escaped(c.source_name)} to {escaped(c.name)}" for c in renamed]
+        yield f"columns of {name} renamed: {', '.join(pairs)}"
+    # Tasks differ in what they take; the fewest says the most about what was left out.
+    n_cols = min(entry.task.spec.n_cols for entry in tasks)
+    if n_cols < len(table.columns):
+        yield f"tasks on {name} use from {n_cols} of {len(table.columns)} columns"
+    n_rows = min(entry.task.spec.n_rows for entry in tasks)
+    if n_rows < table.n_rows:
+        yield f"tasks on {name} use from {n_rows} of its {table.n_rows} rows"

@@ -1,51 +1,57 @@
 """What changed for a user since the release before.
 
-Enter the tasks of both releases and this build's refusals; leaves `CHANGELOG.md`. Without a
+Takes the tasks of both releases and this build's refusals; writes `CHANGELOG.md`. Without a
 previous release it says so; with one, the old entries stay below. When no task changed, the old
 text stays as it was, so that publishing nothing new changes no byte.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from extract.drop import Drop
 from publish.selecting.previous import PreviousTask
-from publish.texts.markdown import markdown
+from publish.writer import ReleaseContents, TextWriter
+from transform.files.markdown import escaped
 from transform.task import Task
 
 _TITLE = "# Changes\n"
 
 
-def changelog(
-    release: str,
-    tasks: Sequence[Task],
-    previous: Mapping[str, PreviousTask],
-    rejects: Sequence[Drop],
-    previous_folder: Path | None,
-) -> str:
-    """The Markdown text, newest release first."""
-    if previous_folder is None:
-        return f"{_TITLE}\n## {release}\n\nFirst release: {len(tasks)} tasks.\n"
-    now = {task.spec.task_id: task for task in tasks}
-    added = [f"- `{key}`" for key in sorted(now.keys() - previous.keys())]
-    reasons = {drop.key: drop.reason for drop in rejects}
-    removed = [
-        f"- `{key}`: {markdown(reasons.get(key, 'its source or proposal is no longer there'))}"
-        for key in sorted(previous.keys() - now.keys())
+class Changelog(TextWriter):
+    """Writes `CHANGELOG.md`."""
+
+    name = "CHANGELOG.md"
+    order = 90
+
+    def text(self, contents: ReleaseContents) -> str:
+        """The Markdown text, newest release first."""
+        release, folder = contents.settings.release, contents.settings.previous
+        if folder is None:
+            return f"{_TITLE}\n## {release}\n\nFirst release: {len(contents.tasks)} tasks.\n"
+        before = (folder / "CHANGELOG.md").read_text(encoding="utf-8")
+        sections = [
+            f"### {name} ({len(lines)})\n\n" + "\n".join(lines)
+            for name, lines in _differences(contents)
+            if lines
+        ]
+        if not sections:
+            return before
+        now = "\n\n".join([f"{_TITLE}\n## {release}", *sections])
+        return f"{now}\n{before.removeprefix(_TITLE)}"
+
+
+def _differences(contents: ReleaseContents) -> list[tuple[str, Sequence[str]]]:
+    """What was added, removed and changed, one line a task."""
+    now = {entry.task_id: entry.task for entry in contents.tasks}
+    before = contents.previous
+    reasons = {drop.key: drop.reason for drop in contents.rejects}
+    gone = "its source or proposal is no longer there"
+    both = sorted(now.keys() & before.keys())
+    changed = [key for key in both if now[key].task_hash != before[key].task_hash]
+    removed = sorted(before.keys() - now.keys())
+    return [
+        ("Added", [f"- `{key}`" for key in sorted(now.keys() - before.keys())]),
+        ("Removed", [f"- `{key}`: {escaped(reasons.get(key, gone))}" for key in removed]),
+        ("Changed", [f"- `{key}`: {_difference(now[key], before[key])}" for key in changed]),
     ]
-    changed = [
-        f"- `{key}`: {_difference(now[key], previous[key])}"
-        for key in sorted(now.keys() & previous.keys())
-        if now[key].task_hash != previous[key].task_hash
-    ]
-    old = (previous_folder / "CHANGELOG.md").read_text(encoding="utf-8")
-    if not (added or removed or changed):
-        return old
-    sections = [("Added", added), ("Removed", removed), ("Changed", changed)]
-    parts = [
-        f"### {name} ({len(lines)})\n\n" + "\n".join(lines) for name, lines in sections if lines
-    ]
-    return f"{_TITLE}\n## {release}\n\n" + "\n\n".join(parts) + "\n" + old.removeprefix(_TITLE)
 
 
 def _difference(task: Task, before: PreviousTask) -> str:

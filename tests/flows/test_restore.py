@@ -23,7 +23,7 @@ from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED
 from flows.restore import restore
 from flows.settings import WorkersConfig
 from publish.data.manifest import list_files, read_manifest, write_manifest
-from publish.recipes.restored import restored_files
+from publish.recipes.restored_shards import restored_shards
 from publish.release import PublishError
 from publish.swap import staging, swap_in
 from tests import proofs
@@ -255,13 +255,13 @@ def test_the_command_restores(mirror: Path, release: Path, tmp_path: Path) -> No
 def test_a_second_run_makes_nothing(
     restored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {path: path.stat().st_mtime_ns for path in restored_files(restored)}
+    before = {path: path.stat().st_mtime_ns for path in restored_shards(restored)}
     n = len(_rows(restored, "tasks_recipe"))
     # Nothing is asked of a source that is not there.
     assert _restore(restored, MirrorSource(tmp_path / "nowhere"), tmp_path / "state") == EXIT_DONE
     said = capsys.readouterr().out
     assert said.startswith(f"recipes: {n}; restored before: {n}\nnothing to do")
-    assert {path: path.stat().st_mtime_ns for path in restored_files(restored)} == before
+    assert {path: path.stat().st_mtime_ns for path in restored_shards(restored)} == before
 
 
 def test_only_what_is_missing_is_made_again(
@@ -269,9 +269,9 @@ def test_only_what_is_missing_is_made_again(
 ) -> None:
     release = tmp_path / "release"
     shutil.copytree(restored, release)
-    lost = [path for path in restored_files(release) if "ts-cf" in path.name]
+    lost = [path for path in restored_shards(release) if "ts-cf" in path.name]
     lost[0].unlink()
-    kept = {p: p.stat().st_mtime_ns for p in restored_files(release) if "ts-cf" not in p.name}
+    kept = {p: p.stat().st_mtime_ns for p in restored_shards(release) if "ts-cf" not in p.name}
     assert _restore(release, MirrorSource(mirror), tmp_path / "state") == EXIT_DONE
     n = len(_rows(release, "tasks_recipe"))
     assert f"recipes: {n}; restored before: {n - 1}\n" in capsys.readouterr().out
@@ -280,12 +280,12 @@ def test_only_what_is_missing_is_made_again(
 
 
 def test_what_was_restored_is_no_part_of_the_release(restored: Path, built: Built) -> None:
-    assert restored_files(restored)
+    assert restored_shards(restored)
     assert list_files(restored) == read_manifest(restored) == read_manifest(built.out)
     with staging(restored) as staged:
         shutil.copytree(built.out, staged, dirs_exist_ok=True)
         assert not swap_in(restored), "the same release keeps it"
-    assert restored_files(restored)
+    assert restored_shards(restored)
 
 
 def test_an_edit_of_the_page_changes_no_hash(

@@ -15,9 +15,10 @@ import pytest
 
 from extract.dataset import Column, DatasetRef, Licence, LicenceTier, RawDataset, Table
 from extract.drop import Drop
-from publish.folder import PublishConfig, publish
-from publish.release import Release, Released
+from publish.folder import publish
+from publish.release import ProvenTask, Release
 from publish.selecting.split import SplitEvidence
+from publish.settings import PublishConfig
 from transform.plan import Repair
 from transform.task import (
     ColumnSpec,
@@ -107,7 +108,7 @@ class Workshop:
         train: pl.DataFrame | None = None,
         val: pl.DataFrame | None = None,
         question: str = "Predict `price`.",
-    ) -> Released:
+    ) -> ProvenTask:
         """A task on the source; `train` and `val` replace its tables."""
         rows = self.rows(source)
         held_out = rows[N_TRAIN:].sort("row_id")
@@ -162,10 +163,10 @@ class Workshop:
         checks = (Check(name="controls", verdict="valid", value=1.0, threshold=1.0),)
         proofs = Proofs(controls={"truth": (1.0, "ok")})
         verdict = Verdict(task_id=task_id, checks=checks, proofs=proofs)
-        return Released(task=task, verdict=verdict)
+        return ProvenTask(task=task, verdict=verdict)
 
 
-def trial(item: Released) -> Trial:
+def trial(item: ProvenTask) -> Trial:
     """The trial that a proven task came from."""
     spec = item.task.spec
     return Trial(
@@ -178,7 +179,7 @@ def trial(item: Released) -> Trial:
 
 
 def publish_all(
-    released: Sequence[Released],
+    released: Sequence[ProvenTask],
     sources: Sequence[RawDataset],
     out: Path,
     rejects: Sequence[Drop] = (),
@@ -250,7 +251,7 @@ class Build:
     """What a build hands to publishing."""
 
     sources: Sequence[RawDataset]
-    released: Sequence[Released]
+    released: Sequence[ProvenTask]
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 
 from extract.drop import Drop
 from publish.data.manifest import read_manifest
-from publish.folder import PublishConfig
-from publish.recipes.restored import restored_files
-from publish.release import PublishError, Recipe, Released
+from publish.recipes.restored_shards import restored_shards
+from publish.release import ProvenTask, PublishError, Recipe
 from publish.selecting.license_tiers import LicenceTiersConfig
 from publish.selecting.split import SplitEvidence
+from publish.settings import PublishConfig
 from tests.publish.conftest import publish_all
 from transform.plan import Repair
 from validate.verdict import Check, Verdict
@@ -217,10 +217,10 @@ def test_a_recipe_is_searched_as_it_will_be_restored(
     assert not stored & {
         file["sha256"] for row in rows for file in row["files"] if "csv" in file["name"]
     }
-    assert restored_files(tmp_path / "r") == []
+    assert restored_shards(tmp_path / "r") == []
 
 
-def _recipe(item: Released) -> Recipe:
+def _recipe(item: ProvenTask) -> Recipe:
     spec = item.task.spec
     return Recipe(
         source=spec.source,

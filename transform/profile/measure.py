@@ -42,7 +42,7 @@ from transform.profile.targets import (
 )
 from transform.proposal import Proposal
 from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
-from transform.rows.split import Splitting, split_rows
+from transform.rows.split import Splitting, as_instants, split_rows
 
 _NEARLY = 0.6
 """Share of the best view's value from which a plainer one is taken: people ask about days."""

@@ -4,37 +4,32 @@ from typing import Any
 
 import pytest
 
-import publish.data.lite as module
 from publish.data.lite import lite
-from publish.data.tasks import Placed
+from publish.released_task import ReleasedTask
 
 
 @pytest.fixture
-def evals(workshop: Any) -> list[Placed]:
+def evals(workshop: Any) -> list[ReleasedTask]:
     found = []
     for number in range(4):
         source = workshop.source(f"s{number}")
         variants = ["reg-mm", "reg-if"] if number else ["reg-mm", "reg-if", "ts-cf"]
-        found += [Placed(workshop.released(source, v), source, "eval") for v in variants]
+        found += [ReleasedTask(workshop.released(source, v), source, "eval") for v in variants]
     return found
 
 
-def _variants(chosen: list[Placed]) -> list[str]:
+def _variants(chosen: list[ReleasedTask]) -> list[str]:
     return sorted(entry.task.spec.instructions.variant for entry in chosen)
 
 
-def test_variants_take_turns(evals: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TASKS", 5)
-    chosen = lite(evals)
+def test_variants_take_turns(evals: Any) -> None:
+    chosen = lite(evals, max_tasks=5)
     assert _variants(chosen) == ["reg-if", "reg-if", "reg-mm", "reg-mm", "ts-cf"]
-    assert lite(evals[::-1]) == chosen
+    assert lite(evals[::-1], max_tasks=5) == chosen
 
 
-def test_bytes_are_bounded_and_shared_files_count_once(
-    evals: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_bounded_and_shared_files_count_once(evals: Any) -> None:
     sizes = {f.sha256: f.bytes for e in evals for f in e.task.spec.files}
-    monkeypatch.setattr(module, "MAX_BYTES", sum(sizes.values()))
-    assert len(lite(evals)) == len(evals)
-    monkeypatch.setattr(module, "MAX_BYTES", sum(sizes.values()) // 2)
-    assert 0 < len(lite(evals)) < len(evals)
+    total = sum(sizes.values())
+    assert len(lite(evals, max_bytes=total)) == len(evals)
+    assert 0 < len(lite(evals, max_bytes=total // 2)) < len(evals)

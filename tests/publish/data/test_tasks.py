@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from publish.data.tasks import CANARY, Placed, RowConfig, answer_hash, task_row
+from publish.data.ground_truth import answer_hash
+from publish.data.tasks import CANARY, task_row
+from publish.released_task import ReleasedTask
 from publish.selecting.split import SplitEvidence
+from publish.settings import PublishConfig
 from tests.publish.conftest import publish_all
 
 
@@ -31,10 +34,14 @@ def test_a_row_of_an_instruction_task(workshop: Any) -> None:
     source = workshop.source("x")
     item = workshop.released(source, "reg-if", "sqlite")
     row = task_row(
-        Placed(item, source, "train"), 7, "v2026.01", RowConfig(max_turns=9), SplitEvidence()
+        ReleasedTask(item, source, "train"),
+        7,
+        "v2026.01",
+        PublishConfig(max_turns=9),
+        SplitEvidence(),
     )
-    told = item.task.spec.instructions
-    assert told.model_validate_json(row["spec_json"]) == told
+    instructions = item.task.spec.instructions
+    assert instructions.model_validate_json(row["spec_json"]) == instructions
     assert row["prompt"] == [{"role": "user", "content": "Predict `price`."}]
     assert row["extra_info"] == {"split": "train", "index": 7, "task_id": row["task_id"]}
     assert row["data_source"] == "opendare/reg-if"
@@ -53,9 +60,8 @@ def test_a_row_of_an_instruction_task(workshop: Any) -> None:
 
 def test_a_modelling_task_has_no_spec(workshop: Any) -> None:
     source = workshop.source("x")
-    row = task_row(
-        Placed(workshop.released(source), source, "eval"), 0, "dev", RowConfig(), SplitEvidence()
-    )
+    entry = ReleasedTask(workshop.released(source), source, "eval")
+    row = task_row(entry, 0, "dev", PublishConfig(), SplitEvidence())
     assert row["spec_json"] is None
 
 

@@ -27,8 +27,7 @@ def test_every_tier_has_a_config() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"open": "tasks_open"}, "should be 'tasks'"),
-        ({"open": None}, "should be 'tasks'"),
+        ({"open": "tasks_open"}, "not permitted"),
         ({"share-alike": "tasks"}, "takes the open tier and nothing else"),
         ({"non-commercial": "tasks_recipe"}, "takes the tier recipe-only and nothing else"),
         ({"recipe-only": "tasks"}, "should be 'tasks_recipe'"),
@@ -58,7 +57,6 @@ def test_the_command_line_names_tier() -> None:
     assert settings.publish.tiers.share_alike == "tasks_restricted"
     assert settings.publish.tiers.non_commercial == "tasks_non-commercial"
     assert json.loads(json.dumps(resolved(settings)))["publish"]["tiers"] == {
-        "open": "tasks",
         "share-alike": "tasks_restricted",
         "non-commercial": "tasks_non-commercial",
         "recipe-only": None,

@@ -74,7 +74,7 @@ def test_text_from_outside_is_escaped(release: Path) -> None:
         assert "<script" not in text
         assert "](javascript" not in text
         assert "<javascript" not in text
-    assert r"\[x\]\(javascript\:y\)" in (release / "LICENSES.md").read_text()
+    assert r"\[x\]\(javascript:y\)" in (release / "LICENSES.md").read_text()
 
 
 def test_attribution_names_creator_licence_and_changes(release: Path) -> None:

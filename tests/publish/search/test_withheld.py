@@ -1,29 +1,29 @@
 """The fewest tasks are withheld, and none for an answer that stands elsewhere."""
 
-from publish.search.answers import ShownAnswer
-from publish.search.least_refusals import least_refusals
+from publish.search.answer_leak import AnswerLeak
+from publish.search.withheld import tasks_to_withhold
 
 
-def _finding(task_id: str, holder: str) -> ShownAnswer:
-    return ShownAnswer(
+def _finding(task_id: str, holder: str) -> AnswerLeak:
+    return AnswerLeak(
         task_id=task_id, holder=holder, place=f"train of {holder}", detail="holds 1 row"
     )
 
 
 def test_the_task_in_most_pairs_goes_first() -> None:
     found = [_finding("victim", "a"), _finding("victim", "b"), _finding("victim", "c")]
-    assert list(least_refusals(found)) == ["victim"]
+    assert list(tasks_to_withhold(found)) == ["victim"]
 
 
 def test_of_two_the_one_that_shows_goes() -> None:
-    assert list(least_refusals([_finding("a", "z")])) == ["z"]
-    assert list(least_refusals([_finding("z", "a")])) == ["a"]
+    assert list(tasks_to_withhold([_finding("a", "z")])) == ["z"]
+    assert list(tasks_to_withhold([_finding("z", "a")])) == ["a"]
 
 
 def test_a_task_that_shows_its_own_answer_goes_always() -> None:
     found = [_finding("own", "own"), _finding("x", "own"), _finding("x", "y")]
-    assert set(least_refusals(found)) == {"own", "y"}
+    assert set(tasks_to_withhold(found)) == {"own", "y"}
 
 
 def test_answers_outside_tasks_cannot_be_repaired() -> None:
-    assert least_refusals([ShownAnswer(task_id="a", place="README.md", detail="SHA-256")]) == {}
+    assert tasks_to_withhold([AnswerLeak(task_id="a", place="README.md", detail="SHA-256")]) == {}

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from publish.release import PublishError
-from publish.search.answers import find_answers
+from publish.search.answer_leaks import find_answer_leaks
 from publish.search.siblings import RowKeys, moved_columns, row_keys, telling_columns
 from tests.publish.conftest import publish_all
 
@@ -23,7 +23,7 @@ def publish_with(
     workshop: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Publishes the build with other tasks, without the last repair, so that findings stop it."""
-    monkeypatch.setattr("publish.folder.least_refusals", lambda found: {})
+    monkeypatch.setattr("publish.folder.tasks_to_withhold", lambda found: {})
 
     def run(*items: Any) -> Path:
         ids = {item.task.spec.task_id for item in items}
@@ -45,7 +45,7 @@ def _remake(workshop: Any, source: Any, variant: str, **tables: pl.DataFrame) ->
 
 
 def test_finds_nothing_in_a_good_release(publish_with: Any) -> None:
-    assert find_answers(publish_with()) == ()
+    assert find_answer_leaks(publish_with()) == ()
 
 
 @pytest.mark.parametrize("variant", ["reg-mm", "reg-if", "ts-cf"])
@@ -94,7 +94,7 @@ def test_a_few_shared_columns_are_no_proof(workshop: Any, build: Any, publish_wi
     rows = workshop.rows(source)
     by_town = rows.select("row_id", "town", "price")
     by_town = by_town.with_columns(other=pl.int_range(60))
-    assert find_answers(publish_with(_remake(workshop, source, "reg-if", train=by_town))) == ()
+    assert find_answer_leaks(publish_with(_remake(workshop, source, "reg-if", train=by_town))) == ()
 
 
 def test_chance_hits_in_columns_that_identify_no_row_are_no_proof(
@@ -109,7 +109,9 @@ def test_chance_hits_in_columns_that_identify_no_row_are_no_proof(
     truth = mm.task.truth.model_copy(update={"sha256": digest})
     mm = mm.model_copy(update={"task": mm.task.model_copy(update={"truth": truth})})
     other = coarse.drop("town", "day")
-    assert find_answers(publish_with(mm, _remake(workshop, source, "reg-if", train=other))) == ()
+    assert (
+        find_answer_leaks(publish_with(mm, _remake(workshop, source, "reg-if", train=other))) == ()
+    )
 
 
 def test_a_grid_that_names_every_label_at_every_instant_tells_none(
@@ -121,7 +123,9 @@ def test_a_grid_that_names_every_label_at_every_instant_tells_none(
     days, prices = rows[N_TRAIN:].select("day"), rows[N_TRAIN:].select("price")
     grid = days.join(prices, how="cross").with_row_index("row_id")
     grid = grid.with_columns(pl.col("row_id").cast(pl.Int64), other=pl.lit(1.5))
-    assert find_answers(publish_with(mm, _remake(workshop, source, "reg-if", train=grid))) == ()
+    assert (
+        find_answer_leaks(publish_with(mm, _remake(workshop, source, "reg-if", train=grid))) == ()
+    )
 
 
 def test_a_held_out_row_without_its_target_is_no_answer(
@@ -131,7 +135,7 @@ def test_a_held_out_row_without_its_target_is_no_answer(
     rows = workshop.rows(source).with_columns(
         pl.when(pl.int_range(60) < N_TRAIN).then("price").alias("price")
     )
-    assert find_answers(publish_with(_remake(workshop, source, "reg-if", train=rows))) == ()
+    assert find_answer_leaks(publish_with(_remake(workshop, source, "reg-if", train=rows))) == ()
 
 
 def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path: Path) -> None:
@@ -147,7 +151,7 @@ def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path:
     files = pl.read_parquet(shard)
     content = {"sha256": truth.sha256, "name": "a", "content": truth.path.read_bytes()}
     pl.concat([files, pl.DataFrame([content], schema=files.schema)]).write_parquet(shard)
-    places = {finding.place: finding for finding in find_answers(out)}
+    places = {finding.place: finding for finding in find_answer_leaks(out)}
     assert set(places) == {
         "README.md",
         "data/rejects/rejects-00000-of-00001.parquet",
@@ -247,4 +251,4 @@ def test_words_with_other_numbers_are_no_answers(
     rows = workshop.rows(source)[N_TRAIN:].select("row_id", pl.col("price").reverse())
     lines = [f"| {i} | {p} |" for i, p in rows.iter_rows()]
     told = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
-    assert find_answers(publish_with(told)) == ()
+    assert find_answer_leaks(publish_with(told)) == ()
