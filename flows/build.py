@@ -108,7 +108,7 @@ def build_split(settings: Settings, source: Source, refs: Sequence[DatasetRef]) 
         # A user must help first.
         return walk
     # Thresholds decide here too, so that all of it runs on the arithmetic of the reference.
-    with Workers(processes, environment=REFERENCE.environment) as workers:
+    with Workers(processes, environment=REFERENCE.process_variables) as workers:
         walk.evidence = _each(walk, "inspect", inspect_source, walk.raws, store, workers, settings)
         _compare(walk, store, workers, settings)
         walk.plans = _each(walk, "design", design_dataset, walk.raws, store, workers, settings)
@@ -141,7 +141,7 @@ def _publish(walk: Walk, settings: Settings) -> None:
         parts = (walk.trials, walk.raws, walk.split, walk.drops)
         knobs = (settings.publish, resolved(settings), settings.out.resolve())
         try:
-            with Workers(1, environment=REFERENCE.environment) as workers:
+            with Workers(1, environment=REFERENCE.process_variables) as workers:
                 walk.release = workers.run(publish, *parts, *knobs, timeout_s=_PUBLISH_S)
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.

@@ -64,7 +64,7 @@ def test_truth_wins_with_the_shipped_grader(release: OpenedRelease, tmp_path: Pa
 
 
 def test_the_environments_agree(release: OpenedRelease) -> None:
-    proofs.prove_environments(release, generations=2)
+    proofs.prove_environments(release, older_libraries=2)
 
 
 def test_there_is_room(release: OpenedRelease) -> None:

@@ -1,8 +1,8 @@
 """One task from its plan to its proof: draft, execute, judge, and repair at most twice.
 
-Enters a plan of a dataset; leaves a `Trial`: the proven task or the refusal, with every attempt and
+Takes a plan of a dataset, returns a `Trial`: the proven task or the refusal, with every attempt and
 what each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can
-tell what each gate repaired, refused and cost. Nothing is remembered here, and nothing is decided
+say what each gate repaired, refused and cost. Nothing is remembered here, and nothing is decided
 that a gate has not said.
 """
 
@@ -100,7 +100,7 @@ def _judged(
     attempt = Attempt(repair=plan.repair, estimator=estimator, verdict=verdict)
     if verdict.refusal is not None:
         return attempt, _refusal(task, verdict.refusal)
-    return attempt, _with_yardstick(task, verdict)
+    return attempt, _with_score_normalisation(task, verdict)
 
 
 def _estimator(drafted: Draft) -> str | None:
@@ -120,7 +120,7 @@ def _executed(drafted: Draft, executor: Executor) -> Task | Drop:
     return Task(spec=drafted.spec, folder=drafted.folder, truth=truth)
 
 
-def _with_yardstick(task: Task, verdict: Verdict) -> Task:
+def _with_score_normalisation(task: Task, verdict: Verdict) -> Task:
     """Open tasks take floor and ceiling from the baselines; forecasts bring their skill."""
     baseline_scores = verdict.proofs.baseline_scores
     if (

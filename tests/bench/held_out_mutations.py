@@ -1,10 +1,10 @@
-"""Whether the grades of a built release see mutations that no task was built to see.
+"""Whether the grades of a built release kill mutations that no task was built against.
 
-From shipped files alone, for every instruction task: the mutations that steps hold back from
-building, and plain changes of the text of `solution.py` (a step's lines deleted, a number misread,
-a statistic, a comparison or a direction exchanged, a list without its last entry). Prints shares by
-kind of step, by estimator and by mistake, and the worst tasks. MutationSet that end in an error are
-counted apart: whoever makes one is told so. Numbers are those of the gate `sensitive`.
+From shipped files alone, for every instruction task: the held-out mutations of its steps, and plain
+changes of the text of `solution.py` (a step's lines deleted, a number misread, a statistic, a
+comparison or a direction exchanged, a list without its last entry). Prints shares by kind of step,
+by estimator and by mistake, and the worst tasks. Mutations that end in an error are counted apart:
+whoever makes one notices. Numbers are those of the gate `sensitive`.
 
     python tests/bench/held_out_mutations.py --release DIR [--changes N]
 """
@@ -27,7 +27,7 @@ from transform import wording
 from transform.run.fork_server import PRELOAD, ProgramFailed, run_program
 from transform.task import ID_COLUMN, Grading, Instructions
 from validate import score
-from validate.sensitivity import Reference, Visibility
+from validate.sensitivity import KillThresholds, ReferenceAnswer
 
 _TIMEOUT_S, _MEMORY_MB = 60, 2000
 _MISREAD = 1.1
@@ -53,7 +53,7 @@ class Tried(NamedTuple):
     position: int
     kind: str
     name: str
-    seen: bool
+    killed: bool
     failed: bool = False
 
 
@@ -68,16 +68,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, Workers(1, preload=PRELOAD) as programs:
         for task in _instruction_tasks(options.release):
             folder = _lay_out(options.release, task, Path(place))
-            told = wording.read((folder / "question.txt").read_text())
-            reference = _reference(options.release, folder.name, told)
+            instructions = wording.read((folder / "question.txt").read_text())
+            reference = _reference(options.release, folder.name, instructions)
             held_out_mutations += _mutated(reference, folder)
             if options.changes:
                 changed += _changed(reference, folder, options.changes, programs)
-    _print("mutations held back", held_out_mutations)
+    _print("held-out mutations", held_out_mutations)
     _print("changes of solution.py", changed)
 
 
-def _reference(release: Path, task_id: str, told: Instructions) -> Reference:
+def _reference(release: Path, task_id: str, instructions: Instructions) -> ReferenceAnswer:
     (answer,) = score.load_answers(release, [task_id])
     rules = answer.rules
     grading = Grading(
@@ -90,39 +90,43 @@ def _reference(release: Path, task_id: str, told: Instructions) -> Reference:
         n_rows=answer.truth.num_rows,
     )
     truth = pl.DataFrame(pl.from_arrow(answer.truth)).sort(ID_COLUMN)
-    return Reference(told, truth, grading, Visibility())
+    return ReferenceAnswer(instructions, truth, grading, KillThresholds())
 
 
-def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
-    estimator = str(reference.told.steps[-1].parameters["estimator"])
-    for step in reference.exposures(folder, "held_out"):
+def _mutated(reference: ReferenceAnswer, folder: Path) -> Iterator[Tried]:
+    estimator = str(reference.instructions.steps[-1].parameters["estimator"])
+    for step in reference.step_mutations(folder, "held_out"):
         for mutation in step.mutations:
             name = mutation.name
-            yield Tried(folder.name, estimator, step.position, step.kind, name, mutation.seen)
+            yield Tried(folder.name, estimator, step.position, step.kind, name, mutation.killed)
 
 
 # --- The text of a program --------------------------------------------------------------------
 
 
-def _changed(reference: Reference, folder: Path, n: int, programs: Workers) -> Iterator[Tried]:
+def _changed(
+    reference: ReferenceAnswer, folder: Path, n: int, programs: Workers
+) -> Iterator[Tried]:
     program = (folder / "solution.py").read_text()
     public = folder.with_name(f"{folder.name}-public")
     public.mkdir()
     for file in folder.iterdir():
         if file.name not in ("solution.py", "question.txt"):
             (public / file.name).write_bytes(file.read_bytes())
-    told = reference.told
+    instructions = reference.instructions
     changes = list(dict.fromkeys(_changes(program)))
     drawn = random.Random(folder.name).sample(changes, min(n, len(changes)))
     for number, name, text in drawn:
-        kind = told.steps[number - 1].kind
-        estimator = str(told.steps[-1].parameters["estimator"])
-        seen, failed = _run(reference, text, public, programs)
-        yield Tried(folder.name, estimator, number, kind, name, seen, failed)
+        kind = instructions.steps[number - 1].kind
+        estimator = str(instructions.steps[-1].parameters["estimator"])
+        killed, failed = _run(reference, text, public, programs)
+        yield Tried(folder.name, estimator, number, kind, name, killed, failed)
 
 
-def _run(reference: Reference, program: str, public: Path, programs: Workers) -> tuple[bool, bool]:
-    """Whether the mistake is seen, and whether there is no answer."""
+def _run(
+    reference: ReferenceAnswer, program: str, public: Path, programs: Workers
+) -> tuple[bool, bool]:
+    """Whether the mistake is killed, and whether there is no answer."""
     scratch = public.with_name(f"{public.name}-run")
     limits = (_TIMEOUT_S, _MEMORY_MB)
     try:
@@ -136,7 +140,7 @@ def _run(reference: Reference, program: str, public: Path, programs: Workers) ->
         )
     except (ProgramFailed, TimeoutError, pl.exceptions.PolarsError):
         return True, True
-    return reference.sees(answer.sort(ID_COLUMN))[0], False
+    return reference.kills(answer.sort(ID_COLUMN))[0], False
 
 
 def _changes(program: str) -> Iterator[tuple[int, str, str]]:
@@ -192,16 +196,16 @@ def _print(title: str, tried: list[Tried]) -> None:
     if not answered:
         return
     steps = _grouped(answered, "task", "position")
-    exposed = sum(any(one.seen for one in group) for group in steps.values())
+    detected = sum(any(one.killed for one in group) for group in steps.values())
     tasks = {name: _share(group) for (name,), group in _grouped(answered, "task").items()}
     print(f"\n{title}: {len(tried)} tried, {len(tried) - len(answered)} end in an error")
-    print(f"  seen {_share(answered):.3f} of {len(answered)}")
-    print(f"  steps exposed by at least one {exposed / len(steps):.3f} of {len(steps)}")
+    print(f"  killed {_share(answered):.3f} of {len(answered)}")
+    print(f"  steps with at least one killed {detected / len(steps):.3f} of {len(steps)}")
     print(f"  tasks under 0.9: {sum(share < 0.9 for share in tasks.values())} of {len(tasks)}")
     for name in sorted(tasks, key=tasks.__getitem__)[:5]:
         print(f"    {tasks[name]:.3f} {name}")
     for fields in (("kind",), ("estimator",), ("kind", "name")):
-        print(f"  by {' and '.join(fields)}: share seen, number")
+        print(f"  by {' and '.join(fields)}: mutation score, number")
         groups = _grouped(answered, *fields)
         for key in sorted(groups, key=lambda key: (_share(groups[key]), key)):
             print(f"    {_share(groups[key]):.3f} {len(groups[key]):5d} {' '.join(key)}")
@@ -215,7 +219,7 @@ def _grouped(tried: list[Tried], *fields: str) -> dict[tuple[str, ...], list[Tri
 
 
 def _share(tried: list[Tried]) -> float:
-    return sum(one.seen for one in tried) / len(tried)
+    return sum(one.killed for one in tried) / len(tried)
 
 
 if __name__ == "__main__":

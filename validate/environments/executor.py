@@ -1,9 +1,9 @@
 """The executor: long-lived worker processes in which tasks are drafted, executed and tried.
 
-Truth comes from the reference member of the matrix (`panel.py`); `run_matrix` gives the
-answers of all members. Reference programs run in forks of processes that have never loaded the code
-that computed truth. Everything heavy that a gate does goes through here, so that the flow's threads
-only wait. Scratch files live as long as the executor.
+Truth comes from the reference environment of the matrix (`matrix.py`); `run_matrix` gives the
+answers of all environments. Reference programs run in forks of processes that have never loaded the
+code that computed truth. Everything heavy that a gate does goes through here, so that the flow's
+threads only wait. Scratch files live as long as the executor.
 
 A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
 What calls cost is kept by task and purpose; a call that was lost is not counted.
@@ -29,16 +29,16 @@ from validate.environments.external_programs import ExternalPrograms
 from validate.environments.library_versions import interpreter_of
 from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, environments_of
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 RunProgram = Callable[[str, Path, Path, float, int], Path]
 """Program, public files, folder, seconds, megabytes; the path of its prediction."""
 Answers = dict[str, Path | str]
-"""By member of the matrix: a file with its answer, or what it says in place of one."""
+"""By name of the environment: a file with its answer, or the error message in place of one."""
 
 _THIS_INTERPRETER = MatrixConfig()
 _REMEMBERED = 64
 """Results of `once` that are kept; more than tasks are judged side by side."""
-_account: ContextVar[tuple[str, str] | None] = ContextVar("charged", default=None)
+_account: ContextVar[tuple[str, str] | None] = ContextVar("account", default=None)
 
 
 class ExecutorConfig(Noun):
@@ -65,17 +65,18 @@ class Executor:
         Environments of older libraries are kept in `environments` (None: made for this executor
         alone).
         """
-        self.members = environments_of(matrix)
+        self.matrix = environments_of(matrix)
         self._config = config
         self._environments = environments
         self._reference = self._workers(REFERENCE, processes)
         self._elsewhere = {
-            member.name: self._workers(member)
-            for member in self.members
-            if member.generation is None and member.environment != REFERENCE.environment
+            environment.name: self._workers(environment)
+            for environment in self.matrix
+            if environment.library_version is None
+            and environment.process_variables != REFERENCE.process_variables
         }
         self._programs = Workers(
-            1, environment=REFERENCE.environment, preload=PRELOAD, on_cpu=self._add_cost
+            1, environment=REFERENCE.process_variables, preload=PRELOAD, on_cpu=self._add_cost
         )
         self._older: dict[str, ExternalPrograms] = {}
         self._open = contextlib.ExitStack()
@@ -84,7 +85,7 @@ class Executor:
         self._known: OrderedDict[tuple[str, Callable[..., Any]], Any] = OrderedDict()
 
     def __enter__(self) -> Self:
-        """Open the scratch folder, and make the environments that the matrix is to have.
+        """Open the scratch folder, and make the environments of older libraries.
 
         Raises `EnvironmentMissing` for one that cannot be made.
         """
@@ -92,9 +93,9 @@ class Executor:
         for workers in (self._reference, self._programs, *self._elsewhere.values()):
             self._open.enter_context(workers)
         try:
-            for member in self.members:
-                if member.generation is not None:
-                    self._older[member.name] = self._foreign(member)
+            for environment in self.matrix:
+                if environment.library_version is not None:
+                    self._older[environment.name] = self._external_programs(environment)
         except BaseException:
             self._open.close()
             raise
@@ -121,21 +122,21 @@ class Executor:
     def costs(self, task_id: str) -> Mapping[str, float]:
         """CPU seconds that workers spent on a task so far, by purpose.
 
-        Reference programs have purposes of their own: `program`, and `generation` for those that
-        older libraries run.
+        Reference programs have purposes of their own: `program`, and `older_libraries` for those
+        that older libraries run.
         """
         with self._ledger:
             return dict(self._costs.get(task_id, {}))
 
     def _add_cost(self, cpu_s: float) -> None:
-        charged = _account.get()
-        if charged is not None:
+        account = _account.get()
+        if account is not None:
             with self._ledger:
-                self._costs[charged[0]][charged[1]] += cpu_s
+                self._costs[account[0]][account[1]] += cpu_s
 
     # --- what it does -------------------------------------------------------------------------
 
-    def compute(self, function: Callable[..., T], *args: Any) -> T:
+    def compute(self, function: Callable[..., _T], *args: Any) -> _T:
         """`function(*args)` in a worker with the environment of the reference.
 
         Function, arguments and result must pickle. Raises what the function raises, `WorkerTimeout`
@@ -143,7 +144,7 @@ class Executor:
         """
         return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
 
-    def once(self, key: str, function: Callable[..., T], *args: Any) -> T:
+    def once(self, key: str, function: Callable[..., _T], *args: Any) -> _T:
         """What `compute` gave for this key and function; computed only if it is not known.
 
         The results asked for last are kept. Two threads that ask at once both compute.
@@ -152,34 +153,38 @@ class Executor:
         with self._ledger:
             if known in self._known:
                 self._known.move_to_end(known)
-                found: T = self._known[known]
-                return found
-        found = self.compute(function, *args)
+                result: _T = self._known[known]
+                return result
+        result = self.compute(function, *args)
         with self._ledger:
-            self._known[known] = found
+            self._known[known] = result
             self._known.move_to_end(known)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return found
+        return result
 
     def execute(self, draft: Draft, answer: Path) -> Truth:
         """Truth of a draft by the reference; the answer is written to `answer`."""
         return self.compute(execute, draft, answer)
 
     def run_matrix(self, task: Task) -> Answers:
-        """The answer of every member, computed anew from the public files, the reference's first.
+        """Answers of all environments, the reference's first, each computed from the public files.
 
-        A Parquet file, or CSV from programs. A member whose steps or program fail says why; for one
-        that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
+        A Parquet file, or CSV from programs. An environment whose steps or program fail says why;
+        for one that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
         """
-        here = [m for m in self.members if m.environment == REFERENCE.environment]
-        found = self._execute_in(self._reference, task, here)
-        for member in self.members:
-            if member.name in self._elsewhere:
-                found |= self._execute_in(self._elsewhere[member.name], task, [member])
-            elif member.generation is not None:
-                found[member.name] = self._run_older(member, task)
-        return {member.name: found[member.name] for member in self.members}
+        here = [
+            environment
+            for environment in self.matrix
+            if environment.process_variables == REFERENCE.process_variables
+        ]
+        answers = self._execute_in(self._reference, task, here)
+        for environment in self.matrix:
+            if environment.name in self._elsewhere:
+                answers |= self._execute_in(self._elsewhere[environment.name], task, [environment])
+            elif environment.library_version is not None:
+                answers[environment.name] = self._run_older(environment, task)
+        return {environment.name: answers[environment.name] for environment in self.matrix}
 
     def run_program(self, task: Task, program: str) -> Path:
         """`prediction.csv` that a program leaves in a folder with only the public files.
@@ -190,40 +195,42 @@ class Executor:
             folder = self._scratch / task.spec.task_id / "program"
             return self._patiently(self._run_here, self._run_here_alone, program, task, folder)
 
-    def _workers(self, member: Environment, n: int = 1) -> Workers:
+    def _workers(self, environment: Environment, n: int = 1) -> Workers:
         return Workers(
             n,
             memory_mb=self._config.memory_mb,
-            environment=member.environment,
+            environment=environment.process_variables,
             on_cpu=self._add_cost,
         )
 
-    def _foreign(self, member: Environment) -> ExternalPrograms:
-        assert member.generation is not None
+    def _external_programs(self, environment: Environment) -> ExternalPrograms:
+        assert environment.library_version is not None
         folder = self._environments or self._scratch / "environments"
-        python = interpreter_of(member.generation, folder)
-        log = self._scratch / f"{member.name}.log"
-        programs = ExternalPrograms(python, member.environment, log, self._add_cost)
+        python = interpreter_of(environment.library_version, folder)
+        log = self._scratch / f"{environment.name}.log"
+        programs = ExternalPrograms(python, environment.process_variables, log, self._add_cost)
         self._open.callback(programs.close)
         return programs
 
     def _execute_in(self, workers: Workers, task: Task, tried: list[Environment]) -> Answers:
-        """Answers of members that one environment serves, in one call."""
+        """Answers of environments that the same workers serve, in one call."""
         folder = self._scratch / task.spec.task_id / tried[0].name
         by_perturbation = run_patiently(
             workers,
             execute_perturbed,
             task,
-            tuple(member.perturbation for member in tried),
+            tuple(environment.perturbation for environment in tried),
             folder,
             timeout_s=self._config.timeout_s,
         )
-        return {member.name: by_perturbation[member.perturbation] for member in tried}
+        return {
+            environment.name: by_perturbation[environment.perturbation] for environment in tried
+        }
 
-    def _run_older(self, member: Environment, task: Task) -> Path | str:
-        run = self._older[member.name].run
-        folder = self._scratch / task.spec.task_id / member.name
-        with self.account_to(task.spec.task_id, "generation"):
+    def _run_older(self, environment: Environment, task: Task) -> Path | str:
+        run = self._older[environment.name].run
+        folder = self._scratch / task.spec.task_id / environment.name
+        with self.account_to(task.spec.task_id, "older_libraries"):
             try:
                 return self._patiently(run, run, task.truth.program or "", task, folder)
             except ProgramDied:

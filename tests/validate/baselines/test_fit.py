@@ -83,7 +83,7 @@ def test_hostile_cells_break_no_solver(tmp_path: Path) -> None:
     assert all(0 <= score <= 1 for score in scores(found).values())
 
 
-def test_a_table_without_features_or_variety_still_has_a_ladder(tmp_path: Path) -> None:
+def test_a_table_without_features_or_variety_still_has_baselines(tmp_path: Path) -> None:
     bare = fit_baselines(
         table_task(tmp_path / "bare", table().select(pl.col("a").alias("y")), ("y",), "reg-mm")
     )
@@ -156,7 +156,7 @@ def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
     assert fit_baselines(executed_task(tmp_path, task, mixed)).baseline_scores.p_value > 0.01
 
 
-def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
+def test_no_baselines_without_the_true_targets(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "y")), ("y",), "reg-mm")
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth.path))
     executed.held_out_file.unlink()
