@@ -141,7 +141,7 @@ def _publish(walk: Walk, settings: Settings) -> None:
         knobs = (settings.publish, resolved(settings), settings.out.resolve())
         store = resources(settings).store
         try:
-            with Workers(1, environment=REFERENCE.environment) as workers:
+            with Workers(1, environment=REFERENCE.process_variables) as workers:
                 walk.release = workers.run(publish, *parts, *knobs, store, timeout_s=_PUBLISH_S)
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.

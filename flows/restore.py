@@ -166,7 +166,7 @@ def _restore_tasks(
     with (
         store.scratch() as scratch,
         # Made on the arithmetic of the reference, as truth was.
-        Workers(limits.processes, environment=REFERENCE.environment) as workers,
+        Workers(limits.processes, environment=REFERENCE.process_variables) as workers,
         Progress("restore", len(possible)) as progress,
         _threads(limits.processes) as threads,
     ):

@@ -184,7 +184,7 @@ def _imported(program: str) -> Iterator[str]:
 # --- what the gates proved --------------------------------------------------------------------
 
 
-def prove_environments(release: OpenedRelease, generations: int = 0) -> None:
+def prove_environments(release: OpenedRelease, older_libraries: int = 0) -> None:
     """Every executed truth has a certificate on which all environments agree."""
     executed = [task for task in release.tasks if task.executed]
     assert executed
@@ -193,13 +193,17 @@ def prove_environments(release: OpenedRelease, generations: int = 0) -> None:
         assert (certificate is not None) == task.executed, task.task_id
         if certificate is None:
             continue
-        members = {member["name"]: member for member in certificate["members"]}
-        assert len(members) >= 6 + generations, task.task_id
-        assert all(member["agrees"] for member in members.values()), task.task_id
-        older = [name for name in members if name.startswith("generation_")]
-        assert len(older) == generations, task.task_id
-        versions = {members[name]["versions"]["scikit-learn"] for name in ["reference", *older]}
-        assert len(versions) == 1 + generations, "generations differ"
+        environments = {
+            environment["name"]: environment for environment in certificate["environments"]
+        }
+        assert len(environments) >= 6 + older_libraries, task.task_id
+        assert all(environment["agrees"] for environment in environments.values()), task.task_id
+        older = [name for name in environments if name.startswith("libraries_")]
+        assert len(older) == older_libraries, task.task_id
+        versions = {
+            environments[name]["versions"]["scikit-learn"] for name in ["reference", *older]
+        }
+        assert len(versions) == 1 + older_libraries, "library versions differ"
         assert certificate["margin"] is None or certificate["margin"] >= 1e-4, task.task_id
 
 
@@ -225,7 +229,7 @@ def prove_steps(release: OpenedRelease) -> None:
     with (release.folder / "report" / "steps.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows
-    assert all(row["stated"] == row["exposed"] for row in rows), rows
+    assert all(row["stated"] == row["detected"] for row in rows), rows
     stated = sum(int(row["stated"]) for row in rows)
     steps = [json.loads(task.row["spec_json"])["steps"] for task in release.tasks if task.executed]
     assert stated >= sum(map(len, steps)), "tasks that publishing refused are counted as well"

@@ -68,7 +68,7 @@ def _no_trace(release: OpenedRelease) -> Iterator[None]:
 
 
 def test_the_environments_agree(release: OpenedRelease) -> None:
-    proofs.prove_environments(release, generations=2)
+    proofs.prove_environments(release, older_libraries=2)
 
 
 def test_there_is_room(release: OpenedRelease) -> None:

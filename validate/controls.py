@@ -158,7 +158,7 @@ def _chance(answer: Answer) -> float:
 
 
 def _floor(answer: Answer) -> float:
-    """Chance, or the score of the trivial answer where a yardstick names one."""
+    """Chance, or the score of the trivial answer where the task has one."""
     return max(_chance(answer), (answer.skill or {}).get("floor") or 0.0)
 
 

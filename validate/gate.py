@@ -16,7 +16,7 @@ from transform.task import Task
 from validate.environments.executor import Executor
 from validate.verdict import Check, Finding, Proofs
 
-_NOTHING = Proofs()
+_NO_PROOFS = Proofs()
 
 
 class Gate(Noun):
@@ -44,7 +44,7 @@ class Gate(Noun):
         value: float | None = None,
         threshold: float | None = None,
         evidence: str = "",
-        proofs: Proofs = _NOTHING,
+        proofs: Proofs = _NO_PROOFS,
     ) -> Finding:
         """A valid check under this gate's name, and what it proved."""
         check = Check(
@@ -58,7 +58,7 @@ class Gate(Noun):
         threshold: float | None = None,
         evidence: str = "",
         repair: Repair | None = None,
-        proofs: Proofs = _NOTHING,
+        proofs: Proofs = _NO_PROOFS,
     ) -> Finding:
         """An invalid check under this gate's name, and what may repair the task."""
         check = Check(

@@ -36,7 +36,7 @@ class Check(Noun):
     """Why, in one sentence or a short quotation."""
 
 
-class Member(Noun):
+class EnvironmentResult(Noun):
     """One environment of the matrix and whether it reached the reference's answer."""
 
     name: str
@@ -50,7 +50,7 @@ class Member(Noun):
 class Certificate(Noun):
     """Agreement of the environment matrix on an executed truth."""
 
-    members: tuple[Member, ...]
+    environments: tuple[EnvironmentResult, ...]
     """The reference first."""
     share_of_tolerance: float
     """Part of the shipped tolerance within which numbers had to agree."""
@@ -62,13 +62,14 @@ class MutationResult(Noun):
     """What one way of getting a step wrong did to the answer."""
 
     name: str
-    seen: bool
-    moved: Measured
+    killed: bool
+    """Whether the answer changes so much that the grade fails it."""
+    changed_share: Measured
     """Share of the rows whose answer changes beyond the tolerance."""
 
 
 class StepMutations(Noun):
-    """How well the grade sees one stated step."""
+    """What the mutations of one stated step did to the answer."""
 
     position: int = Field(ge=1)
     """Number of the step in the prose."""
@@ -76,9 +77,9 @@ class StepMutations(Noun):
     mutations: tuple[MutationResult, ...]
 
     @property
-    def exposed(self) -> bool:
-        """Whether some mutation is seen."""
-        return any(mutation.seen for mutation in self.mutations)
+    def detected(self) -> bool:
+        """Whether some mutation is killed: a mistake in this step can cost the grade."""
+        return any(mutation.killed for mutation in self.mutations)
 
 
 class Baseline(Noun):
@@ -110,12 +111,12 @@ class Proofs(Noun):
     controls: dict[str, tuple[Measured, str]] | None = None
     """Score and reason by control submission."""
     baseline_scores: BaselineScores | None = None
-    exposure: tuple[StepMutations, ...] | None = None
+    mutations: tuple[StepMutations, ...] | None = None
 
     def plus(self, more: "Proofs") -> "Proofs":
-        """Both; what `more` says wins."""
-        said = {name: value for name, value in more if value is not None}
-        return self.model_copy(update=said)
+        """Both; what `more` holds wins."""
+        known = {name: value for name, value in more if value is not None}
+        return self.model_copy(update=known)
 
 
 class Finding(Noun):

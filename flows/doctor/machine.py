@@ -53,12 +53,14 @@ def _lab_mb(settings: Settings) -> int:
 
 
 def _singles(settings: Settings) -> int:
-    """Processes of the executor that are there once: other members, and the programs."""
+    """Processes of the executor that are there once: other environments, and the programs."""
     others = [
-        m for m in environments_of(settings.environments) if m.environment != REFERENCE.environment
+        m
+        for m in environments_of(settings.environments)
+        if m.process_variables != REFERENCE.process_variables
     ]
-    older = [m for m in environments_of(settings.environments) if m.generation is not None]
-    return len({member.name for member in (*others, *older)}) + 1
+    older = [m for m in environments_of(settings.environments) if m.library_version is not None]
+    return len({environment.name for environment in (*others, *older)}) + 1
 
 
 def _smaller(settings: Settings, total_mb: int) -> str:

@@ -91,7 +91,7 @@ def older_libraries(setup: Setup) -> Diagnosis:
             pins_of(name)
         except EnvironmentMissing:
             return broken(
-                f"generation {name} cannot be made on this Python",
+                f"libraries {name} cannot be made on this Python",
                 f"use Python 3.11 to 3.13, {_WITHOUT}",
             )
     folder = setup.settings.workers.environments or setup.settings.state / "environments"

@@ -1,8 +1,9 @@
 """What the gates did, as two tables of a release: `report/gates.csv` and `report/steps.csv`.
 
-Takes the trials of a build; writes counts. A gate's row says how many tasks it looked at, refused
-at first, saw mended by a repair, and cost in the end. A step's row says, for its kind and the
-estimator of its tasks, how many stated steps the grade saw before any repair and in what ships.
+Enter the trials of a build; leave counts. A gate's row says how many tasks it looked at, refused at
+first, saw mended by a repair, and cost in the end. A step's row says, for its kind and the
+estimator of its tasks, for how many stated steps some mutation was killed, before any
+repair and in what ships, and how many of the shipped mutations are killed.
 Refusals of other rooms stand in `data/rejects`.
 """
 
@@ -19,8 +20,8 @@ from validate.verdict import StepMutations
 
 GATES = ("gate", "variant", "tried", "refused_at_first", "repaired", "refused")
 STEPS = (
-    *("kind", "estimator", "stated_at_first", "exposed_at_first", "stated", "exposed"),
-    *("mutations", "mutations_killed"),
+    *("kind", "estimator", "stated_at_first", "detected_at_first", "stated", "detected"),
+    *("mutations", "killed"),
 )
 
 
@@ -72,24 +73,24 @@ def step_rows(trials: Sequence[Trial]) -> list[tuple[str | int, ...]]:
     """One row for each kind of step and estimator, see `STEPS`."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for trial in trials:
-        measured = [attempt for attempt in trial.attempts if _exposure(attempt)]
+        measured = [attempt for attempt in trial.attempts if _step_mutations(attempt)]
         for attempt in measured[:1]:
             _count(counts, attempt, "_at_first")
         for attempt in measured[-1:] if isinstance(trial.result, Task) else ():
             _count(counts, attempt, "")
-            for step in _exposure(attempt):
+            for step in _step_mutations(attempt):
                 tally = counts[step.kind, attempt.estimator or ""]
                 tally["mutations"] += len(step.mutations)
-                tally["mutations_killed"] += sum(mutation.seen for mutation in step.mutations)
+                tally["killed"] += sum(mutation.killed for mutation in step.mutations)
     return [(*key, *(counts[key][name] for name in STEPS[2:])) for key in sorted(counts)]
 
 
-def _exposure(attempt: Attempt) -> tuple[StepMutations, ...]:
-    return (attempt.verdict.proofs.exposure or ()) if attempt.verdict else ()
+def _step_mutations(attempt: Attempt) -> tuple[StepMutations, ...]:
+    return (attempt.verdict.proofs.mutations or ()) if attempt.verdict else ()
 
 
 def _count(counts: dict[tuple[str, str], Counter[str]], attempt: Attempt, when: str) -> None:
-    for step in _exposure(attempt):
+    for step in _step_mutations(attempt):
         tally = counts.setdefault((step.kind, attempt.estimator or ""), Counter())
         tally[f"stated{when}"] += 1
-        tally[f"exposed{when}"] += step.exposed
+        tally[f"detected{when}"] += step.detected

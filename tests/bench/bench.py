@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 from validate import score
 
 _SAMPLE_S = 0.2
-_LEFT_OUT = ("generation", "draft")
-"""Purposes that are not part of verifying: other library generations, and making the task."""
+_LEFT_OUT = ("older_libraries", "draft")
+"""Purposes that are not part of verifying: other library versions, and making the task."""
 
 
 class _PeakMemory(threading.Thread):
@@ -104,7 +104,7 @@ def _run_fresh(folder: Path) -> float:
 
 
 def verified(state: Path, fresh: dict[str, float]) -> None:
-    """Print CPU of verifying a task, without other generations, over that of its program alone."""
+    """Print CPU of verifying a task, without older libraries, over that of its program alone."""
     costs = {}
     for line in (state / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
         trial = json.loads(line)

@@ -30,7 +30,7 @@ from transform.run.fork_server import PRELOAD, ProgramFailed, run_program
 from transform.run.pipeline import Pipeline
 from transform.task import ID_COLUMN, Grading, Instructions
 from validate import score
-from validate.sensitivity import Reference, Visibility
+from validate.sensitivity import KillThresholds, ReferenceAnswer
 
 _TIMEOUT_S, _MEMORY_MB = 60, 2000
 _MISREAD = 1.1
@@ -117,7 +117,9 @@ def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
 # --- The text of a program --------------------------------------------------------------------
 
 
-def _changed(reference: Reference, folder: Path, n: int, programs: Workers) -> Iterator[Tried]:
+def _changed(
+    reference: ReferenceAnswer, folder: Path, n: int, programs: Workers
+) -> Iterator[Tried]:
     program = (folder / "solution.py").read_text()
     public = folder.with_name(f"{folder.name}-public")
     public.mkdir()
@@ -149,7 +151,7 @@ def _run(reference: Reference, program: str, public: Path, programs: Workers) ->
         )
     except (ProgramFailed, TimeoutError, pl.exceptions.PolarsError):
         return True, True
-    return reference.sees(answer.sort(ID_COLUMN))[0], False
+    return reference.kills(answer.sort(ID_COLUMN))[0], False
 
 
 def _changes(program: str) -> Iterator[tuple[int, str, str]]:

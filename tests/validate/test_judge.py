@@ -113,7 +113,7 @@ def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: TaskFolder) ->
     graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(salt=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
     assert judge(task, [first, Scripted(title="last")], IDLE).repair is None
-    refused = Scripted(title="last", outcome="invalid", proofs=Proofs(exposure=()), repair=repair)
+    refused = Scripted(title="last", outcome="invalid", proofs=Proofs(mutations=()), repair=repair)
     verdict = judge(task, [first, refused], IDLE)
-    assert (verdict.proofs.controls, verdict.proofs.exposure) == (graded.controls, ())
+    assert (verdict.proofs.controls, verdict.proofs.mutations) == (graded.controls, ())
     assert verdict.repair == repair

@@ -1,8 +1,8 @@
-"""Sends all scripted solvers up a task and measures how far each gets.
+"""Fits all baselines to a task and measures what each scores.
 
-A task enters; a `BaselineFits` leaves: the scores of the baselines, each target under the
-permutation null, and the columns that alone answer best. Every attempt is graded by `score.py`.
-Where truth is executed, the reference is the one solver, and its answer is held against the true
+Takes a task, returns a `BaselineFits`: the scores of the baselines, each target's signal under the
+permutation null, and the single columns that answer best. Every answer is graded by `score.py`.
+Where truth is executed, the reference is the one solver, and its answer is compared with the true
 targets of val, which only we have: whether the instructions lead to something that has to do with
 the world.
 """
@@ -20,16 +20,22 @@ from extract.noun import Noun
 from transform.files.task_folder import TaskFolder
 from transform.task import ID_COLUMN, Metric
 from validate.baselines import forecasting, tabular
-from validate.baselines.null import Column, null_scores, scores
-from validate.baselines.solver import ONE_FEATURE, REFERENCE, Answered, case_of, seed_of
+from validate.baselines.null import TargetValues, null_scores, scores
+from validate.baselines.solver import (
+    ONE_FEATURE,
+    REFERENCE_SOLVER,
+    BaselineAnswer,
+    baseline_seed,
+    case_of,
+)
 from validate.controls import answer_of
 from validate.environments.executor import Executor
 from validate.score import Answer, score
 from validate.verdict import Baseline, BaselineScores, Measured
 
 
-class Lesson(Noun):
-    """What there is to learn about one target."""
+class TargetSignal(Noun):
+    """What the baselines learnt about one target."""
 
     target: str
     score: Measured
@@ -49,13 +55,13 @@ class BaselineFits(Noun):
     """What the solvers reached."""
 
     baseline_scores: BaselineScores
-    lessons: tuple[Lesson, ...]
+    signals: tuple[TargetSignal, ...]
     """One for each target."""
-    alone: tuple[str, ...] = ()
-    """Columns that `one_feature` chose."""
+    single_features: tuple[str, ...] = ()
+    """Columns that `one_feature` chose, at most one for each target."""
 
     def score_of(self, solver: str) -> float | None:
-        """Score of a baseline; None where the baseline_scores has no such solver."""
+        """Score of a baseline; None where there is no such solver."""
         baselines = self.baseline_scores.baselines
         return next((baseline.score for baseline in baselines if baseline.solver == solver), None)
 
@@ -82,56 +88,66 @@ def fit_baselines(task: TaskFolder) -> BaselineFits:
     answer = _held_out_answer(task) if executed else answer_of(task)
     # More threads would cost more than they save, and round otherwise from machine to machine.
     with threadpool_limits(1):
-        attempts = list(_around_reference(task) if executed else _scripted(task))
-    baselines = [_baseline(task, answer, attempt) for attempt in attempts]
-    tried = list(zip(attempts, baselines, strict=True))
-    ceiling = max(baseline.score for attempt, baseline in tried if not attempt.is_trivial)
-    lessons = _lessons(answer, [a for a in attempts if not a.is_trivial], seed_of(task))
+        answers = list(_around_reference(task) if executed else _scripted(task))
+    baselines = [_baseline(task, answer, given) for given in answers]
+    tried = list(zip(answers, baselines, strict=True))
+    ceiling = max(baseline.score for given, baseline in tried if not given.is_trivial)
+    signals = _signals(
+        answer, [given for given in answers if not given.is_trivial], baseline_seed(task)
+    )
     baseline_scores = BaselineScores(
         baselines=tuple(baselines),
-        floor=max(baseline.score for attempt, baseline in tried if attempt.is_trivial),
+        floor=max(baseline.score for given, baseline in tried if given.is_trivial),
         ceiling=ceiling,
-        p_value=max(lesson.p_value for lesson in lessons),
+        p_value=max(signal.p_value for signal in signals),
     )
-    alone = next((a.columns for a in attempts if a.solver == ONE_FEATURE), ())
-    return BaselineFits(baseline_scores=baseline_scores, lessons=lessons, alone=alone)
+    single_features = next((given.columns for given in answers if given.solver == ONE_FEATURE), ())
+    return BaselineFits(
+        baseline_scores=baseline_scores, signals=signals, single_features=single_features
+    )
 
 
-def _scripted(task: TaskFolder) -> Iterator[Answered]:
+def _scripted(task: Task) -> Iterator[BaselineAnswer]:
     case = case_of(task)
-    return tabular.attempts(case) if case.told.grid is None else forecasting.attempts(case)
+    return (
+        tabular.tabular_answers(case)
+        if case.instructions.grid is None
+        else forecasting.forecasting_answers(case)
+    )
 
 
-def _around_reference(task: TaskFolder) -> Iterator[Answered]:
+def _around_reference(task: Task) -> Iterator[BaselineAnswer]:
     """The reference between chance and the mean or majority of the clean training table."""
     case = replace(case_of(task), train=pl.read_parquet(task.clean_file))
-    yield from tabular.trivial_attempts(case)
-    answer = pl.read_parquet(task.truth_file).select(ID_COLUMN, *case.told.targets)
-    yield Answered(REFERENCE, False, (answer,))
+    yield from tabular.trivial_answers(case)
+    answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.instructions.targets)
+    yield BaselineAnswer(REFERENCE_SOLVER, False, (answer,))
 
 
 def _held_out_answer(task: TaskFolder) -> Answer:
     """The true targets of val, graded as an open task; rows that lack one are left out."""
-    told = task.spec.instructions
-    metric: Metric = "macro_f1" if told.problem == "classification" else "clipped_r2"
+    instructions = task.spec.instructions
+    metric: Metric = "macro_f1" if instructions.problem == "classification" else "clipped_r2"
     grading = task.truth.grading.model_copy(update={"metric": metric, "scores": ()})
-    known = pl.read_parquet(task.held_out_file).select(ID_COLUMN, *told.targets).drop_nulls()
+    known = (
+        pl.read_parquet(task.held_out_file).select(ID_COLUMN, *instructions.targets).drop_nulls()
+    )
     return Answer.parse(
         task_id=task.spec.task_id,
-        variant=told.variant,
+        variant=instructions.variant,
         ground_truth=grading.model_dump_json(),
         truth=known.to_arrow(),
         skill=task.truth.skill,
     )
 
 
-def _baseline(task: TaskFolder, answer: Answer, attempt: Answered) -> Baseline:
-    results = [score(answer, _ordered(answer, table)) for table in attempt.predictions]
+def _baseline(task: Task, answer: Answer, given: BaselineAnswer) -> Baseline:
+    results = [score(answer, _ordered(answer, table)) for table in given.predictions]
     skills = [result.skill for result in results if result.skill is not None]
-    assert {result.reason for result in results} == {"ok"}, (attempt.solver, results[0].message)
+    assert {result.reason for result in results} == {"ok"}, (given.solver, results[0].message)
     is_forecast = task.spec.instructions.problem == "forecasting"
     return Baseline(
-        solver=attempt.solver,
+        solver=given.solver,
         score=float(np.mean([result.score for result in results])),
         skill=float(np.mean(skills)) if is_forecast and skills else None,
     )
@@ -143,23 +159,27 @@ def _ordered(answer: Answer, prediction: pl.DataFrame) -> pa.Table:
     return ids.join(prediction, on=ID_COLUMN, how="left", maintain_order="left").to_arrow()
 
 
-def _lessons(answer: Answer, attempts: Sequence[Answered], seed: int) -> tuple[Lesson, ...]:
+def _signals(
+    answer: Answer, answers: Sequence[BaselineAnswer], seed: int
+) -> tuple[TargetSignal, ...]:
     """Each target by itself; a prediction's cells are read as truth's are."""
-    tables = [_ordered(answer, table) for a in attempts for table in a.predictions]
-    truth, *found = [answer.right, *(replace(answer, truth=table).right for table in tables)]
+    tables = [_ordered(answer, table) for given in answers for table in given.predictions]
+    truth, *predictions = [answer.right, *(replace(answer, truth=table).right for table in tables)]
     return tuple(
-        _lesson(name, answer.rules.metric, truth[name], [right[name] for right in found], seed)
+        _signal(
+            name, answer.rules.metric, truth[name], [right[name] for right in predictions], seed
+        )
         for name in answer.rules.targets
     )
 
 
-def _lesson(
-    name: str, metric: Metric, truth: Column, attempts: Sequence[Column], seed: int
-) -> Lesson:
+def _signal(
+    name: str, metric: Metric, truth: TargetValues, attempts: Sequence[TargetValues], seed: int
+) -> TargetSignal:
     as_it_is = np.arange(len(truth))[None]
     reached = max(float(scores(metric, truth, a, as_it_is)[0]) for a in attempts)
     null = null_scores(metric, truth, attempts, seed)
-    return Lesson(
+    return TargetSignal(
         target=name,
         score=reached,
         chance=float(null.mean()),

@@ -1,6 +1,6 @@
 """Series as forecasters take them: histories, the places to forecast, and features of both.
 
-A case with a grid enters; one `TargetSeries` for each target leaves. The features of a forecast are
+Takes a case with a grid, returns one `TargetSeries` for each target. The features of a forecast are
 what is known at its origin: levels, recent and seasonal values, the calendar of the instant that is
 forecast, and the covariates that val carries. Values count by position: a gap in time is none here.
 """
@@ -14,35 +14,40 @@ import numpy.typing as npt
 import polars as pl
 
 from transform.series.seasonal_naive import season_length
-from validate.baselines.examples import calendar, encoded
-from validate.baselines.solver import Case, Floats, Ints
+from validate.baselines.examples import CALENDAR_FEATURES, calendar, encoded
+from validate.baselines.solver import Case
+
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
 
 _SERIES, _PLACE, _STEP = " series", " place", " step"
 """Scratch columns; shipped names never begin with a space."""
 MAX_PAIRS = 5_000
-"""Pairs of origin and step that are learnt from."""
+"""Pairs of origin and step that are learnt from, which bounds the time whatever the length of the
+series."""
 _SHORTEST_WINDOW = 7
-"""Values over which a level is taken at least."""
+"""Values over which a level is taken at least: fewer would follow single values."""
 _SEASONS = 10
 """Seasons over which a usual value of the same place in the season is taken."""
-CALENDAR = slice(2, 8)
-"""Columns of `Pairs.x` that are fields of the calendar; number and step stand before them."""
+CALENDAR = slice(2, 1 + CALENDAR_FEATURES)
+"""Columns of `Pairs.x` that are fields of the calendar, after number and step. The day is left out:
+no day that is forecast was in the past."""
 
 
 @dataclass(frozen=True)
-class Series:
+class SingleSeries:
     """One series of one target."""
 
     number: int
-    past: Floats
+    past: _Floats
     """Observed values by time, at least one."""
-    known_past: Floats
+    known_past: _Floats
     """What is known in advance about the instants of the past, `(len(past), n_known)`."""
-    places: Ints
+    places: _Ints
     """Rows of val that belong to the series."""
-    steps: Ints
+    steps: _Ints
     """Which scored instant each of them is, from 0."""
-    known_covariates: Floats
+    known_covariates: _Floats
     """What is known in advance about these rows, `(len(places), n_known)`."""
 
 
@@ -53,10 +58,10 @@ class Pairs:
     Values are relative: less the level at the origin, by the spread of the series.
     """
 
-    x: Floats
-    y: Floats
-    level: Floats
-    spread: Floats
+    x: _Floats
+    y: _Floats
+    level: _Floats
+    spread: _Floats
     is_late: npt.NDArray[np.bool_]
     """Whether the instant lies in the last tenth of the past, or the last horizon."""
 
@@ -65,7 +70,7 @@ class Pairs:
 class TargetSeries:
     """All series of one target."""
 
-    series: tuple[Series, ...]
+    series: tuple[SingleSeries, ...]
     season: int
     horizon: int
     covariates: tuple[str, ...]
@@ -86,9 +91,10 @@ class TargetSeries:
         each = -(-MAX_PAIRS // len(self.series))
         return _joined([self._learnt(one, each) for one in self.series])
 
-    def _learnt(self, one: Series, each: int) -> Pairs:
+    def _learnt(self, one: SingleSeries, each: int) -> Pairs:
         n = len(one.past)
         rng = np.random.default_rng((self.seed, one.number))
+        # The first origins lack a full window, so their features would be of another kind.
         first = min(max(2 * self.lag, _SHORTEST_WINDOW), n - 1)
         ends = np.sort(rng.integers(first, n, each)) if first else np.zeros(0, np.int64)
         steps = rng.integers(0, np.minimum(self.horizon, ends))
@@ -108,7 +114,7 @@ class TargetSeries:
             ]
         )
 
-    def _pairs(self, one: Series, origins: Ints, steps: Ints, known: Floats) -> Pairs:
+    def _pairs(self, one: SingleSeries, origins: _Ints, steps: _Ints, known: _Floats) -> Pairs:
         width = max(self.lag, _SHORTEST_WINDOW)
         level = _mean_before(one.past, origins, width)
         spread = float(one.past.std()) or 1.0
@@ -128,20 +134,20 @@ class TargetSeries:
             is_late=np.zeros(len(level), dtype=np.bool_),
         )
 
-    def absolute(self, relative: Floats) -> Floats:
+    def absolute(self, relative: _Floats) -> _Floats:
         """Forecasts of `asked` in the unit of the target, in the order of val's rows."""
         return self.in_val(relative * self.asked.spread + self.asked.level)
 
-    def in_val(self, values: Floats) -> Floats:
+    def in_val(self, values: _Floats) -> _Floats:
         """Values that stand series by series, in the order of val's rows."""
-        found = np.empty(self.n_rows)
-        found[np.concatenate([one.places for one in self.series])] = values
-        return found
+        ordered = np.empty(self.n_rows)
+        ordered[np.concatenate([one.places for one in self.series])] = values
+        return ordered
 
 
 def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
     """Each target with its series."""
-    grid = case.told.grid
+    grid = case.instructions.grid
     assert grid is not None, "a forecast has a grid"
     keys, time = list(grid.entities), grid.column
     val = case.val.with_row_index(_PLACE).with_columns(
@@ -154,10 +160,10 @@ def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
         val, train = (side.with_columns(pl.lit(0).alias(_SERIES)) for side in (val, case.train))
     val, train = (side.sort(_SERIES, time) for side in (val, train))
     train_known, val_known, covariates = _known(train, val, time, grid.known_covariates)
-    for target in case.told.targets:
-        seen = train[target].is_not_null().to_numpy()
+    for target in case.instructions.targets:
+        observed = train[target].is_not_null().to_numpy()
         series = tuple(
-            _series(number, train.filter(seen), train_known[seen], val, val_known, target)
+            _series(number, train.filter(observed), train_known[observed], val, val_known, target)
             for number in val[_SERIES].unique(maintain_order=True).to_list()
         )
         yield (
@@ -176,13 +182,13 @@ def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
 def _series(
     number: int,
     train: pl.DataFrame,
-    train_known: Floats,
+    train_known: _Floats,
     val: pl.DataFrame,
-    val_known: Floats,
+    val_known: _Floats,
     target: str,
-) -> Series:
+) -> SingleSeries:
     before, after = ((side[_SERIES] == number).to_numpy() for side in (train, val))
-    return Series(
+    return SingleSeries(
         number=number,
         past=train[target].cast(pl.Float64).to_numpy()[before],
         known_past=train_known[before],
@@ -194,7 +200,7 @@ def _series(
 
 def _known(
     train: pl.DataFrame, val: pl.DataFrame, time: str, names: tuple[str, ...]
-) -> tuple[Floats, Floats, tuple[str, ...]]:
+) -> tuple[_Floats, _Floats, tuple[str, ...]]:
     """The calendar, then the covariates of both sides, and where the latter come from."""
     features = [feature for name in names for feature in encoded(train[name], val[name])]
     one = np.column_stack([*calendar(train[time]), *(f[2] for f in features)])
@@ -202,14 +208,14 @@ def _known(
     return one, other, tuple(source for source, *_ in features)
 
 
-def _mean_before(values: Floats, origins: Ints, width: int) -> Floats:
+def _mean_before(values: _Floats, origins: _Ints, width: int) -> _Floats:
     """Mean of the last `width` values up to each origin, of fewer where there are no more."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     starts = np.maximum(0, origins + 1 - width)
     return np.asarray((sums[origins + 1] - sums[starts]) / (origins + 1 - starts))
 
 
-def _lags(past: Floats, origins: Ints, steps: Ints, season: int) -> Floats:
+def _lags(past: _Floats, origins: _Ints, steps: _Ints, season: int) -> _Floats:
     """Recent values and means, and those of the same place in the seasons before."""
     back = origins + 1 - season + steps % season
     # Before the first season there is none: the earliest value of the same place stands in.

@@ -1,8 +1,8 @@
-"""What a scripted solver is: a baseline of the baseline_scores.
+"""What a scripted solver is: one baseline of a task.
 
-Enters the public side of a task, leaves an attempt at `prediction.csv` as a table; truth enters
-nowhere. Solvers are deterministic, use one thread and bounded samples, and tune on train alone. A
-weak attempt proves nothing about a task: only what solvers do reach counts.
+Takes the public side of a task, returns what it would hand in as `prediction.csv`; truth is never
+seen. Solvers are deterministic, use one thread and bounded samples, and tune on train alone. A
+weak answer proves nothing about a task: only what solvers do reach counts.
 """
 
 from collections.abc import Mapping
@@ -18,19 +18,18 @@ from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Instructions
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float64]
 
 ONE_FEATURE = "one_feature"
 BOOSTER = "booster"
-REFERENCE = "reference"
+REFERENCE_SOLVER = "reference"
 
 
 @dataclass(frozen=True)
 class Case:
     """What a solver sees of a task."""
 
-    told: Instructions
+    instructions: Instructions
     train: pl.DataFrame
     val: pl.DataFrame
     seed: int
@@ -38,7 +37,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Answered:
+class BaselineAnswer:
     """What one solver answers."""
 
     solver: str
@@ -52,22 +51,23 @@ class Answered:
 
 def case_of(task: TaskFolder) -> Case:
     """The public side of a task, read from its files."""
-    told = task.spec.instructions
-    train, val = load_tables(told, task.public)
-    return Case(told, train, val, seed_of(task))
+    instructions = task.spec.instructions
+    train, val = load_tables(instructions, task.public)
+    return Case(instructions, train, val, baseline_seed(task))
 
 
-def seed_of(task: TaskFolder) -> int:
+def baseline_seed(task: Task) -> int:
     """Seed of all random choices about a task."""
     return derive_seed("baselines", task.spec.task_id)
 
 
 def predicted(case: Case, values: Mapping[str, npt.NDArray[Any]]) -> pl.DataFrame:
     """Values by target, in the order of val's rows, as the table that a solver would hand in."""
-    columns = [pl.Series(name, values[name].tolist()) for name in case.told.targets]
+    columns = [pl.Series(name, values[name].tolist()) for name in case.instructions.targets]
     return pl.DataFrame([case.val[ID_COLUMN], *columns])
 
 
-def fit(model: Any, x: Floats, y: Floats) -> Any:
-    """The model fitted; boosters cannot bin a feature that no sampled row has, so it gets zeros."""
+def fit(model: Any, x: _Floats, y: _Floats) -> Any:
+    """The model fitted; features that no sampled row has become zeros."""
+    # Boosters cannot bin a feature without any value.
     return model.fit(np.where(np.isnan(x).all(axis=0), 0.0, x), y)

@@ -1,6 +1,6 @@
-"""The baseline_scores for tables: chance to a tuned booster.
+"""The baselines for tables: chance to a tuned booster.
 
-One target's examples enter, predictions for val leave, as numbers or as positions among the labels.
+Takes one target's examples, returns predictions for val as numbers or positions among the labels.
 Estimators come from scikit-learn with its defaults where no reason against them is given. Samples
 of rows, iterations by the number of classes and a search of a few settings bound the time: a
 patient person will do better, which only widens the room.
@@ -11,19 +11,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from validate.baselines.examples import Examples, examples_of
 from validate.baselines.solver import (
     BOOSTER,
     ONE_FEATURE,
-    Answered,
+    BaselineAnswer,
     Case,
-    Floats,
-    Ints,
     fit,
     predicted,
 )
+
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
 
 MAX_ROWS = 5_000
 """Rows that an estimator is fitted to; the default booster and the tree on one feature, by which
@@ -38,34 +40,36 @@ _TREES = 1_000
 """Trees of a booster over all classes; beyond ten, a class gets less than the usual hundred."""
 _LINEAR_ITERATIONS = 100
 
-Answer = Callable[[Examples], Floats]
+_Predictor = Callable[[Examples], _Floats]
 
 
-def attempts(case: Case) -> Iterator[Answered]:
+def tabular_answers(case: Case) -> Iterator[BaselineAnswer]:
     """What every solver answers, from the weakest to the strongest."""
     targets = dict(examples_of(case))
-    yield from trivial_attempts(case)
+    yield from trivial_answers(case)
     yield _one_feature(case, targets)
-    for name, solve in FITTED.items():
-        yield Answered(name, False, (_table(case, targets, solve),))
+    for name, solve in _FITTED.items():
+        yield BaselineAnswer(name, False, (_table(case, targets, solve),))
 
 
-def trivial_attempts(case: Case) -> Iterator[Answered]:
+def trivial_answers(case: Case) -> Iterator[BaselineAnswer]:
     """What can be answered without a look at any feature."""
     targets = dict(examples_of(case))
     rngs = np.random.default_rng(case.seed).spawn(_DRAWS)
     draws = (_table(case, targets, partial(_chance, rng=rng)) for rng in rngs)
-    yield Answered("chance", True, tuple(draws))
-    yield Answered("majority_or_mean", True, (_table(case, targets, _majority),))
+    yield BaselineAnswer("chance", True, tuple(draws))
+    yield BaselineAnswer("majority_or_mean", True, (_table(case, targets, _majority),))
 
 
-def _table(case: Case, targets: dict[str, Examples], solve: Answer) -> pl.DataFrame:
-    return predicted(case, {name: _said(solve, examples) for name, examples in targets.items()})
+def _table(case: Case, targets: dict[str, Examples], solve: _Predictor) -> pl.DataFrame:
+    return predicted(
+        case, {name: _predictions(solve, examples) for name, examples in targets.items()}
+    )
 
 
-def _said(solve: Answer, examples: Examples) -> Any:
+def _predictions(solve: _Predictor, examples: Examples) -> Any:
     """Predictions as labels or numbers; without variety or features all that is left is one."""
-    is_plain = examples.y.min() == examples.y.max() or not examples.matrix.sources
+    is_plain = examples.y.min() == examples.y.max() or not examples.features.sources
     values = (_majority if is_plain else solve)(examples)
     if examples.labels is not None:
         return examples.labels[values.astype(np.int64)]
@@ -76,50 +80,52 @@ def _said(solve: Answer, examples: Examples) -> Any:
 # --- without features -------------------------------------------------------------------------
 
 
-def _chance(examples: Examples, *, rng: np.random.Generator) -> Floats:
+def _chance(examples: Examples, *, rng: np.random.Generator) -> _Floats:
     """A training answer drawn at random for each row: classes by their shares."""
-    return rng.choice(examples.y, len(examples.matrix.val))
+    return rng.choice(examples.y, len(examples.features.val))
 
 
-def _majority(examples: Examples) -> Floats:
+def _majority(examples: Examples) -> _Floats:
     """The commonest class, or the mean."""
-    if examples.labels is None:
-        value = float(examples.y.mean())
-    else:
-        value = float(np.bincount(examples.y.astype(np.int64)).argmax())
-    return np.full(len(examples.matrix.val), value)
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    is_number = examples.labels is None
+    model = DummyRegressor() if is_number else DummyClassifier(strategy="most_frequent")
+    return np.asarray(model.fit(examples.x, examples.y).predict(examples.features.val))
 
 
 # --- one feature ------------------------------------------------------------------------------
 
 
-def _one_feature(case: Case, targets: dict[str, Examples]) -> Answered:
+def _one_feature(case: Case, targets: dict[str, Examples]) -> BaselineAnswer:
     """The best single feature of each target under a tree, chosen on an inner split."""
     best = {target: best_feature(examples) for target, examples in targets.items()}
     values = {
-        target: _said(partial(_fit_one, place=best[target]), examples)
+        target: _predictions(partial(_fit_one, place=best[target]), examples)
         for target, examples in targets.items()
     }
-    columns = dict.fromkeys(targets[t].matrix.sources[p] for t, p in best.items() if p is not None)
-    return Answered(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
+    columns = dict.fromkeys(
+        targets[t].features.sources[p] for t, p in best.items() if p is not None
+    )
+    return BaselineAnswer(ONE_FEATURE, False, (predicted(case, values),), tuple(columns))
 
 
 def best_feature(examples: Examples) -> int | None:
     """Position of the feature that alone tells most; None where there is no feature."""
     first, test = inner_split(examples)
     scores = []
-    for place in range(len(examples.matrix.sources)):
+    for place in range(len(examples.features.sources)):
         x = examples.x[:, [place]]
         tree = fit(_tree_of_one(examples), x[first], examples.y[first])
         scores.append(quality(examples, examples.y[test], tree.predict(x[test])))
     return int(np.argmax(scores)) if scores else None
 
 
-def _fit_one(examples: Examples, *, place: int | None) -> Floats:
+def _fit_one(examples: Examples, *, place: int | None) -> _Floats:
     if place is None:
         return _majority(examples)
     tree = fit(_tree_of_one(examples), examples.x[:, [place]], examples.y)
-    return np.asarray(tree.predict(examples.matrix.val[:, [place]]))
+    return np.asarray(tree.predict(examples.features.val[:, [place]]))
 
 
 def _tree_of_one(examples: Examples) -> Any:
@@ -130,14 +136,14 @@ def _tree_of_one(examples: Examples) -> Any:
     return kind(min_samples_leaf=3, max_leaf_nodes=256, random_state=0)
 
 
-def inner_split(examples: Examples) -> tuple[Ints, Ints]:
+def inner_split(examples: Examples) -> tuple[_Ints, _Ints]:
     """Rows to fit and rows to choose on, three to one, of a sample of train."""
     order = examples.rng_order[:MAX_INNER_ROWS]
     cut = 3 * len(order) // 4
     return order[:cut], order[cut:]
 
 
-def quality(examples: Examples, truth: Floats, guess: Floats) -> float:
+def quality(examples: Examples, truth: _Floats, guess: _Floats) -> float:
     """The task's metric on an inner split, unclipped."""
     from sklearn.metrics import f1_score, r2_score
 
@@ -149,14 +155,14 @@ def quality(examples: Examples, truth: Floats, guess: Floats) -> float:
 # --- all features -----------------------------------------------------------------------------
 
 
-def _tree(examples: Examples) -> Floats:
+def _tree(examples: Examples) -> _Floats:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     kind = DecisionTreeRegressor if examples.labels is None else DecisionTreeClassifier
     return _fitted(kind(max_depth=8, min_samples_leaf=5, random_state=0), examples)
 
 
-def _linear(examples: Examples) -> Floats:
+def _linear(examples: Examples) -> _Floats:
     """Ridge with its penalty by generalised cross-validation, or logistic regression."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -164,7 +170,7 @@ def _linear(examples: Examples) -> Floats:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    is_code = examples.matrix.is_code
+    is_code = examples.features.is_code
     most = max(2, min(30, MAX_ONE_HOT // max(1, int(is_code.sum()))))
     one_hot = OneHotEncoder(
         max_categories=most, handle_unknown="infrequent_if_exist", sparse_output=False
@@ -182,11 +188,11 @@ def _linear(examples: Examples) -> Floats:
     return _fitted(make_pipeline(columns, last), examples)
 
 
-def _booster(examples: Examples) -> Floats:
+def _booster(examples: Examples) -> _Floats:
     return _fitted(booster(examples), examples, rows=len(examples.y))
 
 
-def _tuned_booster(examples: Examples) -> Floats:
+def _tuned_booster(examples: Examples) -> _Floats:
     """The best of a few settings on an inner split, fitted anew."""
     first, test = inner_split(examples)
     scores = []
@@ -217,20 +223,20 @@ def booster(examples: Examples, **settings: Any) -> Any:
     rounds = min(100, max(10, _TREES // n_classes))
     return kind(
         max_iter=rounds,
-        categorical_features=examples.matrix.is_code,
+        categorical_features=examples.features.is_code,
         early_stopping=False,
         random_state=0,
         **settings,
     )
 
 
-def _fitted(model: Any, examples: Examples, rows: int = MAX_ROWS) -> Floats:
+def _fitted(model: Any, examples: Examples, rows: int = MAX_ROWS) -> _Floats:
     sample = examples.sample(rows)
     x, y = examples.x[sample], examples.y[sample]
-    return np.asarray(fit(model, x, y).predict(examples.matrix.val))
+    return np.asarray(fit(model, x, y).predict(examples.features.val))
 
 
-FITTED: dict[str, Answer] = {
+_FITTED: dict[str, _Predictor] = {
     "linear": _linear,
     "tree": _tree,
     BOOSTER: _booster,

@@ -1,7 +1,7 @@
 """The executor: long-lived worker processes in which tasks are drafted, executed and tried.
 
-Truth comes from the reference member of the matrix (`panel.py`); `run_matrix` gives the
-answers of all members. Reference programs run in forks of processes that have never loaded the code
+Truth comes from the reference environment of the matrix (`matrix.py`); `run_matrix` gives the
+answers of all environments. Reference programs run in forks of processes that have never loaded the code
 that computed truth. Everything heavy that a gate does goes through here, so that the flow's threads
 only wait. Scratch files live as long as the executor.
 
@@ -29,11 +29,11 @@ from validate.environments.external_programs import ExternalPrograms
 from validate.environments.library_versions import interpreter_of
 from validate.environments.matrix import REFERENCE, Environment, MatrixConfig, environments_of
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 RunProgram = Callable[[str, Path, Path, float, int], Path]
 """Program, public files, folder, seconds, megabytes; the path of its prediction."""
 Answers = dict[str, Path | str]
-"""By member of the matrix: a file with its answer, or what it says in place of one."""
+"""By environment of the matrix: a file with its answer, or what it says in place of one."""
 
 _THIS_INTERPRETER = MatrixConfig()
 _Costs = dict[str, float]
@@ -67,17 +67,17 @@ class Executor:
         in `memory` (None: for this executor alone).
         """
         self._memory = memory
-        self.members = environments_of(matrix)
+        self.matrix = environments_of(matrix)
         self._config = config
         self._environments = environments
         self._reference = self._workers(REFERENCE, processes)
         self._elsewhere = {
-            member.name: self._workers(member)
-            for member in self.members
-            if member.generation is None and member.environment != REFERENCE.environment
+            environment.name: self._workers(environment)
+            for environment in self.matrix
+            if environment.library_version is None and environment.process_variables != REFERENCE.process_variables
         }
         self._programs = Workers(
-            1, environment=REFERENCE.environment, preload=PRELOAD, on_cpu=self._add_cost
+            1, environment=REFERENCE.process_variables, preload=PRELOAD, on_cpu=self._add_cost
         )
         self._older: dict[str, ExternalPrograms] = {}
         self._open = contextlib.ExitStack()
@@ -91,9 +91,9 @@ class Executor:
         for workers in (self._reference, self._programs, *self._elsewhere.values()):
             self._open.enter_context(workers)
         try:
-            for member in self.members:
-                if member.generation is not None:
-                    self._older[member.name] = self._foreign(member)
+            for environment in self.matrix:
+                if environment.library_version is not None:
+                    self._older[environment.name] = self._external_programs(environment)
         except BaseException:
             self._open.close()
             raise
@@ -109,7 +109,7 @@ class Executor:
     def accounting(self) -> Iterator[_Costs]:
         """CPU seconds of calls that this thread makes inside the block, by purpose.
 
-        Reference programs have purposes of their own: `program`, and `generation` for those that
+        Reference programs have purposes of their own: `program`, and `older_libraries` for those that
         older libraries run.
         """
         costs: _Costs = {}
@@ -138,7 +138,7 @@ class Executor:
 
     # --- what it does -------------------------------------------------------------------------
 
-    def compute(self, function: Callable[..., T], *args: Any) -> T:
+    def compute(self, function: Callable[..., _T], *args: Any) -> _T:
         """`function(*args)` in a worker with the environment of the reference.
 
         Function, arguments and result must pickle. Raises what the function raises, `WorkerTimeout`
@@ -147,8 +147,8 @@ class Executor:
         return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
 
     def once(
-        self, function: Callable[..., T], kind: type[T], inputs: Sequence[object], *args: Any
-    ) -> T:
+        self, function: Callable[..., _T], kind: type[_T], inputs: Sequence[object], *args: Any
+    ) -> _T:
         """As `compute`, remembered under `inputs` however many gates and builds ask.
 
         Two threads that ask at once both compute.
@@ -160,19 +160,19 @@ class Executor:
         return memory.recall(stage, inputs, kind, lambda: self.compute(function, *args))
 
     def run_matrix(self, task: TaskFolder) -> Answers:
-        """The answer of every member, computed anew from the public files, the reference's first.
+        """The answer of every environment, computed anew from the public files, the reference's first.
 
-        A Parquet file, or CSV from programs. A member whose steps or program fail says why; for one
+        A Parquet file, or CSV from programs. A environment whose steps or program fail says why; for one
         that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
         """
-        here = [m for m in self.members if m.environment == REFERENCE.environment]
+        here = [m for m in self.matrix if m.process_variables == REFERENCE.process_variables]
         found = self._execute_in(self._reference, task, here)
-        for member in self.members:
-            if member.name in self._elsewhere:
-                found |= self._execute_in(self._elsewhere[member.name], task, [member])
-            elif member.generation is not None:
-                found[member.name] = self._run_older(member, task)
-        return {member.name: found[member.name] for member in self.members}
+        for environment in self.matrix:
+            if environment.name in self._elsewhere:
+                found |= self._execute_in(self._elsewhere[environment.name], task, [environment])
+            elif environment.library_version is not None:
+                found[environment.name] = self._run_older(environment, task)
+        return {environment.name: found[environment.name] for environment in self.matrix}
 
     def run_program(self, task: TaskFolder, program: str) -> Path:
         """`prediction.csv` that a program leaves in a folder with only the public files.
@@ -183,40 +183,40 @@ class Executor:
             folder = self._scratch / task.spec.task_id / "program"
             return self._patiently(self._run_here, self._run_here_alone, program, task, folder)
 
-    def _workers(self, member: Environment, n: int = 1) -> Workers:
+    def _workers(self, environment: Environment, n: int = 1) -> Workers:
         return Workers(
             n,
             memory_mb=self._config.memory_mb,
-            environment=member.environment,
+            environment=environment.process_variables,
             on_cpu=self._add_cost,
         )
 
-    def _foreign(self, member: Environment) -> ExternalPrograms:
-        assert member.generation is not None
+    def _external_programs(self, environment: Environment) -> ExternalPrograms:
+        assert environment.library_version is not None
         folder = self._environments or self._scratch / "environments"
-        python = interpreter_of(member.generation, folder)
-        log = self._scratch / f"{member.name}.log"
-        programs = ExternalPrograms(python, member.environment, log, self._add_cost)
+        python = interpreter_of(environment.library_version, folder)
+        log = self._scratch / f"{environment.name}.log"
+        programs = ExternalPrograms(python, environment.process_variables, log, self._add_cost)
         self._open.callback(programs.close)
         return programs
 
     def _execute_in(self, workers: Workers, task: TaskFolder, tried: list[Environment]) -> Answers:
-        """Answers of members that one environment serves, in one call."""
+        """Answers of environments that one environment serves, in one call."""
         folder = self._scratch / task.spec.task_id / tried[0].name
         by_perturbation = run_patiently(
             workers,
             execute_perturbed,
             task,
-            tuple(member.perturbation for member in tried),
+            tuple(environment.perturbation for environment in tried),
             folder,
             timeout_s=self._config.timeout_s,
         )
-        return {member.name: by_perturbation[member.perturbation] for member in tried}
+        return {environment.name: by_perturbation[environment.perturbation] for environment in tried}
 
-    def _run_older(self, member: Environment, task: TaskFolder) -> Path | str:
-        run = self._older[member.name].run
-        folder = self._scratch / task.spec.task_id / member.name
-        with self.account_to("generation"):
+    def _run_older(self, environment: Environment, task: TaskFolder) -> Path | str:
+        run = self._older[environment.name].run
+        folder = self._scratch / task.spec.task_id / environment.name
+        with self.account_to("older_libraries"):
             try:
                 return self._patiently(run, run, task.truth.program or "", task, folder)
             except ProgramDied:

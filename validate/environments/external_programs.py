@@ -60,7 +60,7 @@ class ExternalPrograms:
     def run(
         self, program: str, public: Path, folder: Path, timeout_s: float, memory_mb: int
     ) -> Path:
-        """`prediction.csv` of a program, as `warm.run_program`.
+        """`prediction.csv` of a program, as `fork_server.run_program`.
 
         Raises `ProgramFailed`, `ProgramDied`, `WorkerTimeout`, or `WorkerDied` for the process that
         should have run it.

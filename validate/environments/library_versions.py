@@ -1,9 +1,9 @@
-"""Environments with older generations of the libraries, made for the running interpreter.
+"""Environments with older versions of the libraries, made for the running interpreter.
 
 A truth that only today's scikit-learn reaches is worth little to who has last year's. So the
 environment matrix can run reference programs in environments that this module makes: exact versions
 that were current together, in a virtual environment beside the other things that a build remembers.
-Enters the name of a generation and a folder; leaves the path of an interpreter. Made once: the
+Takes the name of a library version and a folder, returns the path of an interpreter. Made once: the
 folder is named by the pins and the interpreter, a marker is written last, and what lacks it is
 begun anew.
 
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-GenerationName = Literal["1.4", "1.6"]
+LibraryVersion = Literal["1.4", "1.6"]
 
 _PURE = {"joblib": "1.4.2", "python-dateutil": "2.9.0.post0", "pytz": "2024.1"}
 _EARLY = {
@@ -62,13 +62,14 @@ _OLDEST_ON_3_13 = {
     "pyarrow": "18.0.0",
     "statsmodels": "0.14.4",
 }
-"""Nothing older has wheels for Python 3.13, so there generation 1.4 is 1.5; certificates say so."""
+"""Nothing older has wheels for Python 3.13, so there 1.4 is 1.5; certificates say so."""
 
-PINS: dict[GenerationName, dict[tuple[int, int], Mapping[str, str]]] = {
+PINS: dict[LibraryVersion, dict[tuple[int, int], Mapping[str, str]]] = {
     "1.4": {(3, 11): _EARLY, (3, 12): _EARLY, (3, 13): _OLDEST_ON_3_13},
     "1.6": {(3, 11): _LATE, (3, 12): _LATE, (3, 13): _LATE},
 }
-"""Package and version by generation and minor version of Python; complete, nothing is resolved."""
+"""Package and version by library version and minor version of Python; complete, nothing is
+resolved."""
 
 _MARKER = "complete.json"
 _INSTALL_TIMEOUT_S = 1800
@@ -84,38 +85,38 @@ class EnvironmentMissing(Exception):
     """An environment that is configured cannot be made; the message says what and how to repair."""
 
 
-def pins_of(generation: GenerationName) -> Mapping[str, str]:
+def pins_of(library_version: LibraryVersion) -> Mapping[str, str]:
     """Package and version for the running interpreter; raises `EnvironmentMissing`."""
     running = sys.version_info[:2]
-    known = PINS[generation]
+    known = PINS[library_version]
     if running not in known:
         raise _missing(
-            generation,
+            library_version,
             expected=f"Python {', '.join(f'{major}.{minor}' for major, minor in known)}",
             found=f"Python {running[0]}.{running[1]}",
         )
     return known[running]
 
 
-def interpreter_of(generation: GenerationName, environments: Path) -> Path:
-    """The interpreter of a generation's environment, which is made where it is not there yet.
+def interpreter_of(library_version: LibraryVersion, environments: Path) -> Path:
+    """The interpreter of a library version's environment, which is made where it is not there yet.
 
     Takes about a minute the first time. Raises `EnvironmentMissing`.
     """
-    pins = pins_of(generation)
+    pins = pins_of(library_version)
     folder = environments / _key(pins)
     environments.mkdir(parents=True, exist_ok=True)
     # Builds may share the folder: one makes, the others wait. A killed one leaves no lock.
     with (environments / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_made(generation, environments):
-            _make(generation, pins, folder)
+        if not is_made(library_version, environments):
+            _make(library_version, pins, folder)
     return folder / "bin" / "python"
 
 
-def is_made(generation: GenerationName, environments: Path) -> bool:
-    """Whether a generation's environment is there and whole; raises `EnvironmentMissing`."""
-    folder = environments / _key(pins_of(generation))
+def is_made(library_version: LibraryVersion, environments: Path) -> bool:
+    """Whether a library version's environment is there and whole; raises `EnvironmentMissing`."""
+    folder = environments / _key(pins_of(library_version))
     # The interpreter that it was made from may have moved or gone.
     return (folder / _MARKER).is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
@@ -126,28 +127,32 @@ def _key(pins: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _make(generation: GenerationName, pins: Mapping[str, str], folder: Path) -> None:
-    print(f"making the environment of libraries {generation} (once; a minute)", file=sys.stderr)
+def _make(library_version: LibraryVersion, pins: Mapping[str, str], folder: Path) -> None:
+    print(
+        f"making the environment of libraries {library_version} (once; a minute)", file=sys.stderr
+    )
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     wanted = [f"{name}=={version}" for name, version in pins.items()]
     python = str(folder / "bin" / "python")
     uv = shutil.which("uv")
     if uv is not None:
-        _run(generation, wanted, uv, "venv", "--quiet", "--python", sys.executable, str(folder))
+        _run(
+            library_version, wanted, uv, "venv", "--quiet", "--python", sys.executable, str(folder)
+        )
         installer = [uv, "pip", "install", "--quiet", "--python", python]
     else:
-        _run(generation, wanted, sys.executable, "-m", "venv", str(folder))
+        _run(library_version, wanted, sys.executable, "-m", "venv", str(folder))
         installer = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Nothing is built from source: that would take compilers, and hours.
-    _run(generation, wanted, *installer, "--no-deps", "--only-binary", ":all:", *wanted)
-    found = _run(generation, wanted, python, "-I", "-c", _REPORT, *pins)
+    _run(library_version, wanted, *installer, "--no-deps", "--only-binary", ":all:", *wanted)
+    found = _run(library_version, wanted, python, "-I", "-c", _REPORT, *pins)
     if json.loads(found) != dict(pins):
-        raise _missing(generation, " ".join(wanted), found)
+        raise _missing(library_version, " ".join(wanted), found)
     (folder / _MARKER).write_text(found)
 
 
-def _run(generation: GenerationName, wanted: list[str], *command: str) -> str:
+def _run(library_version: LibraryVersion, wanted: list[str], *command: str) -> str:
     """Output of a command that belongs to making the environment."""
     environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
     environment.pop("VIRTUAL_ENV", None)
@@ -163,17 +168,17 @@ def _run(generation: GenerationName, wanted: list[str], *command: str) -> str:
         )
     except subprocess.CalledProcessError as error:
         said = f"{error.stdout}{error.stderr}".strip()[-_SAID:]
-        raise _missing(generation, " ".join(wanted), said) from error
+        raise _missing(library_version, " ".join(wanted), said) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _missing(generation, " ".join(wanted), str(error)) from error
+        raise _missing(library_version, " ".join(wanted), str(error)) from error
     return done.stdout
 
 
-def _missing(generation: GenerationName, expected: str, found: str) -> EnvironmentMissing:
+def _missing(library_version: LibraryVersion, expected: str, found: str) -> EnvironmentMissing:
     return EnvironmentMissing(
-        f"the environment of library generation {generation} cannot be made.\n"
+        f"the environment of libraries {library_version} cannot be made.\n"
         f"  expected: {expected}\n"
         f"  found: {found}\n"
         "  repair: let pip (or uv) reach an index or a folder that has these packages, then run "
-        "the same command again; or leave the generation out of `environments.library_versions`"
+        "the same command again; or leave the version out of `environments.library_versions`"
     )

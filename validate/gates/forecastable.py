@@ -28,11 +28,11 @@ class Forecastable(Gate):
     def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The best skill among the baselines."""
         baselines = fitted_baselines(task, executor).baseline_scores.baselines
-        found = {
+        skills = {
             baseline.solver: baseline.skill for baseline in baselines if baseline.skill is not None
         }
-        if not found:
+        if not skills:
             return self.refused(0.0, self.skill, "seasonal naive makes no error anywhere")
-        best = max(found, key=lambda solver: found[solver])
-        result = self.passed if found[best] >= self.skill else self.refused
-        return result(found[best], self.skill, f"skill of {best}")
+        best = max(skills, key=lambda solver: skills[solver])
+        result = self.passed if skills[best] >= self.skill else self.refused
+        return result(skills[best], self.skill, f"skill of {best}")

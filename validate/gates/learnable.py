@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from transform.files.task_folder import TaskFolder
-from validate.baselines.fit import Lesson, fitted_baselines
+from transform.task import Task
+from validate.baselines.fit import TargetSignal, fitted_baselines
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.verdict import Finding, Proofs
@@ -26,21 +26,21 @@ class Learnable(Gate):
     gap: float = Field(default=0.05, ge=0, le=1)
     """Least score above chance."""
 
-    def check(self, task: TaskFolder, executor: Executor) -> Finding:
-        """The least gap to chance of any target; the baseline_scores is proved by the way."""
-        fit_baselines = fitted_baselines(task, executor)
-        proofs = Proofs(baseline_scores=fit_baselines.baseline_scores)
-        by_luck = max(fit_baselines.lessons, key=lambda lesson: lesson.p_value)
+    def check(self, task: Task, executor: Executor) -> Finding:
+        """The least gap to chance of any target; the baseline scores are proved by the way."""
+        fits = fitted_baselines(task, executor)
+        proofs = Proofs(baseline_scores=fits.baseline_scores)
+        by_luck = max(fits.signals, key=lambda signal: signal.p_value)
         if by_luck.p_value >= self.p_value:
-            said = f"p of the permutation null: {_said(by_luck)}"
-            return self.refused(by_luck.p_value, self.p_value, said, None, proofs)
-        least = min(fit_baselines.lessons, key=lambda lesson: lesson.gap)
-        said = f"gap to chance: {_said(least)}"
+            evidence = f"p of the permutation null: {_described(by_luck)}"
+            return self.refused(by_luck.p_value, self.p_value, evidence, None, proofs)
+        least = min(fits.signals, key=lambda signal: signal.gap)
+        evidence = f"gap to chance: {_described(least)}"
         if least.gap < self.gap:
-            return self.refused(least.gap, self.gap, said, None, proofs)
-        return self.passed(least.gap, self.gap, said, proofs)
+            return self.refused(least.gap, self.gap, evidence, None, proofs)
+        return self.passed(least.gap, self.gap, evidence, proofs)
 
 
-def _said(lesson: Lesson) -> str:
-    score, chance, luck = lesson.score, lesson.chance, lesson.p_value
-    return f"`{lesson.target}`: score {score:g}, chance {chance:g}, p {luck:g}"
+def _described(signal: TargetSignal) -> str:
+    score, chance, luck = signal.score, signal.chance, signal.p_value
+    return f"`{signal.target}`: score {score:g}, chance {chance:g}, p {luck:g}"

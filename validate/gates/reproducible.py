@@ -1,8 +1,8 @@
 """Truth computed again in every environment of the matrix is the same truth, and by a margin.
 
-Labels must be equal, numbers and scores within a part of the tolerance that ships, so that a solver
-whose machine differs from ours is not refused. What makes an answer fragile is not mended here: a
-refusal asks for another estimator, or where only the margin is small, for another draw of rows.
+Labels must be equal, numbers and scores within a part of the tolerance that ships. What makes an
+answer fragile is not mended here: a refusal asks for another estimator, or where only the margin is
+small, for another sample of rows.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,18 @@ from validate.controls import answer_of
 from validate.environments.executor import Executor
 from validate.gate import Gate
 from validate.score import Answer, score
-from validate.verdict import Certificate, Finding, Member, Proofs
+from validate.verdict import Certificate, EnvironmentResult, Finding, Proofs
+
+SHARE_OF_TOLERANCE = 0.1
+"""Part of the shipped tolerance that environments may use up, so that a solver whose machine
+differs as much again is still far from its border."""
 
 
 class _Comparison(Noun):
     """What became of truth in the environment matrix."""
 
     apart: tuple[str, ...]
-    """Members that disagree. By how much may differ from run to run, so nobody asks."""
+    """Environments that disagree. By how much may differ from run to run, so nobody asks."""
     margin: float | None
 
 
@@ -38,8 +42,6 @@ class Reproducible(Gate):
     name: ClassVar[str] = "reproducible"
     order: ClassVar[int] = 60
 
-    share_of_tolerance: float = Field(default=0.1, gt=0, le=1)
-    """Part of the shipped tolerance that members may use up."""
     min_margin: float = Field(default=1e-4, ge=0)
     """Least difference between the best and the second best score of any row: of probabilities as
     they are, of decision values in standard deviations of all scores of the answer."""
@@ -48,41 +50,44 @@ class Reproducible(Gate):
         """Instruction tasks; held-out truth is not computed."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: TaskFolder, executor: Executor) -> Finding:
-        """The share of members that agree, with the certificate."""
-        found = executor.compute(_compare, task, executor.run_matrix(task), self.share_of_tolerance)
+    def check(self, task: Task, executor: Executor) -> Finding:
+        """The share of environments that agree, with the certificate."""
+        comparison = executor.compute(_compare, task, executor.run_matrix(task))
         certificate = Certificate(
-            members=tuple(
-                Member(
-                    name=member.name,
-                    differs=member.differs,
-                    versions=member.versions,
-                    agrees=member.name not in found.apart,
+            environments=tuple(
+                EnvironmentResult(
+                    name=environment.name,
+                    differs=environment.differs,
+                    versions=environment.versions,
+                    agrees=environment.name not in comparison.apart,
                 )
-                for member in executor.members
+                for environment in executor.matrix
             ),
-            share_of_tolerance=self.share_of_tolerance,
-            margin=found.margin,
+            share_of_tolerance=SHARE_OF_TOLERANCE,
+            margin=comparison.margin,
         )
-        return self._judged(task, found, Proofs(certificate=certificate))
+        return self._finding(task, comparison, Proofs(certificate=certificate))
 
-    def _judged(self, task: TaskFolder, found: _Comparison, proofs: Proofs) -> Finding:
+    def _finding(self, task: Task, comparison: _Comparison, proofs: Proofs) -> Finding:
         assert proofs.certificate is not None
-        n_members = len(proofs.certificate.members)
-        if found.apart:
+        n_environments = len(proofs.certificate.environments)
+        apart = comparison.apart
+        if apart:
             return self.refused(
-                1 - len(found.apart) / n_members,
+                1 - len(apart) / n_environments,
                 1.0,
-                f"{len(found.apart)} of {n_members} members disagree: {', '.join(found.apart)}",
+                f"{len(apart)} of {n_environments} environments disagree: {', '.join(apart)}",
                 repair=Repair(salt=1, avoid_models=_estimators(task)),
                 proofs=proofs,
             )
-        if found.margin is not None and found.margin < self.min_margin:
-            said = "the best two scores of some row are too close"
+        if comparison.margin is not None and comparison.margin < self.min_margin:
+            evidence = "the best two scores of some row are too close"
             repair = Repair(salt=1)
-            return self.refused(found.margin, self.min_margin, said, repair=repair, proofs=proofs)
-        said = f"{n_members} members agree"
-        return self.passed(1.0, 1.0, said, proofs=proofs)
+            return self.refused(
+                comparison.margin, self.min_margin, evidence, repair=repair, proofs=proofs
+            )
+        evidence = f"{n_environments} environments agree"
+        return self.passed(1.0, 1.0, evidence, proofs=proofs)
 
 
 def _estimators(task: TaskFolder) -> tuple[str, ...]:
@@ -91,21 +96,21 @@ def _estimators(task: TaskFolder) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else ()
 
 
-def _compare(task: TaskFolder, answers: Mapping[str, Path | str], share: float) -> _Comparison:
-    """Grade every member's answer with the shipped grader under the tighter tolerance."""
-    graded = answer_of(task, share)
-    truth = pl.read_parquet(task.truth_file)
+def _compare(task: Task, answers: Mapping[str, Path | str]) -> _Comparison:
+    """Grade every environment's answer with the shipped grader under the tighter tolerance."""
+    graded = answer_of(task, SHARE_OF_TOLERANCE)
+    truth = pl.read_parquet(task.truth.path)
     apart = tuple(name for name, answer in answers.items() if not _agrees(graded, answer))
     return _Comparison(apart=apart, margin=_margin(task, truth))
 
 
 def _agrees(graded: Answer, answer: Path | str) -> bool:
-    """A text is what a member said in place of an answer."""
+    """A text is the error message in place of an answer."""
     if isinstance(answer, str):
         return False
     # A file of our own making needs no process of its own to be decoded in.
-    found = answer if answer.suffix == ".csv" else pl.read_parquet(answer)
-    return score(graded, found).score == 1.0
+    prediction = answer if answer.suffix == ".csv" else pl.read_parquet(answer)
+    return score(graded, prediction).score == 1.0
 
 
 def _margin(task: TaskFolder, truth: pl.DataFrame) -> float | None:

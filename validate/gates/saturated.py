@@ -35,17 +35,19 @@ class Saturated(Gate):
 
     def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The score of the booster, or of the one column that is too good."""
-        fit_baselines = fitted_baselines(task, executor)
-        alone, booster = fit_baselines.score_of(ONE_FEATURE), fit_baselines.score_of(BOOSTER)
-        assert booster is not None, "every baseline_scores of held-out truth has the booster"
-        if alone is not None and alone >= self.one_feature:
-            evidence = f"a tree on {', '.join(map(repr, fit_baselines.alone))} alone"
-            return self.refused(alone, self.one_feature, evidence, _without(fit_baselines.alone))
+        fits = fitted_baselines(task, executor)
+        one_feature, booster = fits.score_of(ONE_FEATURE), fits.score_of(BOOSTER)
+        assert booster is not None, "baselines of held-out truth have the booster"
+        if one_feature is not None and one_feature >= self.one_feature:
+            evidence = f"a tree on {', '.join(map(repr, fits.single_features))} alone"
+            return self.refused(
+                one_feature, self.one_feature, evidence, _without(fits.single_features)
+            )
         if booster >= self.booster:
             is_table = task.spec.instructions.grid is None
             # Of a forecast nothing but its covariates can be left out.
             columns = (
-                (executor.compute(heaviest_column, task),) if is_table else fit_baselines.alone
+                (executor.compute(heaviest_column, task),) if is_table else fits.single_features
             )
             return self.refused(booster, self.booster, "an untuned booster", _without(columns))
         return self.passed(booster, self.booster, "an untuned booster")

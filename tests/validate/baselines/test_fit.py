@@ -18,8 +18,8 @@ from validate.environments.executor import Executor, ExecutorConfig
 N = 600
 
 
-def scores(found: BaselineFits) -> dict[str, float]:
-    return {baseline.solver: baseline.score for baseline in found.baseline_scores.baselines}
+def scores(fits: BaselineFits) -> dict[str, float]:
+    return {baseline.solver: baseline.score for baseline in fits.baseline_scores.baselines}
 
 
 def table(**columns: Sequence[object]) -> pl.DataFrame:
@@ -28,18 +28,18 @@ def table(**columns: Sequence[object]) -> pl.DataFrame:
     return pl.DataFrame({**made, **columns})
 
 
-def test_a_line_is_climbed_to_the_top_by_ridge(tmp_path: Path) -> None:
+def test_ridge_finds_a_line(tmp_path: Path) -> None:
     rest = zip(noise(N, "a"), noise(N, "b"), noise(N, "c"), strict=True)
     frame = table(y=[3 * a - 2 * b + 0.3 * c for a, b, c in rest])
-    found = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
-    reached = scores(found)
+    fits = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
+    reached = scores(fits)
     assert reached["linear"] > 0.97
     assert reached["chance"] == 0
     assert reached["majority_or_mean"] == 0
     assert 0.5 < reached["one_feature"] < 0.8
-    assert found.alone == ("a",)
-    assert (found.baseline_scores.floor, found.baseline_scores.p_value) == (0, 0.001)
-    assert found.baseline_scores.ceiling == max(reached.values())
+    assert fits.single_features == ("a",)
+    assert (fits.baseline_scores.floor, fits.baseline_scores.p_value) == (0, 0.001)
+    assert fits.baseline_scores.ceiling == max(reached.values())
 
 
 def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: Path) -> None:
@@ -47,27 +47,27 @@ def test_classes_need_not_be_balanced_and_chance_is_not_the_majority(tmp_path: P
         "rare" if a + b > 1.6 else "usual"
         for a, b in zip(noise(N, "a"), noise(N, "b"), strict=True)
     ]
-    found = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
-    assert scores(found)["tuned_booster"] > 0.75
-    assert 0.4 < scores(found)["majority_or_mean"] < 0.5
-    assert found.lessons[0].chance > scores(found)["majority_or_mean"]
+    fits = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
+    assert scores(fits)["tuned_booster"] > 0.75
+    assert 0.4 < scores(fits)["majority_or_mean"] < 0.5
+    assert fits.signals[0].chance > scores(fits)["majority_or_mean"]
 
 
-def test_noise_is_told_by_its_p_value(tmp_path: Path) -> None:
+def test_noise_has_a_large_p_value(tmp_path: Path) -> None:
     labels = random.Random("labels").choices(["yes", "no"], k=N)
-    found = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
-    assert found.baseline_scores.p_value > 0.01
-    assert found.lessons[0].gap < 0.05
+    fits = fit_baselines(table_task(tmp_path, table(y=labels), ("y",), "class-mm"))
+    assert fits.baseline_scores.p_value > 0.01
+    assert fits.signals[0].gap < 0.05
 
 
 def test_several_targets_of_several_types_are_answered_together(tmp_path: Path) -> None:
     kinds = [int(a > 0) for a in noise(N, "a")]
     words = ["up" if b > 0 else "down" for b in noise(N, "b")]
-    found = fit_baselines(table_task(tmp_path, table(y=kinds, w=words), ("y", "w"), "class-mm"))
-    assert found.alone == ("a", "b")
-    assert scores(found)["one_feature"] > 0.97
-    assert [lesson.target for lesson in found.lessons] == ["y", "w"]
-    assert all(lesson.gap > 0.4 for lesson in found.lessons)
+    fits = fit_baselines(table_task(tmp_path, table(y=kinds, w=words), ("y", "w"), "class-mm"))
+    assert fits.single_features == ("a", "b")
+    assert scores(fits)["one_feature"] > 0.97
+    assert [signal.target for signal in fits.signals] == ["y", "w"]
+    assert all(signal.gap > 0.4 for signal in fits.signals)
 
 
 def test_hostile_cells_break_no_solver(tmp_path: Path) -> None:
@@ -79,15 +79,15 @@ def test_hostile_cells_break_no_solver(tmp_path: Path) -> None:
         rare=["always"] * (N - 5) + ["never seen"] * 5,
         y=[a + (1e6 if i == 7 else 0) for i, a in enumerate(noise(N, "a"))],
     )
-    found = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
-    assert all(0 <= score <= 1 for score in scores(found).values())
+    fits = fit_baselines(table_task(tmp_path, frame, ("y",), "reg-mm"))
+    assert all(0 <= score <= 1 for score in scores(fits).values())
 
 
-def test_a_table_without_features_or_variety_still_has_a_ladder(tmp_path: Path) -> None:
+def test_a_table_without_features_or_variety_still_has_baselines(tmp_path: Path) -> None:
     bare = fit_baselines(
         table_task(tmp_path / "bare", table().select(pl.col("a").alias("y")), ("y",), "reg-mm")
     )
-    assert bare.alone == ()
+    assert bare.single_features == ()
     assert bare.baseline_scores.ceiling == 0
     still = fit_baselines(table_task(tmp_path / "still", table(y=["one"] * N), ("y",), "class-mm"))
     assert still.baseline_scores.p_value == 1
@@ -110,8 +110,8 @@ def weekly(level: float, seed: str, n: int = 420) -> list[float]:
 
 
 def test_seasonal_naive_has_no_skill_and_better_forecasters_have(tmp_path: Path) -> None:
-    found = fit_baselines(series_task(tmp_path, {"a": weekly(50, "a"), "b": weekly(80, "b")}, 28))
-    skills = {baseline.solver: baseline.skill for baseline in found.baseline_scores.baselines}
+    fits = fit_baselines(series_task(tmp_path, {"a": weekly(50, "a"), "b": weekly(80, "b")}, 28))
+    skills = {baseline.solver: baseline.skill for baseline in fits.baseline_scores.baselines}
     assert skills["seasonal_naive"] == 0
     assert skills["mean"] == skills["last"] == 0
     for solver in ("theta", "ridge", "booster", "tuned_booster"):
@@ -125,11 +125,11 @@ def test_covariates_of_the_future_are_used(tmp_path: Path) -> None:
     series = {
         name: [y + 30 * p for y, p in zip(weekly(100, name), promo, strict=True)] for name in "ab"
     }
-    found = fit_baselines(
+    fits = fit_baselines(
         series_task(tmp_path, series, 28, {"promo": promo, "other": noise(420, "o")})
     )
-    reached = scores(found)
-    assert found.alone == ("promo",)
+    reached = scores(fits)
+    assert fits.single_features == ("promo",)
     assert 0.5 < reached["one_feature"] < 0.95
     assert reached["ridge"] > 0.9 > reached["theta"]
     assert reached["tuned_booster"] > 0.9
@@ -137,14 +137,14 @@ def test_covariates_of_the_future_are_used(tmp_path: Path) -> None:
 
 def test_a_short_or_constant_series_breaks_no_forecaster(tmp_path: Path) -> None:
     odd = {"flat": [5.0] * 60, "walk": noise(60, "w")}
-    found = fit_baselines(series_task(tmp_path, odd, 24, frequency="5min"))
-    assert all(0 <= score <= 1 for score in scores(found).values())
+    fits = fit_baselines(series_task(tmp_path, odd, 24, frequency="5min"))
+    assert all(0 <= score <= 1 for score in scores(fits).values())
 
 
 # --- executed truth ---------------------------------------------------------------------------
 
 
-def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
+def test_a_reference_is_compared_with_the_true_targets(tmp_path: Path) -> None:
     labels = ["up" if a > 0 else "down" for a in noise(N, "a")]
     task = table_task(tmp_path, table(y=labels), ("y",), "class-mm")
     right = pl.read_parquet(task.truth_file)
@@ -156,7 +156,7 @@ def test_a_reference_is_held_against_the_world(tmp_path: Path) -> None:
     assert fit_baselines(executed_task(tmp_path, task, mixed)).baseline_scores.p_value > 0.01
 
 
-def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
+def test_no_baselines_without_the_true_targets(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "y")), ("y",), "reg-mm")
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth_file))
     executed.held_out_file.unlink()
@@ -167,7 +167,7 @@ def test_no_ladder_without_the_true_targets(tmp_path: Path) -> None:
 # --- once for all gates -----------------------------------------------------------------------
 
 
-def test_a_climb_is_made_once_and_again_for_another_truth(tmp_path: Path) -> None:
+def test_baselines_are_fitted_once_and_again_for_another_truth(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "a")), ("y",), "reg-mm")
     with Executor(ExecutorConfig()) as executor:
         first = fitted_baselines(task, executor)

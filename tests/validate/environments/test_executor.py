@@ -50,7 +50,7 @@ def test_every_member_gives_an_answer_of_its_own(
 ) -> None:
     task = tasks[variant]
     answers = executor.run_matrix(task)
-    assert [*answers] == [member.name for member in executor.members]
+    assert [*answers] == [environment.name for environment in executor.matrix]
     paths = [Path(answer) for answer in answers.values()]
     assert len({*paths}) == len(answers) >= 6
     truth = pl.read_parquet(task.truth_file)

@@ -16,7 +16,7 @@ from validate.environments.library_versions import (
 )
 
 
-def test_every_generation_is_pinned_for_every_python() -> None:
+def test_every_library_version_is_pinned_for_every_python() -> None:
     names = {frozenset(pins) for by_python in PINS.values() for pins in by_python.values()}
     assert len(names) == 1
     assert {"scikit-learn", "numpy", "pandas", "scipy", "pyarrow", "statsmodels"} < {*names.pop()}
@@ -25,7 +25,7 @@ def test_every_generation_is_pinned_for_every_python() -> None:
         assert sys.version_info[:2] in by_python
 
 
-def test_a_generation_is_what_it_is_called() -> None:
+def test_a_library_version_is_what_it_is_called() -> None:
     assert pins_of("1.6")["scikit-learn"].startswith("1.6.")
     expected = "1.5." if sys.version_info >= (3, 13) else "1.4."
     assert pins_of("1.4")["scikit-learn"].startswith(expected)
@@ -35,7 +35,7 @@ def test_an_interpreter_without_pins_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     with pytest.raises(EnvironmentMissing) as missing:
         pins_of("1.4")
-    for said in ("generation 1.4", "expected: Python 3.11, 3.12, 3.13", "found: Python 3.99"):
+    for said in ("libraries 1.4", "expected: Python 3.11, 3.12, 3.13", "found: Python 3.99"):
         assert said in str(missing.value)
 
 
@@ -51,7 +51,7 @@ def test_a_package_that_nobody_has_stops_with_a_message(
     with pytest.raises(EnvironmentMissing) as missing:
         interpreter_of("1.4", tmp_path)
     said = str(missing.value)
-    assert "generation 1.4" in said
+    assert "libraries 1.4" in said
     assert f"scikit-learn=={pins_of('1.4')['scikit-learn']}" in said
     assert "environments.library_versions" in said
     assert "found: \n" not in said
@@ -82,7 +82,7 @@ def test_an_environment_is_made_when_its_marker_and_its_interpreter_are_there(
 def test_what_was_made_is_used_and_what_was_begun_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a generation of nothing, so that nothing has to be downloaded."""
+    """With a library version of nothing, so that nothing has to be downloaded."""
     monkeypatch.setitem(library_versions.PINS, "1.4", {sys.version_info[:2]: {}})
     commands: list[str] = []
     run = library_versions._run

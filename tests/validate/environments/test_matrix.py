@@ -13,28 +13,35 @@ from validate.environments.matrix import REFERENCE, MatrixConfig, environments_o
 
 
 def test_the_reference_comes_first_and_names_are_unique() -> None:
-    panel = environments_of(MatrixConfig(library_versions=("1.4", "1.6")))
-    assert panel[0] == REFERENCE
-    assert len({member.name for member in panel}) == len(panel) >= 8
-    assert all(member.differs for member in panel[1:])
+    matrix = environments_of(MatrixConfig(library_versions=("1.4", "1.6")))
+    assert matrix[0] == REFERENCE
+    assert len({environment.name for environment in matrix}) == len(matrix) >= 8
+    assert all(environment.differs for environment in matrix[1:])
 
 
-def test_generations_are_members_only_where_they_are_configured() -> None:
+def test_older_libraries_are_in_the_matrix_only_where_they_are_configured() -> None:
     few, many = (
         environments_of(MatrixConfig()),
         environments_of(MatrixConfig(library_versions=("1.6",))),
     )
-    assert [member.generation for member in few] == [None] * len(few)
-    assert [member.generation for member in many if member.generation] == ["1.6"]
+    assert [environment.library_version for environment in few] == [None] * len(few)
+    assert [environment.library_version for environment in many if environment.library_version] == [
+        "1.6"
+    ]
     with pytest.raises(ValueError, match="library_versions"):
         MatrixConfig(library_versions=("0.9",))  # type: ignore[arg-type]
 
 
 def test_members_differ_in_threads_hash_seed_and_perturbation() -> None:
-    panel = environments_of(MatrixConfig())
-    assert {member.threads for member in panel} == {1, 2}
-    assert len({member.hash_seed for member in panel}) > 1
-    assert {member.perturbation for member in panel} == {"none", "jitter", "fortran", "file_order"}
+    matrix = environments_of(MatrixConfig())
+    assert {environment.threads for environment in matrix} == {1, 2}
+    assert len({environment.hash_seed for environment in matrix}) > 1
+    assert {environment.perturbation for environment in matrix} == {
+        "none",
+        "jitter",
+        "fortran",
+        "file_order",
+    }
 
 
 def test_versions_are_those_that_compute() -> None:
@@ -45,8 +52,10 @@ def test_versions_are_those_that_compute() -> None:
 
 
 def test_environments_hold_all_that_decides_about_threads() -> None:
-    for member in environments_of(MatrixConfig()):
-        assert {member.environment[name] for name in ONE_THREAD} == {str(member.threads)}
+    for environment in environments_of(MatrixConfig()):
+        assert {environment.process_variables[name] for name in ONE_THREAD} == {
+            str(environment.threads)
+        }
 
 
 def _seen() -> dict[str, object]:
@@ -67,10 +76,10 @@ def _seen() -> dict[str, object]:
 @pytest.fixture(scope="module")
 def seen() -> Mapping[str, Mapping[str, object]]:
     found = {}
-    for member in environments_of(MatrixConfig()):
-        if member == REFERENCE or member.environment != REFERENCE.environment:
-            with Workers(1, environment=member.environment) as workers:
-                found[member.name] = workers.run(_seen, timeout_s=60)
+    for environment in environments_of(MatrixConfig()):
+        if environment == REFERENCE or environment.process_variables != REFERENCE.process_variables:
+            with Workers(1, environment=environment.process_variables) as workers:
+                found[environment.name] = workers.run(_seen, timeout_s=60)
     return found
 
 

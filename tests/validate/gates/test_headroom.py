@@ -39,9 +39,7 @@ def test_a_weak_signal_is_no_room(tmp_path: Path, executor: Executor) -> None:
     assert Headroom().check(task, executor).check.verdict == "invalid"
 
 
-def test_room_passes_and_is_a_yardstick_that_the_grader_reads(
-    tmp_path: Path, executor: Executor
-) -> None:
+def test_room_passes_and_normalises_the_score(tmp_path: Path, executor: Executor) -> None:
     y = [a + e for a, e in zip(noise(N, "a"), noise(N, "e"), strict=True)]
     task = table_task(tmp_path, pl.DataFrame({"a": noise(N, "a"), "y": y}), ("y",), "reg-mm")
     finding = Headroom().check(task, executor)

@@ -42,7 +42,7 @@ def test_guessing_the_majority_is_no_signal(tmp_path: Path, executor: Executor) 
     assert Learnable().check(labelled(tmp_path, coins(0.9)), executor).check.verdict == "invalid"
 
 
-def test_signal_passes_and_ships_its_ladder(tmp_path: Path, executor: Executor) -> None:
+def test_signal_passes_and_ships_its_baselines(tmp_path: Path, executor: Executor) -> None:
     labels = ["yes" if a > 0 else "no" for a in noise(N, "a")]
     finding = Learnable().check(labelled(tmp_path, labels), executor)
     assert finding.check.verdict == "valid"

@@ -1,4 +1,4 @@
-"""Tasks whose grade sees every step pass; a step that changes nothing is refused and avoided."""
+"""A task passes when its grade kills mutations of every step; an idle step is avoided."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,10 @@ from transform.run.execute import execute
 from transform.steps.cleaning.filter_range import FilterRange
 from transform.steps.step import Step
 from validate.environments.executor import Executor, ExecutorConfig
+from validate.gates import sensitive
 from validate.gates.sensitive import Sensitive
 from validate.judge import judge
+from validate.sensitivity import KillThresholds, measure
 from validate.verdict import Finding
 
 pytestmark = pytest.mark.slow
@@ -28,9 +30,11 @@ def executor() -> Iterator[Executor]:
 def with_step(task: TaskFolder, folder: Path, position: int, step: Step) -> TaskFolder:
     """A copy of the task that states one more step, with the truth that it leads to."""
     shutil.copytree(task.folder, folder)
-    told = task.spec.instructions
-    steps = (*told.steps[:position], step.spec(), *told.steps[position:])
-    spec = task.spec.model_copy(update={"instructions": told.model_copy(update={"steps": steps})})
+    instructions = task.spec.instructions
+    steps = (*instructions.steps[:position], step.spec(), *instructions.steps[position:])
+    spec = task.spec.model_copy(
+        update={"instructions": instructions.model_copy(update={"steps": steps})}
+    )
     truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
     return TaskFolder(spec=spec, folder=folder, truth=truth)
 
@@ -45,16 +49,21 @@ def idle(task: TaskFolder) -> tuple[int, FilterRange]:
 
 @pytest.mark.parametrize("variant", ["class-if", "reg-if"])
 def test_passes_with_what_it_measured(
-    tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
+    tasks: Mapping[str, Task],
+    executor: Executor,
+    variant: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = tasks[variant]
-    verdict = judge(task, [Sensitive(killed_share=0.8)], executor)
+    # These tasks are small and were not repaired.
+    monkeypatch.setattr(sensitive, "LEAST_MUTATION_SCORE", 0.8)
+    verdict = judge(task, [Sensitive()], executor)
     assert verdict.passed, verdict.checks
-    assert verdict.proofs.exposure is not None
-    assert [step.position for step in verdict.proofs.exposure] == [
+    assert verdict.proofs.mutations is not None
+    assert [step.position for step in verdict.proofs.mutations] == [
         *range(1, len(task.spec.instructions.steps) + 1)
     ]
-    assert all(step.exposed for step in verdict.proofs.exposure)
+    assert all(step.detected for step in verdict.proofs.mutations)
 
 
 def test_avoids_a_step_that_nothing_shows(
@@ -65,32 +74,38 @@ def test_avoids_a_step_that_nothing_shows(
     finding = Sensitive().check(task, executor)
     assert finding.check.verdict == "invalid"
     assert finding.check.evidence == (
-        f"nothing shows a mistake in step {position + 1} (filter_range)"
+        f"no mistake is detected in step {position + 1} (filter_range)"
     )
     assert finding.repair == Repair(salt=1, avoid_steps=(rule.spec(),))
-    assert finding.proofs.exposure is not None
+    assert finding.proofs.mutations is not None
 
 
-def test_avoids_steps_that_show_too_little(
-    tasks: Mapping[str, TaskFolder], executor: Executor
-) -> None:
-    gate = Sensitive(rows_share=1.0, labels_share=1.0, killed_share=1.0)
-    finding = gate.check(tasks["reg-if"], executor)
+def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: Executor) -> None:
+    task = tasks["reg-if"]
+    wide = KillThresholds(labels_share=0.003, rows_share=0.003)
+    measured = executor.compute(measure, task, "own", wide)
+    # The first of several mutations survives; each step still has one that is killed.
+    survived = {"name": "survived", "killed": False}
+    weak = [
+        step.model_copy(
+            update={"mutations": (*step.mutations, step.mutations[0].model_copy(update=survived))}
+        )
+        for step in measured
+    ]
+    finding = Sensitive().finding(task, weak)
     assert finding.check.verdict == "invalid"
+    assert finding.check.threshold == sensitive.LEAST_MUTATION_SCORE
+    assert finding.check.evidence.startswith("too many mistakes go undetected")
     assert finding.repair is not None
-    assert finding.repair.avoid_steps
+    assert len(finding.repair.avoid_steps) == len(weak)
 
 
-def test_too_few_steps_or_rules(tasks: Mapping[str, TaskFolder], executor: Executor) -> None:
+def test_too_few_rules(tasks: Mapping[str, Task], executor: Executor) -> None:
     n = len(tasks["reg-if"].spec.instructions.steps)
-    for gate, reason in (
-        (Sensitive(min_steps=n + 1), "steps"),
-        (Sensitive(min_cleaning_rules=n + 1), "cleaning rules"),
-    ):
-        finding: Finding = gate.check(tasks["reg-if"], executor)
-        assert finding.check.verdict == "invalid"
-        assert finding.check.evidence == reason
-        assert finding.repair == Repair(salt=1)
+    finding: Finding = Sensitive(min_cleaning_rules=n + 1).check(tasks["reg-if"], executor)
+    assert finding.check.verdict == "invalid"
+    assert finding.check.evidence == "cleaning rules"
+    assert finding.repair == Repair(salt=1)
 
 
 def test_applies_to_executed_tasks_alone(tasks: Mapping[str, TaskFolder]) -> None:
