@@ -20,9 +20,7 @@ Evidence = Annotated[str, AfterValidator(lambda text: text[:MAX_EVIDENCE])]
 
 
 class Reason(StrEnum):
-    """Why a room refuses; a gate refuses under its own name. `docs/drop-reasons.md`
-    explains each.
-    """
+    """Why a room refuses; a gate refuses under its own name; see `docs/drop-reasons.md`."""
 
     BAD_METADATA = "bad_metadata"
     LICENCE_UNKNOWN = "licence_unknown"

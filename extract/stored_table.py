@@ -1,8 +1,8 @@
 """Tables of the store on this machine: where their files lie, and their cells.
 
-Takes datasets as they travel, with tables named by SHA-256; gives the same datasets with each table's
-file beside it. A room locates a dataset at its door and hands on nothing that is located. A column that
-must not be shipped is taken out of `columns`, and no later room can see it.
+Takes datasets as they travel, with tables named by SHA-256; gives the same datasets with each
+table's file beside it. A room locates a dataset at its door and hands on nothing that is located. A
+column that must not be shipped is taken out of `columns`, and no later room can see it.
 """
 
 from pathlib import Path

@@ -42,7 +42,7 @@ from flows.stages import (
     try_plan,
 )
 from flows.walk import Walk, outcomes, summary, write_history
-from publish.folder import publish
+from publish.folder import BuildResults, publish
 from publish.release import PublishError
 from publish.swap import check_destination
 from transform.profile.profile import Profile
@@ -137,12 +137,12 @@ def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
 def _publish(walk: Walk, settings: Settings) -> None:
     with _clock(walk, "publish"):
         assert walk.split is not None, "nothing is pending"
-        parts = (walk.trials, walk.raws, walk.split, walk.drops)
+        results = BuildResults(walk.trials, walk.raws, walk.split, walk.drops)
         knobs = (settings.publish, resolved(settings), settings.out.resolve())
         store = resources(settings).store
         try:
             with Workers(1, environment=REFERENCE.process_variables) as workers:
-                walk.release = workers.run(publish, *parts, *knobs, store, timeout_s=_PUBLISH_S)
+                walk.release = workers.run(publish, results, *knobs, store, timeout_s=_PUBLISH_S)
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.
             walk.refusal = str(error)

@@ -129,7 +129,7 @@ def _fetch(
     def work(settings: "Settings", environment: Mapping[str, str]) -> int:
         from flows.fetch import fetch
 
-        return fetch(settings, environment)
+        return fetch(settings)
 
     _write_state(_settings(config, assignments, mirror=mirror, state=state), work)
 

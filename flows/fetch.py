@@ -7,7 +7,7 @@ on; a dataset that is refused, or fails in any way, costs itself only.
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -15,18 +15,19 @@ from prefect.futures import as_completed
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.source import Listing, Source
+from extract.source import Listing
 from flows.build import threads
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
+from flows.interrupt import ends_at_once
 from flows.progress import Progress, Summary, print_summary
+from flows.resources import opened, resources
 from flows.settings import Settings
-from flows.sources import open_source
 from flows.stages import fetch_dataset
 
 _Results = tuple[Listing | Drop, ...]
 
 
-def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
+def fetch(settings: Settings) -> int:
     """Bring all datasets and print what came; returns the exit code of `opendare fetch`."""
     kind = settings.source.chosen
     if not kind.service:
@@ -36,9 +37,9 @@ def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
             file=sys.stderr,
         )
         return EXIT_REFUSED
-    with open_source(settings, environment) as source:
-        refs = source.refs()
-        results = fetch_all.with_options(task_runner=threads(kind.n_connections))(source, refs)
+    with ends_at_once(), opened(settings) as at:
+        source, refs = at.source, at.refs
+        results = fetch_all.with_options(task_runner=threads(kind.n_connections))(settings)
     print_summary(_summary(refs, results))
     news = (
         f"{source.bytes_transferred} bytes of archives came"
@@ -50,12 +51,13 @@ def fetch(settings: Settings, environment: Mapping[str, str]) -> int:
     return tell_pending(pending, "not all is here") if pending else EXIT_DONE
 
 
-@flow(name="fetch", validate_parameters=False)
-def fetch_all(source: Source, refs: Sequence[DatasetRef]) -> _Results:
-    """What came of every dataset, in the order of `refs`."""
+@flow(name="fetch")
+def fetch_all(settings: Settings) -> _Results:
+    """What came of every dataset that the source lists, in its order."""
+    refs = resources(settings).refs
     run = task(name="fetch", cache_policy=NO_CACHE, persist_result=False)(fetch_dataset)
     with Progress("fetch", len(refs)) as progress:
-        futures = {run.submit(ref, source): ref for ref in refs}
+        futures = {run.submit(ref, settings): ref for ref in refs}
         for done in as_completed(list(futures)):
             progress.advance(str(futures[done]))
         return tuple(item for future in futures for item in future.result())

@@ -67,7 +67,9 @@ class Resources:
     @property
     def pinned(self) -> Workers:
         """Workers with the arithmetic of the reference: thresholds decide about truth as well."""
-        return self._workers("pinned", lambda n: Workers(n, environment=REFERENCE.process_variables))
+        return self._workers(
+            "pinned", lambda n: Workers(n, environment=REFERENCE.process_variables)
+        )
 
     @property
     def executor(self) -> Executor:

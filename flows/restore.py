@@ -24,12 +24,14 @@ from typing import TypeVar, get_args
 from extract.dataset import DatasetRef, LicenceTier, RawDataset
 from extract.drop import Drop, Reason
 from extract.file_lock import file_lock
+from extract.memory import Memory
 from extract.reading.read import read_dataset
 from extract.source import Source
 from extract.store import Store
 from extract.workers import WorkerDied, Workers, run_patiently
 from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED, this_command
 from flows.progress import Progress
+from flows.resources import store_of
 from flows.settings import Settings, WorkersConfig
 from flows.sources import open_source
 from publish.recipes.follow_recipe import RecipeError, follow_recipe
@@ -64,10 +66,10 @@ def restore_release(release: Path, settings: Settings, environment: Mapping[str,
         file_lock(mine.state / "lock", f"works in {mine.state}", "--state DIR"),
         open_source(mine, environment) as source,
     ):
-        return restore(release, source, Store(mine.state), mine.workers)
+        return restore(release, source, Memory(store_of(mine).opened()), mine.workers)
 
 
-def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) -> int:
+def restore(release: Path, source: Source, memory: Memory, limits: WorkersConfig) -> int:
     """Restore what is missing and say what came of it; returns the exit code of the command."""
     try:
         settings, recipes = read_settings(release), shipped_recipes(release)
@@ -79,13 +81,13 @@ def restore(release: Path, source: Source, store: Store, limits: WorkersConfig) 
     if not missing:
         print(f"nothing to do: {release} {'is restored' if recipes else 'ships no recipes'}")
         return EXIT_DONE
-    raws = _read_sources(missing, source, store, settings, limits)
+    raws = _read_sources(missing, source, memory, settings, limits)
     failures = {
         f"{ref} ({_n_tasks(ref, missing)} tasks)": raw
         for ref, raw in raws.items()
         if isinstance(raw, Failure)
     }
-    failures |= _restore_tasks(release, missing, raws, store, settings, limits)
+    failures |= _restore_tasks(release, missing, raws, memory.store, settings, limits)
     return _report(release, failures)
 
 
@@ -117,7 +119,7 @@ def _report(release: Path, failures: Mapping[str, Failure]) -> int:
 def _read_sources(
     recipes: Sequence[ShippedRecipe],
     source: Source,
-    store: Store,
+    memory: Memory,
     settings: RecipeSettings,
     limits: WorkersConfig,
 ) -> dict[DatasetRef, RawDataset | Failure]:
@@ -129,7 +131,7 @@ def _read_sources(
         Progress("fetch", len(wanted)) as progress,
     ):
         for ref, sha256 in sorted(wanted.items(), key=str):
-            raw = _guarded(partial(read_dataset, source, ref, store, workers, settings.read))
+            raw = _guarded(partial(read_dataset, source, ref, memory, workers, settings.read))
             found[ref] = _as_named(raw, sha256)
             progress.advance(str(ref))
     return found
@@ -161,28 +163,25 @@ def _restore_tasks(
 ) -> dict[str, Failure]:
     """Make the tasks of those datasets that are there; the failures by task id."""
     possible = [s for s in recipes if isinstance(raws[s.recipe.source], RawDataset)]
-    timeout_s = limits.design_timeout_s + limits.executor.timeout_s
+    timeout_s = limits.dataset_timeout_s + limits.executor.timeout_s
     failures: dict[str, Failure] = {}
     with (
-        store.scratch() as scratch,
         # Made on the arithmetic of the reference, as truth was.
         Workers(limits.processes, environment=REFERENCE.process_variables) as workers,
         Progress("restore", len(possible)) as progress,
         _threads(limits.processes) as threads,
     ):
 
-        def make(number: int, shipped: ShippedRecipe) -> Failure | None:
-            folder, raw = scratch / str(number), raws[shipped.recipe.source]
-            arguments = (raw, shipped.recipe, settings, folder)
+        def make(shipped: ShippedRecipe) -> Failure | None:
+            arguments = (raws[shipped.recipe.source], shipped.recipe, settings, store)
             run = partial(run_patiently, workers, follow_recipe, *arguments, timeout_s=timeout_s)
             made = _guarded(run)
             if isinstance(made, Task):
-                return _kept(release, shipped, made)
+                return _kept(release, shipped, made, store)
             return made if made.is_pending else Failure(made.message + _other_versions(shipped))
 
         futures: dict[Future[Failure | None], str] = {
-            threads.submit(make, number, shipped): shipped.task_id
-            for number, shipped in enumerate(possible)
+            threads.submit(make, shipped): shipped.task_id for shipped in possible
         }
         for done in as_completed(futures):
             if failure := done.result():
@@ -201,12 +200,12 @@ def _threads(n: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _kept(release: Path, shipped: ShippedRecipe, made: Task) -> Failure | None:
+def _kept(release: Path, shipped: ShippedRecipe, made: Task, store: Store) -> Failure | None:
     """Compare every hash and put the task into the release, or say what differs."""
     different = [f"{what}: expected {a}, found {b}" for what, a, b in _differences(shipped, made)]
     if different:
         return Failure("; ".join(different) + _other_versions(shipped))
-    return _guarded(partial(_put, release, shipped, made))
+    return _guarded(partial(_put, release, shipped, made, store))
 
 
 def _differences(shipped: ShippedRecipe, made: Task) -> Iterator[tuple[str, str, str]]:
@@ -235,13 +234,13 @@ def _other_versions(shipped: ShippedRecipe) -> str:
     return f". Other versions may make other bytes; install {', '.join(pins)} and restore again"
 
 
-def _put(release: Path, shipped: ShippedRecipe, made: Task) -> None:
+def _put(release: Path, shipped: ShippedRecipe, made: Task, store: Store) -> None:
     """Write beside the release and rename into it, files before answers: a kill leaves no half."""
     place = release.resolve()
     with tempfile.TemporaryDirectory(
         dir=place.parent, prefix=f".{place.name}.restoring-"
     ) as beside:
-        write_restored_shards(Path(beside), made, shipped.answer)
+        write_restored_shards(Path(beside), made, shipped.answer, store)
         for path in restored_shards(Path(beside)):
             target = place / path.relative_to(beside)
             target.parent.mkdir(parents=True, exist_ok=True)

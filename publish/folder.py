@@ -9,7 +9,7 @@ an answer anywhere else stops the release. Not guaranteed: equal bytes under ano
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,20 @@ _LEAKS_TOLD = 20
 """Enough to see the pattern; all of them could be thousands of lines."""
 
 
+@dataclass(frozen=True)
+class BuildResults:
+    """What the rooms before this one hand over."""
+
+    trials: Sequence[Trial]
+    sources: Sequence[RawDataset]
+    """All that were read, also those that gave no task."""
+    evidence: SplitEvidence
+    rejects: Sequence[Drop]
+    """Refusals of all rooms before this one, those of the trials included."""
+
+
 def publish(
-    trials: Sequence[Trial],
-    sources: Sequence[RawDataset],
-    evidence: SplitEvidence,
-    rejects: Sequence[Drop],
+    results: BuildResults,
     settings: PublishConfig,
     configuration: Mapping[str, Any],
     out: Path,
@@ -49,19 +58,24 @@ def publish(
 ) -> Release:
     """Write the release into `out`, replacing an older one in one step.
 
-    `configuration` is the resolved one as it may be published; `rejects` are the refusals of all
-    rooms before this one, those of the trials included.
-    Files of tasks are read from `store`.
-
+    `configuration` is the resolved one as it may be published; files of tasks are read from `store`.
     Raises `PublishError` when work is pending, the open tier cannot have both sides, an answer
     stands in a public file, or `out` holds anything else than a release.
     """
-    recipes = recipes_of(trials, sources, configuration, store) if settings.tiers.recipe_only else {}
-    proven = _proven(trials, recipes)
-    refuse_unproven(proven, rejects)
-    previous = read_previous(settings.previous)
+    trials, sources, evidence = results.trials, results.sources, results.evidence
+    wanted = trials if settings.tiers.recipe_only else ()
+    proven = _proven(trials, recipes_of(wanted, sources, configuration, store))
+    refuse_unproven(proven, results.rejects)
     empty = ReleaseContents(
-        (), rejects, trials, sources, evidence, settings, configuration, previous, store
+        tasks=(),
+        rejects=results.rejects,
+        trials=trials,
+        sources=sources,
+        evidence=evidence,
+        settings=settings,
+        configuration=configuration,
+        previous=read_previous(settings.previous),
+        store=store,
     )
     with staging(out) as staged:
         selection = select(proven, sources, evidence, settings, {})

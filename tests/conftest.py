@@ -227,6 +227,6 @@ def _proven(raws: Iterable[RawDataset], place: Path) -> dict[str, Task]:
     return {drafted.spec.instructions.variant: _task(drafted) for drafted in reversed(made)}
 
 
-def _task(made: Draft) -> Task:
-    truth = made.truth or execute(made, made.private / "truth.parquet")
-    return Task(spec=made.spec, folder=made.folder, truth=truth)
+def _task(made: Draft) -> TaskFolder:
+    truth = made.truth or execute(made)
+    return TaskFolder(spec=made.spec, folder=made.folder, truth=truth)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from extract.store import Store
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
 from transform.profile.measure import profile
@@ -16,10 +17,10 @@ def plans_of(
     folder: Path,
     splitting: Splitting | None = None,
 ) -> tuple[Plan | Drop, ...]:
-    """Profile, propose and plan; the splits are written into `folder`."""
+    """Profile, propose and plan; `folder` is the store of the splits."""
     splitting = splitting or Splitting()
     measured = profile(raw, splitting=splitting)
     proposals = HeuristicProposer().propose(measured)
     if isinstance(proposals, Drop):
         return (proposals,)
-    return plan_tasks(raw, measured, proposals, splitting, folder)
+    return plan_tasks(raw, measured, proposals, splitting, Store(str(folder)))

@@ -31,11 +31,9 @@ class KillThresholds(NamedTuple):
     rows_share: float = 0.01
 
 
-def measure(
-    task: TaskFolder, thresholds: KillThresholds
-) -> tuple[StepMutations, ...]:
+def measure(task: TaskFolder, thresholds: KillThresholds) -> tuple[StepMutations, ...]:
     """What the mutations of every step of a task do, in the order of the steps."""
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     reference = ReferenceAnswer(task.spec.instructions, truth, task.truth.grading, thresholds)
     return reference.step_mutations(task.public)
 

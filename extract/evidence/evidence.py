@@ -5,7 +5,7 @@ other, when it tells who people are, or when its creator objects to this use. No
 sources: `clusters.py` does. Evidence quotes texts of strangers, cut short and never interpreted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from extract.dataset import DatasetRef, RawDataset, Table
 from extract.drop import Drop
@@ -55,7 +55,6 @@ class SourceEvidence(Noun):
             if table.name not in self.refused_tables:
                 tables.append(table.model_copy(update={"columns": columns}))
         return raw.model_copy(update={"tables": tuple(tables)})
-
 
     def on_tables(self, change: Callable[[Table], Table]) -> "SourceEvidence":
         """The same evidence on changed tables, such as located ones."""

@@ -16,10 +16,10 @@ from typing import Any
 import polars as pl
 
 from extract.dataset import Column, DatasetRef, Table
-from extract.stored_table import LocatedTable
 from extract.evidence.evidence import SourceEvidence
 from extract.evidence.near_duplicates.sketch import sketch
 from extract.reading.types import type_column, type_native
+from extract.stored_table import LocatedTable
 
 _LOADERS = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")
 """Of scikit-learn; the other loaders download."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from extract.archive import BrokenArchiveError
 from extract.atomic import write_placed
+from extract.code_fingerprint import code_of
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason, dataset_drop
 from extract.kaggle.cache import Cache, Fetched
@@ -31,7 +32,6 @@ from extract.kaggle.transfer import TooLargeError, discard
 from extract.licenses import LicenceConfig, admit
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA
 from extract.source import Listing
-from extract.code_fingerprint import code_of
 from extract.store import sha256_of
 from extract.unreadable import UnreadableError
 

@@ -21,6 +21,7 @@ from extract.dataset import Column, DatasetRef, Licence, RawDataset, SkippedFile
 from extract.drop import Drop, Reason, dataset_drop
 from extract.foreign_text import one_line
 from extract.licenses import admit
+from extract.memory import Memory, Stage
 from extract.noun import Noun
 from extract.reading.archive import is_archive, unpack
 from extract.reading.formats import Sheet, is_tabular, read_sheets
@@ -28,7 +29,6 @@ from extract.reading.limits import MAX_FILES, ReadConfig
 from extract.reading.names import column_names, table_name
 from extract.reading.types import TypedColumn, type_column, type_native
 from extract.source import Listing, Source
-from extract.memory import Memory, Stage
 from extract.store import Store, sha256_of
 from extract.unreadable import UnreadableError
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
@@ -71,7 +71,7 @@ def read_dataset(
     (dataset,) = memory.recall(
         _READ,
         (described, hashes, config),
-        tuple[RawDataset | Drop],
+        tuple[RawDataset | Drop, ...],
         lambda: (_read(listing, licence, hashes, memory.store, workers, config),),
         files=_files,
     )
@@ -95,10 +95,10 @@ def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
     return dataset_drop(listing.ref.key, Reason.DAMAGED, detail, transient=True)
 
 
-def _files(result: tuple[RawDataset | Drop]) -> Iterator[str]:
-    (dataset,) = result
-    if not isinstance(dataset, Drop):
-        yield from (table.sha256 for table in dataset.tables)
+def _files(result: tuple[RawDataset | Drop, ...]) -> Iterator[str]:
+    for dataset in result:
+        if not isinstance(dataset, Drop):
+            yield from (table.sha256 for table in dataset.tables)
 
 
 def _read(

@@ -66,7 +66,7 @@ def _print_page(task: Row, contents: Mapping[str, bytes]) -> None:
             [row[place] if place < len(row) else None for place in places]
             for row in (preview.header, *preview.rows)
         )
-        print_columns(header, rows, _CELL)
+        print_columns([str(name) for name in header], rows, _CELL)
     print("\nchecks")
     print_columns(_CHECK, [[check[name] for name in _CHECK] for check in task["checks"]])
     if task["ceiling"] is not None:

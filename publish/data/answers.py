@@ -13,7 +13,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from extract.store import Store
-
 from publish.data.files import read_verified
 from publish.data.parquet import TableRow, write_shards
 from publish.release import SplitCount

@@ -61,7 +61,11 @@ def _events(trial: Trial) -> dict[str, list[str]]:
             events = by_gate.setdefault(check.name, ["tried"])
             if check.verdict == "invalid" and "refused_at_first" not in events:
                 events.append("refused_at_first")
-            if check.verdict == "valid" and "refused_at_first" in events and "repaired" not in events:
+            if (
+                check.verdict == "valid"
+                and "refused_at_first" in events
+                and "repaired" not in events
+            ):
                 events.append("repaired")
     last = trial.verdict.refusal if trial.verdict else None
     if last is not None:

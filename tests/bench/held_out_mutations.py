@@ -30,7 +30,7 @@ from transform.run.fork_server import PRELOAD, ProgramFailed, run_program
 from transform.run.pipeline import Pipeline
 from transform.task import ID_COLUMN, Grading, Instructions
 from validate import score
-from validate.sensitivity import KillThresholds, ReferenceAnswer
+from validate.sensitivity import ReferenceAnswer
 
 _TIMEOUT_S, _MEMORY_MB = 60, 2000
 _MISREAD = 1.1

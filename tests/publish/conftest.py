@@ -15,7 +15,7 @@ import pytest
 
 from extract.dataset import Column, DatasetRef, Licence, LicenceTier, RawDataset, Table
 from extract.drop import Drop
-from publish.folder import publish
+from publish.folder import BuildResults, publish
 from publish.release import ProvenTask, Release
 from publish.selecting.split import SplitEvidence
 from publish.settings import PublishConfig
@@ -65,7 +65,6 @@ class Workshop:
             name="homes",
             source_file="homes.csv",
             source_sha256="0" * 64,
-            path=self.folder / "raw.parquet",
             sha256=hashlib.sha256(slug.encode()).hexdigest(),
             n_rows=N_ROWS,
             columns=columns,
@@ -150,11 +149,13 @@ class Workshop:
             proposer="heuristic-1",
         )
         truth_sha = hashlib.sha256((folder / "truth.parquet").read_bytes()).hexdigest()
+        store = STORE
+        for path in folder.rglob("*"):
+            if path.is_file():
+                store.add(path)
         task = Task(
             spec=spec,
-            folder=folder,
             truth=Truth(
-                path=folder / "truth.parquet",
                 sha256=truth_sha,
                 grading=Grading(metric=metric, targets=(TARGET,), n_rows=truth.height),
                 program="print('reference')\n" if executed else None,
@@ -191,7 +192,8 @@ def publish_all(
     ages = {source.ref.key: source.updated_at for source in sources}
     evidence = evidence or SplitEvidence(freshness=ages)
     trials = [trial(item) for item in released]
-    return publish(trials, sources, evidence, rejects, config, resolved or {}, out)
+    results = BuildResults(trials, sources, evidence, rejects)
+    return publish(results, config, resolved or {}, out, STORE)
 
 
 def write_public(

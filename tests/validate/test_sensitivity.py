@@ -1,18 +1,15 @@
 """What counts as killed, and what the mutations of every step of a real task do."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 import polars as pl
 import pytest
 
-from tests.bench.held_out_set import held_out_mutations
 from transform.files.task_folder import TaskFolder
-from transform.run.pipeline import Pipeline
 from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.registry import resolve
-from transform.steps.step import Mutation, Workspace, slip
-from transform.task import Grading, Instructions, Task
+from transform.steps.step import Mutation, Workspace
+from transform.task import Grading, Instructions
 from validate.sensitivity import KillThresholds, ReferenceAnswer, measure
 
 INSTRUCTED = ["class-if", "reg-if"]
@@ -26,7 +23,7 @@ def reference(grading: Grading, truth: pl.DataFrame, instructions: Instructions)
 
 
 @pytest.fixture
-def numbers(tasks: Mapping[str, Task]) -> ReferenceAnswer:
+def numbers(tasks: Mapping[str, TaskFolder]) -> ReferenceAnswer:
     """Truth of numbers from 0 on, with a tolerance of 0.001."""
     truth = pl.DataFrame({"row_id": range(N), "y": [float(i) for i in range(N)]})
     grading = Grading(metric="allclose", targets=("y",), rtol=0.0, atol={"y": 1e-3}, n_rows=N)
@@ -34,7 +31,7 @@ def numbers(tasks: Mapping[str, Task]) -> ReferenceAnswer:
 
 
 @pytest.fixture
-def labels(tasks: Mapping[str, Task]) -> ReferenceAnswer:
+def labels(tasks: Mapping[str, TaskFolder]) -> ReferenceAnswer:
     """Truth of labels, without scores."""
     truth = pl.DataFrame({"row_id": range(N), "y": [i % 3 for i in range(N)]})
     grading = Grading(metric="exact", targets=("y",), label_type="integer", n_rows=N)
@@ -89,7 +86,7 @@ def test_measures_every_step_in_its_place(tasks: Mapping[str, TaskFolder], varia
 def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, TaskFolder]) -> None:
     """Nothing but truth itself leads to truth."""
     task = tasks["reg-if"]
-    truth = pl.read_parquet(task.truth.path).with_columns(pl.col(task.truth.grading.targets) + 1e9)
+    truth = pl.read_parquet(task.truth_file).with_columns(pl.col(task.truth.grading.targets) + 1e9)
     instructions = task.spec.instructions
     stranger = ReferenceAnswer(instructions, truth, task.truth.grading, KillThresholds())
     acting = [
@@ -102,7 +99,9 @@ def test_a_truth_of_something_else_shows_everything(tasks: Mapping[str, TaskFold
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
-def test_kills_mistakes_that_it_was_not_built_by(tasks: Mapping[str, Task], variant: str) -> None:
+def test_kills_mistakes_that_it_was_not_built_by(
+    tasks: Mapping[str, TaskFolder], variant: str
+) -> None:
     held_out_mutations = measure(tasks[variant], "held_out", KillThresholds())
     killed = [mutation.killed for step in held_out_mutations for mutation in step.mutations]
     assert len(killed) >= 2 * len(held_out_mutations)

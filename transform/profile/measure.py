@@ -13,6 +13,7 @@ from pydantic import Field
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
 from extract.stored_table import read_stored
 from transform.profile.columns import profile_columns
 from transform.profile.groups import find_group
@@ -41,7 +42,6 @@ from transform.profile.targets import (
     target_sets,
 )
 from transform.proposal import Proposal
-from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
 from transform.rows.split import Splitting, as_instants, split_rows
 
 _NEARLY = 0.6

@@ -27,9 +27,9 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from extract.store import Store
 from extract.drop import Drop, Reason
 from extract.noun import Noun
+from extract.store import Store
 from transform.files.parquet import write_parquet
 from transform.plan import SplitFile, SplitKind
 from transform.proposal import Frequency, Proposal

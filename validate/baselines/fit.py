@@ -107,7 +107,7 @@ def fit_baselines(task: TaskFolder) -> BaselineFits:
     )
 
 
-def _scripted(task: Task) -> Iterator[BaselineAnswer]:
+def _scripted(task: TaskFolder) -> Iterator[BaselineAnswer]:
     case = case_of(task)
     return (
         tabular.tabular_answers(case)
@@ -116,11 +116,11 @@ def _scripted(task: Task) -> Iterator[BaselineAnswer]:
     )
 
 
-def _around_reference(task: Task) -> Iterator[BaselineAnswer]:
+def _around_reference(task: TaskFolder) -> Iterator[BaselineAnswer]:
     """The reference between chance and the mean or majority of the clean training table."""
     case = replace(case_of(task), train=pl.read_parquet(task.clean_file))
     yield from tabular.trivial_answers(case)
-    answer = pl.read_parquet(task.truth.path).select(ID_COLUMN, *case.instructions.targets)
+    answer = pl.read_parquet(task.truth_file).select(ID_COLUMN, *case.instructions.targets)
     yield BaselineAnswer(REFERENCE_SOLVER, False, (answer,))
 
 
@@ -141,7 +141,7 @@ def _held_out_answer(task: TaskFolder) -> Answer:
     )
 
 
-def _baseline(task: Task, answer: Answer, given: BaselineAnswer) -> Baseline:
+def _baseline(task: TaskFolder, answer: Answer, given: BaselineAnswer) -> Baseline:
     results = [score(answer, _ordered(answer, table)) for table in given.predictions]
     skills = [result.skill for result in results if result.skill is not None]
     assert {result.reason for result in results} == {"ok"}, (given.solver, results[0].message)

@@ -16,7 +16,7 @@ from validate.baselines.solver import case_of, fit
 from validate.baselines.tabular import booster, inner_split, quality
 
 
-def heaviest_column(task: Task) -> str:
+def heaviest_column(task: TaskFolder) -> str:
     """The column of the feature with the largest loss of quality, in the mean over targets."""
     targets = [examples for _, examples in examples_of(case_of(task))]
     losses = np.mean([_losses(examples) for examples in targets], axis=0)

@@ -56,7 +56,7 @@ def case_of(task: TaskFolder) -> Case:
     return Case(instructions, train, val, baseline_seed(task))
 
 
-def baseline_seed(task: Task) -> int:
+def baseline_seed(task: TaskFolder) -> int:
     """Seed of all random choices about a task."""
     return derive_seed("baselines", task.spec.task_id)
 

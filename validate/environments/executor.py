@@ -1,9 +1,9 @@
 """The executor: long-lived worker processes in which tasks are drafted, executed and tried.
 
 Truth comes from the reference environment of the matrix (`matrix.py`); `run_matrix` gives the
-answers of all environments. Reference programs run in forks of processes that have never loaded the code
-that computed truth. Everything heavy that a gate does goes through here, so that the flow's threads
-only wait. Scratch files live as long as the executor.
+answers of all environments. Reference programs run in forks of processes that have never loaded the
+code that computed truth. Everything heavy that a gate does goes through here, so that the flow's
+threads only wait. Scratch files live as long as the executor.
 
 A call that exceeds its limit, or whose worker dies, is tried again alone with four times as much.
 What calls cost is accounted to whoever asked, by purpose; a call that was lost is not counted.
@@ -74,7 +74,8 @@ class Executor:
         self._elsewhere = {
             environment.name: self._workers(environment)
             for environment in self.matrix
-            if environment.library_version is None and environment.process_variables != REFERENCE.process_variables
+            if environment.library_version is None
+            and environment.process_variables != REFERENCE.process_variables
         }
         self._programs = Workers(
             1, environment=REFERENCE.process_variables, preload=PRELOAD, on_cpu=self._add_cost
@@ -109,8 +110,8 @@ class Executor:
     def accounting(self) -> Iterator[_Costs]:
         """CPU seconds of calls that this thread makes inside the block, by purpose.
 
-        Reference programs have purposes of their own: `program`, and `older_libraries` for those that
-        older libraries run.
+        Reference programs have purposes of their own: `program`, and `older_libraries` for those
+        that older libraries run.
         """
         costs: _Costs = {}
         token = _costs.set(costs)
@@ -121,8 +122,7 @@ class Executor:
 
     @contextlib.contextmanager
     def account_to(self, purpose: str) -> Iterator[None]:
-        """Calls of this thread inside the block are for this purpose; the innermost block
-        counts."""
+        """Calls of this thread inside the block are for this purpose; the innermost counts."""
         token = _purpose.set(purpose)
         try:
             yield
@@ -160,10 +160,10 @@ class Executor:
         return memory.recall(stage, inputs, kind, lambda: self.compute(function, *args))
 
     def run_matrix(self, task: TaskFolder) -> Answers:
-        """The answer of every environment, computed anew from the public files, the reference's first.
+        """Answers of all environments, the reference's first, each computed from the public files.
 
-        A Parquet file, or CSV from programs. A environment whose steps or program fail says why; for one
-        that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
+        A Parquet file, or CSV from programs. An environment whose steps or program fail says why;
+        for one that is lost `WorkerTimeout`, `WorkerDied` or `ProgramDied` is raised.
         """
         here = [m for m in self.matrix if m.process_variables == REFERENCE.process_variables]
         found = self._execute_in(self._reference, task, here)
@@ -211,7 +211,9 @@ class Executor:
             folder,
             timeout_s=self._config.timeout_s,
         )
-        return {environment.name: by_perturbation[environment.perturbation] for environment in tried}
+        return {
+            environment.name: by_perturbation[environment.perturbation] for environment in tried
+        }
 
     def _run_older(self, environment: Environment, task: TaskFolder) -> Path | str:
         run = self._older[environment.name].run

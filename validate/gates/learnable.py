@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from transform.task import Task
+from transform.files.task_folder import TaskFolder
 from validate.baselines.fit import TargetSignal, fitted_baselines
 from validate.environments.executor import Executor
 from validate.gate import Gate
@@ -26,7 +26,7 @@ class Learnable(Gate):
     gap: float = Field(default=0.05, ge=0, le=1)
     """Least score above chance."""
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The least gap to chance of any target; the baseline scores are proved by the way."""
         fits = fitted_baselines(task, executor)
         proofs = Proofs(baseline_scores=fits.baseline_scores)

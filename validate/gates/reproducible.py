@@ -50,7 +50,11 @@ class Reproducible(Gate):
         """Instruction tasks; held-out truth is not computed."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def reads(self, executor: Executor) -> tuple[object, ...]:
+        """The environments: another matrix gives another certificate."""
+        return tuple((environment, environment.versions) for environment in executor.matrix)
+
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The share of environments that agree, with the certificate."""
         comparison = executor.compute(_compare, task, executor.run_matrix(task))
         certificate = Certificate(
@@ -68,7 +72,7 @@ class Reproducible(Gate):
         )
         return self._finding(task, comparison, Proofs(certificate=certificate))
 
-    def _finding(self, task: Task, comparison: _Comparison, proofs: Proofs) -> Finding:
+    def _finding(self, task: TaskFolder, comparison: _Comparison, proofs: Proofs) -> Finding:
         assert proofs.certificate is not None
         n_environments = len(proofs.certificate.environments)
         apart = comparison.apart
@@ -96,10 +100,10 @@ def _estimators(task: TaskFolder) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else ()
 
 
-def _compare(task: Task, answers: Mapping[str, Path | str]) -> _Comparison:
+def _compare(task: TaskFolder, answers: Mapping[str, Path | str]) -> _Comparison:
     """Grade every environment's answer with the shipped grader under the tighter tolerance."""
     graded = answer_of(task, SHARE_OF_TOLERANCE)
-    truth = pl.read_parquet(task.truth.path)
+    truth = pl.read_parquet(task.truth_file)
     apart = tuple(name for name, answer in answers.items() if not _agrees(graded, answer))
     return _Comparison(apart=apart, margin=_margin(task, truth))
 

@@ -41,7 +41,7 @@ class Sensitive(Gate):
         """Instruction tasks."""
         return task.spec.instructions.is_executed
 
-    def check(self, task: Task, executor: Executor) -> Finding:
+    def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """The share of steps with killed mutations, with the others as evidence."""
         steps = [registry.resolve(spec) for spec in task.spec.instructions.steps]
         n_rules = sum(isinstance(step, CleaningStep) for step in steps)
@@ -51,7 +51,7 @@ class Sensitive(Gate):
         thresholds = KillThresholds(self.labels_share, self.rows_share)
         return self.finding(task, executor.compute(measure, task, thresholds))
 
-    def finding(self, task: Task, steps: Sequence[StepMutations]) -> Finding:
+    def finding(self, task: TaskFolder, steps: Sequence[StepMutations]) -> Finding:
         """The same, from what the mutations of each step did."""
         proofs = Proofs(mutations=tuple(steps))
         undetected = [step for step in steps if not step.detected or _may_be_skipped(step)]
@@ -68,7 +68,7 @@ class Sensitive(Gate):
         return self.passed(1.0, 1.0, f"{sum(killed)} of {len(killed)} mutations are killed", proofs)
 
 
-def _without(task: Task, steps: Sequence[StepMutations]) -> Repair:
+def _without(task: TaskFolder, steps: Sequence[StepMutations]) -> Repair:
     specs = task.spec.instructions.steps
     return Repair(salt=1, avoid_steps=tuple(specs[step.position - 1] for step in steps))
 

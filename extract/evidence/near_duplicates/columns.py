@@ -10,8 +10,8 @@ from typing import Literal
 
 import polars as pl
 
-from extract.stored_table import file_of
 from extract.dataset import Column, Table
+from extract.stored_table import file_of
 
 ValueKind = Literal["number", "time", "text"]
 

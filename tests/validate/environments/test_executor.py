@@ -161,7 +161,7 @@ _HANGING = """
 import sys
 from pathlib import Path
 from validate.environments.executor import Executor, ExecutorConfig
-from transform.task import TaskFolder
+from transform.files.task_folder import TaskFolder
 
         if __name__ == "__main__": task =
         TaskFolder.model_validate_json(Path(sys.argv[1]).read_text()) with

@@ -12,7 +12,7 @@ from transform.files.parquet import write_parquet
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
 from transform.run.execute import execute
-from transform.task import Draft, StepSpec, Task
+from transform.task import StepSpec
 from validate.controls import answer_of
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.reproducible import Reproducible
@@ -105,7 +105,7 @@ def test_truth_with_one_changed_cell(
 
 
 def test_environments_may_use_a_tenth_of_the_tolerance(
-    tasks: Mapping[str, Task], executor: Executor, tmp_path: Path
+    tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path
 ) -> None:
     (target,) = tasks["reg-if"].spec.instructions.targets
 

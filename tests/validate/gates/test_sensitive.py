@@ -49,7 +49,7 @@ def idle(task: TaskFolder) -> tuple[int, FilterRange]:
 
 @pytest.mark.parametrize("variant", ["class-if", "reg-if"])
 def test_passes_with_what_it_measured(
-    tasks: Mapping[str, Task],
+    tasks: Mapping[str, TaskFolder],
     executor: Executor,
     variant: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -80,7 +80,9 @@ def test_avoids_a_step_that_nothing_shows(
     assert finding.proofs.mutations is not None
 
 
-def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: Executor) -> None:
+def test_avoids_steps_that_show_too_little(
+    tasks: Mapping[str, TaskFolder], executor: Executor
+) -> None:
     task = tasks["reg-if"]
     wide = KillThresholds(labels_share=0.003, rows_share=0.003)
     measured = executor.compute(measure, task, "own", wide)
@@ -100,7 +102,7 @@ def test_avoids_steps_that_show_too_little(tasks: Mapping[str, Task], executor: 
     assert len(finding.repair.avoid_steps) == len(weak)
 
 
-def test_too_few_rules(tasks: Mapping[str, Task], executor: Executor) -> None:
+def test_too_few_rules(tasks: Mapping[str, TaskFolder], executor: Executor) -> None:
     n = len(tasks["reg-if"].spec.instructions.steps)
     finding: Finding = Sensitive(min_cleaning_rules=n + 1).check(tasks["reg-if"], executor)
     assert finding.check.verdict == "invalid"
