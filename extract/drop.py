@@ -20,8 +20,7 @@ Evidence = Annotated[str, AfterValidator(lambda text: text[:MAX_EVIDENCE])]
 
 
 class Reason(StrEnum):
-    """Why a room refuses; a gate refuses under its own name. `docs/drop-reasons.md`
-    explains each."""
+    """Why a room refuses (`docs/drop-reasons.md`); a gate refuses under its own name."""
 
     BAD_METADATA = "bad_metadata"
     LICENCE_UNKNOWN = "licence_unknown"
