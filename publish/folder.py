@@ -58,7 +58,7 @@ def publish(
 ) -> Release:
     """Write the release into `out`, replacing an older one in one step.
 
-    `configuration` is the resolved one as it may be published; files of tasks are read from `store`.
+    `configuration` is the resolved one as it may be published; `store` holds the files of tasks.
     Raises `PublishError` when work is pending, the open tier cannot have both sides, an answer
     stands in a public file, or `out` holds anything else than a release.
     """

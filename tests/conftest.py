@@ -13,19 +13,21 @@ import hypothesis
 import pytest
 
 from extract.dataset import RawDataset
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
+from extract.stored_table import located
 from extract.workers import Workers
 from tests.building import Built, build
 from tests.planning import plans_of
 from tests.small_mirror import write_small_mirror
+from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan
 from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
 from transform.run.execute import execute
-from transform.task import Draft, Task
 
 # Their assertions explain themselves as those of tests do.
 pytest.register_assert_rewrite("tests.proofs")
@@ -186,7 +188,7 @@ def raws(small_mirror: Path, shared: Path) -> Mapping[str, RawDataset]:
 
 
 @pytest.fixture(scope="session")
-def tasks(raws: Mapping[str, RawDataset], shared: Path) -> Mapping[str, Task]:
+def tasks(raws: Mapping[str, RawDataset], shared: Path) -> Mapping[str, TaskFolder]:
     """One proven task of each variant. Copy it before changing it."""
     return _once(shared / "tasks", lambda place: _proven(raws.values(), place))
 
@@ -206,23 +208,25 @@ def _once(place: Path, make: Callable[[Path], _T]) -> _T:
 
 
 def _read(mirror: Path, place: Path) -> dict[str, RawDataset]:
-    source, store = MirrorSource(mirror), Store(place)
+    source, store = MirrorSource(mirror), Store(str(place)).opened()
+    memory = Memory(store)
     with Workers(1) as workers:
         read = {
-            ref.key: read_dataset(source, ref, store, workers, ReadConfig())
+            ref.key: read_dataset(source, ref, memory, workers, ReadConfig())
             for ref in source.refs()
             if ref.key in ("ann/churn", "ann/rents", "bob/shops")
         }
-    return {key: raw for key, raw in read.items() if isinstance(raw, RawDataset)}
+    return {key: located(raw, store) for key, raw in read.items() if isinstance(raw, RawDataset)}
 
 
-def _proven(raws: Iterable[RawDataset], place: Path) -> dict[str, Task]:
+def _proven(raws: Iterable[RawDataset], place: Path) -> dict[str, TaskFolder]:
+    store, config = Store(str(place)), DesignConfig()
     made = [
         drafted
         for raw in raws
         for plan in plans_of(raw, place)
         if isinstance(plan, Plan)
-        if isinstance(drafted := draft(raw, plan, DesignConfig(), SizeConfig(), place), Draft)
+        if isinstance(drafted := draft(raw, plan, config, SizeConfig(), store, place), Draft)
     ]
     return {drafted.spec.instructions.variant: _task(drafted) for drafted in reversed(made)}
 

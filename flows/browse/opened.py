@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from flows.terminal import printable
 
-Row = dict[str, Any]
+ReleaseRow = dict[str, Any]
 
 _NEAR = 8
 """Names that are offered instead of one that is not there: what a person reads at a glance."""
@@ -44,7 +44,7 @@ class OpenedRelease:
             )
 
     @cached_property
-    def tasks(self) -> list[Row]:
+    def tasks(self) -> list[ReleaseRow]:
         """All tasks of all licence tiers by id, without their long texts; `split` beside them."""
         columns = ("task_id", "variant", "n_rows", "difficulty", "source_ref", "extra_info")
         rows = [*self.rows("tasks", columns), *self.rows("tasks_*", columns)]
@@ -52,7 +52,7 @@ class OpenedRelease:
         return sorted(listed, key=lambda row: str(row["task_id"]))
 
     @cached_property
-    def rejects(self) -> list[Row]:
+    def rejects(self) -> list[ReleaseRow]:
         """All refusals, in the order of the release."""
         columns = ("key", "source_ref", "variant", "room", "reason", "value", "threshold")
         return list(self.rows("rejects", (*columns, "detail", "evidence")))
@@ -62,7 +62,7 @@ class OpenedRelease:
         """`owner/slug` of every dataset that was read."""
         return [row["ref"] for row in self.rows("sources", ("ref",))]
 
-    def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[ReleaseRow]:
         """Rows of the folders `data/<config>`, a pattern; all columns unless some are named."""
         for path in self._shards(config):
             with _naming(path):
@@ -74,16 +74,18 @@ class OpenedRelease:
                     )
                 yield from table.read(columns=columns).to_pylist()
 
-    def task(self, name: str) -> Row:
+    def task(self, name: str) -> ReleaseRow:
         """The whole row of a task by its id or the unique beginning of it."""
-        task_id = resolve(name, [row["task_id"] for row in self.tasks], f"task in {self.folder}")
+        task_id = resolve_name(
+            name, [row["task_id"] for row in self.tasks], f"task in {self.folder}"
+        )
         for config in ("tasks", "tasks_*"):
             for row in self.rows(config):
                 if row["task_id"] == task_id:
                     return row
         raise AssertionError(f"{task_id} is listed and has no row")
 
-    def contents(self, task: Row) -> dict[str, bytes]:
+    def contents(self, task: ReleaseRow) -> dict[str, bytes]:
         """The public files of a task by name. Raises `ReleaseError` unless each has its hash."""
         wanted = {file["sha256"] for file in task["files"]}
         by_hash = dict(self._contents(wanted))
@@ -116,7 +118,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise ReleaseError(f"{path} cannot be read: {printable(str(fault))}; build again") from None
 
 
-def _verified(file: Row, by_hash: dict[str, bytes], folder: Path) -> bytes:
+def _verified(file: ReleaseRow, by_hash: dict[str, bytes], folder: Path) -> bytes:
     content, name = by_hash.get(file["sha256"]), printable(file["name"])
     if content is None:
         raise ReleaseError(
@@ -129,7 +131,7 @@ def _verified(file: Row, by_hash: dict[str, bytes], folder: Path) -> bytes:
     return content
 
 
-def resolve(name: str, known: Sequence[str], what: str) -> str:
+def resolve_name(name: str, known: Sequence[str], what: str) -> str:
     """The one known name that is `name` or begins with it; `ReleaseError` names near ones."""
     if name in known:
         return name

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flows.browse.opened import OpenedRelease, ReleaseError, Row
+from flows.browse.opened import OpenedRelease, ReleaseError, ReleaseRow
 from flows.browse.preview import previews
 from flows.terminal import any_reader, cell, print_columns, printable
 
@@ -28,7 +28,7 @@ def show_task(release: OpenedRelease, name: str, write: Path | None) -> None:
     task = release.task(name)
     contents = release.contents(task)
     if write is not None:
-        write_files(contents, write)
+        lay_out(contents, write)
     with any_reader():
         _print_page(task, contents)
         if write is not None:
@@ -36,7 +36,7 @@ def show_task(release: OpenedRelease, name: str, write: Path | None) -> None:
         print(f"\nto score an answer:\n  {_score_command(release.folder, task['task_id'])}")
 
 
-def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
+def lay_out(contents: Mapping[str, bytes], folder: Path) -> None:
     """Lay out files whose names are plain. Raises `ReleaseError` before anything is written."""
     for name in contents:
         # A release may come from a stranger: a name must not lead out of the folder.
@@ -52,7 +52,7 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
         raise ReleaseError(f"--write {folder}: {fault.strerror}") from None
 
 
-def _print_page(task: Row, contents: Mapping[str, bytes]) -> None:
+def _print_page(task: ReleaseRow, contents: Mapping[str, bytes]) -> None:
     print(f"{cell(task['task_id'])}  ({cell(task['extra_info']['split'])})\n")
     print_columns(_FACTS, [[task[name] for name in _FACTS]])
     print(f"\n{printable(task['question'])}\n")
@@ -63,7 +63,7 @@ def _print_page(task: Row, contents: Mapping[str, bytes]) -> None:
         print(f"\n{cell(preview.name)}{f'  ({n_more} more columns)' if n_more else ''}")
         header, *rows = (
             # Foreign rows may be shorter than their header.
-            [row[place] if place < len(row) else None for place in places]
+            [row[place] if place < len(row) else "" for place in places]
             for row in (preview.header, *preview.rows)
         )
         print_columns([str(name) for name in header], rows, _CELL)
@@ -74,7 +74,7 @@ def _print_page(task: Row, contents: Mapping[str, bytes]) -> None:
         print_columns(_SCORES, [[task[name] for name in _SCORES]])
 
 
-def _targets(task: Row) -> list[str]:
+def _targets(task: ReleaseRow) -> list[str]:
     try:
         return list(json.loads(task["reward_model"]["ground_truth"])["targets"])
     except (TypeError, ValueError, KeyError):

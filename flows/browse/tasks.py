@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from flows.browse.opened import OpenedRelease, ReleaseError, Row, resolve
+from flows.browse.opened import OpenedRelease, ReleaseError, ReleaseRow, resolve_name
 from flows.terminal import any_reader, print_columns, print_csv, printable
 
-COLUMNS = ("task_id", "variant", "split", "n_rows", "difficulty", "source_ref")
+TASK_COLUMNS = ("task_id", "variant", "split", "n_rows", "difficulty", "source_ref")
 Form = Literal["table", "csv", "json"]
 
 
@@ -22,35 +22,37 @@ def show_tasks(release: OpenedRelease, asked: Mapping[str, str], form: Form) -> 
     with any_reader():
         if form == "json":
             for row in rows:
-                print(json_line({name: row[name] for name in COLUMNS}))
+                print(json_line({name: row[name] for name in TASK_COLUMNS}))
             return
-        cells = [[row[name] for name in COLUMNS] for row in rows]
+        cells = [[row[name] for name in TASK_COLUMNS] for row in rows]
         if form == "csv":
-            print_csv(COLUMNS, cells)
+            print_csv(TASK_COLUMNS, cells)
             return
-        print_columns(COLUMNS, cells)
+        print_columns(TASK_COLUMNS, cells)
         print(_summary(rows, len(release.tasks)))
 
 
-def json_line(row: Row) -> str:
+def json_line(row: ReleaseRow) -> str:
     """One line of JSON in ASCII, so that no terminal obeys it."""
     # JSON escapes all control characters but this one.
     return json.dumps(row).replace("\x7f", "\\u007f")
 
 
-def _chosen(release: OpenedRelease, asked: Mapping[str, str]) -> list[Row]:
+def _chosen(release: OpenedRelease, asked: Mapping[str, str]) -> list[ReleaseRow]:
     rows = release.tasks
     for name in ("variant", "split"):
         if asked[name]:
             rows = _equal(rows, name, asked[name], release.tasks)
     if asked["source"]:
         known = [*release.sources, *(row["source_ref"] for row in release.tasks)]
-        source = resolve(asked["source"], known, f"source in {release.folder}")
+        source = resolve_name(asked["source"], known, f"source in {release.folder}")
         rows = [row for row in rows if row["source_ref"] == source]
     return [row for row in rows if asked["match"].casefold() in row["task_id"].casefold()]
 
 
-def _equal(rows: Sequence[Row], name: str, value: str, everything: Sequence[Row]) -> list[Row]:
+def _equal(
+    rows: Sequence[ReleaseRow], name: str, value: str, everything: Sequence[ReleaseRow]
+) -> list[ReleaseRow]:
     known = sorted({row[name] for row in everything})
     if value not in known:
         allowed = ", ".join(map(printable, known))
@@ -58,7 +60,7 @@ def _equal(rows: Sequence[Row], name: str, value: str, everything: Sequence[Row]
     return [row for row in rows if row[name] == value]
 
 
-def _summary(rows: Sequence[Row], n_tasks: int) -> str:
+def _summary(rows: Sequence[ReleaseRow], n_tasks: int) -> str:
     counts = Counter(row["split"] for row in rows)
     splits = ", ".join(f"{printable(split)} {n}" for split, n in sorted(counts.items()))
     return f"{len(rows)} of {n_tasks} tasks{': ' if splits else ''}{splits}"

@@ -5,8 +5,8 @@ what is released nevertheless. Evidence is quoted from strangers and is printed 
 here: what was repaired before it could be refused; the ledger in the state folder has that.
 """
 
-from flows.browse.opened import OpenedRelease, Row, resolve
-from flows.browse.tasks import COLUMNS
+from flows.browse.opened import OpenedRelease, ReleaseRow, resolve_name
+from flows.browse.tasks import TASK_COLUMNS
 from flows.terminal import any_reader, cell, print_columns, printable
 
 _REFUSAL = ("key", "variant", "room", "reason", "value", "threshold")
@@ -22,7 +22,7 @@ def show_why(release: OpenedRelease, name: str) -> None:
         *(row["task_id"] for row in tasks),
         *(row["source_ref"] for row in tasks),
     ]
-    full = resolve(name, known, f"task or source in {release.folder}")
+    full = resolve_name(name, known, f"task or source in {release.folder}")
     refused = [row for row in rejects if full in (row["key"], row["source_ref"])]
     released = [row for row in tasks if full in (row["task_id"], row["source_ref"])]
     with any_reader():
@@ -31,12 +31,12 @@ def show_why(release: OpenedRelease, name: str) -> None:
             _print_refusal(row)
         if released:
             print("\nreleased")
-            print_columns(COLUMNS, [[row[name] for name in COLUMNS] for row in released])
+            print_columns(TASK_COLUMNS, [[row[name] for name in TASK_COLUMNS] for row in released])
         if refused:
             print("\ndocs/drop-reasons.md says what each reason means")
 
 
-def _print_refusal(row: Row) -> None:
+def _print_refusal(row: ReleaseRow) -> None:
     print()
     print_columns(_REFUSAL, [[row[name] for name in _REFUSAL]])
     texts = [row["detail"] or "", row["evidence"] or ""]

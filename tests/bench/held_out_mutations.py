@@ -80,7 +80,7 @@ def main() -> None:
     _print("changes of solution.py", changed)
 
 
-def _reference(release: Path, task_id: str, instructions: Instructions) -> Reference:
+def _reference(release: Path, task_id: str, instructions: Instructions) -> ReferenceAnswer:
     (answer,) = score.load_answers(release, [task_id])
     rules = answer.rules
     grading = Grading(
@@ -93,12 +93,12 @@ def _reference(release: Path, task_id: str, instructions: Instructions) -> Refer
         n_rows=answer.truth.num_rows,
     )
     truth = pl.DataFrame(pl.from_arrow(answer.truth)).sort(ID_COLUMN)
-    return Reference(instructions, truth, grading, Visibility())
+    return ReferenceAnswer(instructions, truth, grading, KillThresholds())
 
 
-def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
-    pipeline = Pipeline(reference.told, folder)
-    estimator = str(reference.told.steps[-1].parameters["estimator"])
+def _mutated(reference: ReferenceAnswer, folder: Path) -> Iterator[Tried]:
+    pipeline = Pipeline(reference.instructions, folder)
+    estimator = str(reference.instructions.steps[-1].parameters["estimator"])
     for position, step in enumerate(pipeline.steps):
         for mutation in held_out_mutations(pipeline.steps, position):
             failed, answer = False, None
@@ -108,7 +108,7 @@ def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
                 failed = True
             if answer is None and not failed and mutation.if_it_acts:
                 continue
-            killed = failed or (answer is not None and reference.sees(answer)[0])
+            killed = failed or (answer is not None and reference.kills(answer)[0])
             yield Tried(
                 folder.name, estimator, position + 1, step.kind, mutation.name, killed, failed
             )
@@ -118,7 +118,7 @@ def _mutated(reference: Reference, folder: Path) -> Iterator[Tried]:
 
 
 def _changed(
-    reference: ReferenceAnswer, folder: Path, n: int, programs: Workers
+    reference: ReferenceAnswerAnswer, folder: Path, n: int, programs: Workers
 ) -> Iterator[Tried]:
     program = (folder / "solution.py").read_text()
     public = folder.with_name(f"{folder.name}-public")
@@ -126,7 +126,7 @@ def _changed(
     for file in folder.iterdir():
         if file.name not in ("solution.py", "question.txt"):
             (public / file.name).write_bytes(file.read_bytes())
-    steps = reference.told.steps
+    steps = reference.instructions.steps
     changes = list(dict.fromkeys(_changes(program)))
     sampled = random.Random(folder.name).sample(changes, min(n, len(changes)))
     for number, name, text in sampled:
@@ -136,7 +136,7 @@ def _changed(
         yield Tried(folder.name, estimator, number, kind, name, killed, failed)
 
 
-def _run(reference: Reference, program: str, public: Path, programs: Workers) -> tuple[bool, bool]:
+def _run(reference: ReferenceAnswer, program: str, public: Path, programs: Workers) -> tuple[bool, bool]:
     """Whether the mistake is killed, and whether there is no answer."""
     scratch = public.with_name(f"{public.name}-run")
     limits = (_TIMEOUT_S, _MEMORY_MB)

@@ -506,7 +506,7 @@ def rows() -> Iterator[Planted]:
 
 
 def _divides_households(seen: Seen) -> bool:
-    held_out = pl.read_parquet(seen.plan.split.path)["held_out"]
+    held_out = pl.read_parquet(seen.split_file)["held_out"]
     sides = families().with_columns(held_out).drop_nulls("held_out")
     return bool(
         (sides.group_by("household").agg(pl.col("held_out").n_unique())["held_out"] > 1).any()

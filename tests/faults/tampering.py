@@ -118,7 +118,7 @@ def with_steps(task: TaskFolder, steps: tuple[StepSpec, ...], **told: Any) -> Ta
     text = wording.say(instructions)
     spec = replaced(task.spec, instructions=instructions, literal_text=text, question=text)
     draft = Draft(spec=spec, folder=task.folder, truth=None)
-    return TaskFolder(spec=spec, folder=task.folder, truth=execute(draft, task.truth_file))
+    return TaskFolder(spec=spec, folder=task.folder, truth=execute(draft))
 
 
 def whole(task: TaskFolder) -> pl.DataFrame:

@@ -26,9 +26,9 @@ from tests.faults.fault import (
 from tests.faults.plants import FAULTS, table
 from tests.faults.tampering import copied
 from tests.faults.walking import Errand, Walker
+from tests.judging import judged
 from transform.files.task_folder import TaskFolder
 from validate.environments.executor import Executor, ExecutorConfig
-from validate.judge import judge
 from validate.registry import gate_classes
 from validate.verdict import Check
 
@@ -142,7 +142,7 @@ def tampered(
     except ConvergenceWarning as error:
         # What the trial of a plan says of a reference that raises.
         return Check(name=Reason.NO_FIT, verdict="invalid", evidence=str(error))
-    return judge(task, walker.gates, walker.executor).refusal
+    return judged(task, walker.gates, walker.executor).refusal
 
 
 # --- what sources say -------------------------------------------------------------------------

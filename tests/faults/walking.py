@@ -17,13 +17,15 @@ import polars as pl
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.evidence import SourceEvidence, source_evidence
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
+from extract.stored_table import file_of, located
 from extract.workers import Workers
 from tests.faults.worlds import Source
-from transform.files.task_folder import TaskFolder
+from transform.files.task_folder import TaskFolder, lay_out
 from transform.plan import Plan
 from transform.plan_tasks import DesignConfig, plan_tasks
 from transform.profile.measure import ProfileConfig, profile
@@ -31,10 +33,10 @@ from transform.propose.heuristic import HeuristicProposer
 from transform.rows.size import SizeConfig
 from transform.rows.split import Splitting
 from transform.run.execute import load_tables
-from transform.task import ID_COLUMN, Variant
+from transform.task import ID_COLUMN, Task, Variant
 from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.trial import Trial, prove
+from validate.trial import Prover, Trial
 from validate.verdict import Check
 
 Fooled = Callable[[Plan, pl.DataFrame], Plan]
@@ -139,7 +141,8 @@ class Walker:
 
     def __init__(self, root: Path, readers: Workers, executor: Executor, gates: Sequence[Gate]):
         self.root, self.executor, self.gates = root, executor, gates
-        self._readers, self._store = readers, Store(root / "store")
+        self._readers, self._store = readers, Store(str(root / "store")).opened()
+        self._memory = Memory(self._store)
         self._pool = ThreadPoolExecutor(2)
         self._known: dict[str, Future[Walked]] = {}
         self._evidence: dict[str, SourceEvidence | Drop] = {}
@@ -164,7 +167,8 @@ class Walker:
                 source.write(place)
         mirror = MirrorSource(place)
         (ref,) = mirror.refs()
-        return read_dataset(mirror, ref, self._store, self._readers, ReadConfig())
+        raw = read_dataset(mirror, ref, self._memory, self._readers, ReadConfig())
+        return raw if isinstance(raw, Drop) else located(raw, self._store)
 
     def evidence(self, source: Source) -> SourceEvidence | Drop:
         """What is known about a source, or why it is refused."""
@@ -181,35 +185,36 @@ class Walker:
         model = self.read(errand.like) if errand.like else raw
         assert isinstance(model, RawDataset)
         folder = self.root / "work" / errand.key.replace("/", "__").replace("|", "-")
-        made = self._plans(model, folder / "splits")
+        made = self._plans(model)
         drops = tuple(item for item in made if isinstance(item, Drop))
         plans = [item for item in made if isinstance(item, Plan)]
         plans = [p for p in plans if p.variant in errand.variants]
         plans = [p for p in plans if set(p.proposal.targets) <= set(errand.targets)]
         if errand.fooled:
             plans = [errand.fooled(p, _table(raw, p)) for p in plans]
-        trials = tuple(self._try(raw, plan, folder) for plan in plans)
+        trials = tuple(self._try(raw, plan) for plan in plans)
         proven = tuple(
-            Seen.of(plan, trial.result)
+            Seen.of(plan, lay_out(trial.result, self._store, folder / trial.task_id))
             for plan, trial in zip(plans, trials, strict=True)
-            if isinstance(trial.result, TaskFolder)
+            if isinstance(trial.result, Task)
         )
         return Walked(drops, tuple(plans), trials, raw, proven)
 
-    def _plans(self, raw: RawDataset, folder: Path) -> tuple[Plan | Drop, ...]:
+    def _plans(self, raw: RawDataset) -> tuple[Plan | Drop, ...]:
         """What the stages of a build make one after another, on the same arithmetic."""
         splitting = Splitting()
         measured = self.executor.compute(profile, raw, ProfileConfig(), splitting)
         proposals = HeuristicProposer().propose(measured)
         if isinstance(proposals, Drop):
             return (proposals,)
-        return self.executor.compute(plan_tasks, raw, measured, proposals, splitting, folder)
+        return self.executor.compute(plan_tasks, raw, measured, proposals, splitting, self._store)
 
-    def _try(self, raw: RawDataset, plan: Plan, folder: Path) -> Trial:
+    def _try(self, raw: RawDataset, plan: Plan) -> Trial:
         config, size = DesignConfig(), SizeConfig()
-        return prove(raw, plan, config, size, self.gates, self.executor, folder / "tasks")
+        prover = Prover(config, size, self.gates, self.executor, self._memory)
+        return prover.prove(raw, plan)
 
 
 def _table(raw: RawDataset, plan: Plan) -> pl.DataFrame:
     (table,) = (table for table in raw.tables if table.name == plan.proposal.table)
-    return pl.read_parquet(table.path)
+    return pl.read_parquet(file_of(table))

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.browse.opened import OpenedRelease, ReleaseError, resolve
+from flows.browse.opened import OpenedRelease, ReleaseError, resolve_name
 from flows.browse.preview import previews
-from flows.browse.show import show_task, write_files
-from flows.browse.tasks import COLUMNS, show_tasks
+from flows.browse.show import lay_out, show_task
+from flows.browse.tasks import TASK_COLUMNS, show_tasks
 from flows.browse.why import show_why
 from flows.cli import main
 from flows.terminal import cell, print_csv, printable
@@ -98,7 +98,7 @@ def test_tasks_of_all_configs_are_listed_by_id(
 ) -> None:
     show_tasks(release, NOTHING_ASKED, "table")
     header, *lines, summary = capsys.readouterr().out.splitlines()
-    assert header.split() == list(COLUMNS)
+    assert header.split() == list(TASK_COLUMNS)
     assert lines[0].split() == ["a__cars__v1__class-if-2", "class-if", "train", "3", "a/cars"]
     assert [line.split()[0] for line in lines] == sorted(row["task_id"] for row in release.tasks)
     assert summary == "4 of 4 tasks: eval 2, train 2"
@@ -137,7 +137,7 @@ def test_json_is_one_object_a_line(
         None,
         3,
     )
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == TASK_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_files_that_do_not_ship_name_the_repair(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".", "", "a\\b"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ReleaseError, match="plain file name"):
-        write_files({"good.csv": b"", name: b""}, tmp_path / "work")
+        lay_out({"good.csv": b"", name: b""}, tmp_path / "work")
     assert not (tmp_path / "work").exists()
 
 
@@ -222,7 +222,7 @@ def test_a_wrong_id_names_near_ones(release: OpenedRelease) -> None:
 
 def test_many_near_names_are_counted() -> None:
     with pytest.raises(ReleaseError, match="and 92 more"):
-        resolve("a", [f"a{n}" for n in range(100)], "thing")
+        resolve_name("a", [f"a{n}" for n in range(100)], "thing")
 
 
 # --- previews ------------------------------------------------------------------------------------

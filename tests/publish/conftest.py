@@ -1,10 +1,13 @@
 """Small proven tasks on disk, as the earlier rooms would hand them over."""
 
+import atexit
 import csv
 import hashlib
 import io
 import random
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 
 from extract.dataset import Column, DatasetRef, Licence, LicenceTier, RawDataset, Table
 from extract.drop import Drop
+from extract.store import Store
 from publish.folder import BuildResults, publish
 from publish.release import ProvenTask, Release
 from publish.selecting.split import SplitEvidence
@@ -40,6 +44,9 @@ N_ROWS, N_TRAIN = 60, 45
 COLUMNS = {"area": "number", "rooms": "integer", "town": "text", "day": "time"}
 TARGET = "price"
 _CONFIG = PublishConfig()
+STORE = Store(tempfile.mkdtemp(prefix="opendare-store-")).opened()
+"""Where the files of all made tasks lie; named by content, so tests do not meet."""
+atexit.register(shutil.rmtree, STORE.url, ignore_errors=True)
 _SPDX = {
     "open": "CC0-1.0",
     "share-alike": "CC-BY-SA-4.0",

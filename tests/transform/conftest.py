@@ -13,6 +13,7 @@ import pytest
 
 from extract.dataset import Column, ColumnType, DatasetRef, Licence, RawDataset, Table
 from extract.drop import Drop
+from extract.stored_table import LocatedTable
 from transform.families.instruction import InstructionConfig
 from transform.families.tabular_instruction import draft_instruction
 from transform.files.rendered_task import identify
@@ -74,7 +75,7 @@ def _table(folder: Path, name: str, frame: pl.DataFrame) -> Table:
     frame = pl.DataFrame([_stored(column) for column in frame])
     frame.write_parquet(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Table(
+    return LocatedTable(
         name=name,
         source_file=f"{name}.csv",
         source_sha256=sha256,
@@ -153,7 +154,7 @@ class Case:
             split=SplitFile(
                 kind=self.split.kind,
                 cutoff=self.split.cutoff,
-                path=Path("in memory"),
+                sha256="0" * 64,
                 description=self.split.description,
                 key=self.split.key,
             ),

@@ -64,7 +64,7 @@ def make_task(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> MakeT
             case = make_case(shape)
             draft = case.draft(tmp_path_factory.mktemp(shape))
             assert isinstance(draft, Draft), draft
-            truth = execute(draft, draft.private / "truth.parquet")
+            truth = execute(draft)
             made[shape] = case, TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
         return made[shape]
 
@@ -430,8 +430,7 @@ def test_many_tables_lead_from_the_text_to_truth(make_case: Any, tmp_path: Path)
             for shape in SHAPES:
                 draft = make_case(shape, n=500, seed=seed).draft(tmp_path)
                 assert isinstance(draft, Draft), draft
-                answer = tmp_path / "truth.parquet"
-                truth = reference.run(execute, draft, answer, timeout_s=900)
+                truth = reference.run(execute, draft, timeout_s=900)
                 task = TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
                 program = write_program(wording.read(draft.spec.question))
                 limits = (60.0, 2000)
@@ -469,7 +468,7 @@ with Workers(1) as workers:
         split = split_rows(frame, [plan.proposal])
         parts = (raw, frame, plan, split, InstructionConfig(), SizeConfig())
         draft = draft_instruction(*parts, here)
-        truth = workers.run(execute, draft, draft.private / "truth.parquet", timeout_s=900)
+        truth = workers.run(execute, draft, timeout_s=900)
         found[place.name] = [draft.spec.task_key, truth.sha256, truth.program]
         found[place.name].append(truth.grading.model_dump_json())
 for path in sorted(here.rglob("*")):

@@ -84,7 +84,7 @@ def draft(
     file = SplitFile(
         kind=made.kind,
         cutoff=made.cutoff,
-        path=Path("in memory"),
+        sha256="0" * 64,
         description=made.description,
         key=made.key,
     )

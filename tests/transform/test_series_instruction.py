@@ -116,7 +116,7 @@ def make_task(make_module_raw: Any, tmp_path_factory: pytest.TempPathFactory) ->
             frame, folder = sales(shape), tmp_path_factory.mktemp(shape)
             plan, draft = drafted(frame, make_module_raw, folder, finer=shape == "finer")
             assert isinstance(draft, Draft), draft
-            truth = execute(draft, draft.private / "truth.parquet")
+            truth = execute(draft)
             made[shape] = frame, plan, TaskFolder(spec=draft.spec, folder=draft.folder, truth=truth)
         return made[shape]
 

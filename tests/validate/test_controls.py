@@ -44,7 +44,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def make_task(
     folder: Path, variant: Any, columns: dict[str, Any], rules: dict[str, Any], n: int = N_ROWS
 ) -> TaskFolder:
-    path = folder / "truth.parquet"
+    path = folder / "private" / "truth.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"row_id": _ids[:n], **{k: v[:n] for k, v in columns.items()}}), path)
     scores = tuple(name for name in columns if name.startswith("score_"))
     targets = tuple(name for name in columns if name not in scores)
@@ -71,9 +72,7 @@ def make_task(
         n_cols=1,
         proposer="heuristic-1",
     )
-    return TaskFolder(
-        spec=spec, folder=folder, truth=Truth(path=path, sha256="0" * 64, grading=grading)
-    )
+    return TaskFolder(spec=spec, folder=folder, truth=Truth(sha256="0" * 64, grading=grading))
 
 
 @pytest.fixture(params=CASES)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from extract.dataset import Column, ColumnType, DatasetRef, Licence, RawDataset, Table
+from extract.stored_table import LocatedTable
 
 Make = Callable[..., RawDataset]
 _TYPES: dict[Any, ColumnType] = {
@@ -60,7 +61,7 @@ def store(folder: Path, name: str, frame: pl.DataFrame) -> Table:
         )
         for column, kind in frame.schema.items()
     )
-    return Table(
+    return LocatedTable(
         name=name,
         source_file=f"{name}.csv",
         source_sha256=digest,

@@ -13,7 +13,7 @@ from publish.data.tasks import CANARY, task_row
 from publish.released_task import ReleasedTask
 from publish.selecting.split import SplitEvidence
 from publish.settings import PublishConfig
-from tests.publish.conftest import publish_all
+from tests.publish.conftest import STORE, publish_all
 
 
 def _schema(folder: Path) -> str:
@@ -67,7 +67,7 @@ def test_a_modelling_task_has_no_spec(workshop: Any) -> None:
 
 def test_the_answer_hash_is_as_documented(workshop: Any) -> None:
     task = workshop.released(workshop.source("x")).task
-    truth = hashlib.sha256(task.truth.path.read_bytes()).hexdigest()
+    truth = hashlib.sha256(STORE.path(task.truth.sha256).read_bytes()).hexdigest()
     salt = hashlib.sha256(f"opendare:{task.spec.task_key}".encode()).hexdigest()
     assert answer_hash(task) == hashlib.sha256(f"{salt}:{truth}".encode()).hexdigest()
 

@@ -13,7 +13,7 @@ import pytest
 from publish.release import PublishError
 from publish.search.answer_leaks import find_answer_leaks
 from publish.search.siblings import RowKeys, moved_columns, row_keys, telling_columns
-from tests.publish.conftest import publish_all
+from tests.publish.conftest import STORE, publish_all
 
 N_TRAIN = 45
 
@@ -104,8 +104,10 @@ def test_chance_hits_in_columns_that_identify_no_row_are_no_proof(
     rows = workshop.rows(source)
     coarse = rows.with_columns((pl.col("area") / 40).floor(), pl.col("price") * 0 + 7)
     mm = _remake(workshop, source, "reg-mm", train=coarse[:N_TRAIN], val=coarse[N_TRAIN:, :-1])
-    pl.DataFrame(coarse[N_TRAIN:].select("row_id", "price")).write_parquet(mm.task.truth.path)
-    digest = hashlib.sha256(mm.task.truth.path.read_bytes()).hexdigest()
+    pl.DataFrame(coarse[N_TRAIN:].select("row_id", "price")).write_parquet(
+        STORE.path(mm.task.truth.sha256)
+    )
+    digest = hashlib.sha256(STORE.path(mm.task.truth.sha256).read_bytes()).hexdigest()
     truth = mm.task.truth.model_copy(update={"sha256": digest})
     mm = mm.model_copy(update={"task": mm.task.model_copy(update={"truth": truth})})
     other = coarse.drop("town", "day")
@@ -149,7 +151,11 @@ def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path:
     pl.concat([table, pl.DataFrame([row], schema=table.schema)]).write_parquet(rejects)
     shard = out / "data/files/open-00000-of-00001.parquet"
     files = pl.read_parquet(shard)
-    content = {"sha256": truth.sha256, "name": "a", "content": truth.path.read_bytes()}
+    content = {
+        "sha256": truth.sha256,
+        "name": "a",
+        "content": STORE.path(truth.sha256).read_bytes(),
+    }
     pl.concat([files, pl.DataFrame([content], schema=files.schema)]).write_parquet(shard)
     places = {finding.place: finding for finding in find_answer_leaks(out)}
     assert set(places) == {

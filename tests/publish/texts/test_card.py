@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from extract.drop import Drop
-from tests.publish.conftest import publish_all
+from tests.publish.conftest import STORE, publish_all
 
 HOSTILE = "<script>alert(1)</script>|[x](javascript:y)"
 
@@ -105,7 +105,7 @@ def test_score_command_runs(release: Path, build: Any, tmp_path: Path) -> None:
     assert (program, script) == ("python", "score.py")
     key = arguments[arguments.index("--task") + 1]
     task = next(item.task for item in build.released if item.task.spec.task_id == key)
-    pl.read_parquet(task.truth.path).write_csv(release.parent / "prediction.csv")
+    pl.read_parquet(STORE.path(task.truth.sha256)).write_csv(release.parent / "prediction.csv")
     result = json.loads(_run([sys.executable, script, *arguments], release, tmp_path))
     assert (result["score"], result["reason"]) == (1.0, "ok")
 

@@ -130,36 +130,35 @@ def draft(make_case: Any, tmp_path: Path) -> Draft:
     return made
 
 
-def test_truth_is_written_and_hashed(draft: Draft, tmp_path: Path) -> None:
-    truth = execute(draft, tmp_path / "answer.parquet")
-    assert truth.path == tmp_path / "answer.parquet"
-    assert truth.sha256 == hashlib.sha256(truth.path.read_bytes()).hexdigest()
-    answer = pl.read_parquet(truth.path)
+def test_truth_is_written_and_hashed(draft: Draft) -> None:
+    truth = execute(draft)
+    assert truth.sha256 == hashlib.sha256(draft.truth_file.read_bytes()).hexdigest()
+    answer = pl.read_parquet(draft.truth_file)
     assert answer.columns == ["row_id", *draft.spec.instructions.answer_columns]
     assert answer["row_id"].is_sorted()
     assert truth.grading.n_rows == answer.height
     assert truth.grading.scores == draft.spec.instructions.scores
     assert truth.program is not None
-    again = execute(draft, tmp_path / "again.parquet")
+    again = execute(draft)
     assert again.sha256 == truth.sha256
 
 
 def test_truth_needs_nothing_but_the_public_files(draft: Draft, tmp_path: Path) -> None:
-    first = execute(draft, tmp_path / "first.parquet")
+    first = execute(draft)
     alone = Draft(spec=draft.spec, folder=tmp_path / "alone", truth=None)
-    alone.folder.mkdir()
+    alone.private.mkdir(parents=True)
     draft.public.rename(alone.public)
     before = {path: path.stat().st_mtime_ns for path in alone.public.iterdir()}
-    assert execute(alone, tmp_path / "second.parquet").sha256 == first.sha256
+    assert execute(alone).sha256 == first.sha256
     assert {path: path.stat().st_mtime_ns for path in alone.public.iterdir()} == before
 
 
 @pytest.mark.slow
-def test_workers_agree_with_this_process(draft: Draft, tmp_path: Path) -> None:
-    here = execute(draft, tmp_path / "here.parquet")
+def test_workers_agree_with_this_process(draft: Draft) -> None:
+    here = execute(draft)
     with Workers(1, memory_mb=2000, environment={"PYTHONHASHSEED": "77"}) as workers:
         assert workers.run(os.getpid, timeout_s=900) != os.getpid()
-        there = workers.run(execute, draft, tmp_path / "there.parquet", timeout_s=900)
+        there = workers.run(execute, draft, timeout_s=900)
     assert there.sha256 == here.sha256
     assert there.program == here.program
     assert there.grading == here.grading

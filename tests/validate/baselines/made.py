@@ -110,7 +110,7 @@ def executed_task(folder: Path, open_task: TaskFolder, answer: pl.DataFrame) -> 
     write_parquet(pl.read_parquet(open_task.truth_file), place / "private" / "held_out.parquet")
     path = place / "private" / "truth.parquet"
     sha256 = write_truth(answer, path)
-    truth = Truth(path=path, sha256=sha256, grading=grading_of(told, train, answer))
+    truth = Truth(sha256=sha256, grading=grading_of(told, train, answer))
     spec = open_task.spec.model_copy(update={"instructions": told})
     return TaskFolder(spec=spec, folder=place, truth=truth)
 
@@ -152,7 +152,7 @@ def _task(
         n_cols=len(told.columns),
         proposer="test",
     )
-    truth = Truth(path=path, sha256=sha256, grading=grading_of(told, train, answer), skill=skill)
+    truth = Truth(sha256=sha256, grading=grading_of(told, train, answer), skill=skill)
     return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 

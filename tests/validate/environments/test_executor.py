@@ -1,6 +1,7 @@
 """The executor: other processes reach the same truth, and what hangs costs its own call only."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +14,12 @@ from polars.testing import assert_frame_equal
 
 from extract.workers import WorkerTimeout
 from tests.building import MARK, ROOT, environment, survivors
+from tests.judging import judged
 from transform.files.task_folder import Draft, TaskFolder
+from transform.run.execute import execute
 from transform.run.fork_server import ProgramFailed
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.literal_solver import LiteralSolver
-from validate.judge import judge
 
 pytestmark = pytest.mark.slow
 INSTRUCTED = ["class-if", "reg-if", "ts-if"]
@@ -38,10 +40,13 @@ def test_two_processes_write_the_same_bytes(
     tasks: Mapping[str, TaskFolder], executor: Executor, tmp_path: Path, variant: str
 ) -> None:
     task = tasks[variant]
-    truth = executor.execute(draft_of(task), tmp_path / "truth.parquet")
+    draft = Draft(spec=task.spec, folder=tmp_path / "copy", truth=None)
+    shutil.copytree(task.public, draft.public)
+    draft.private.mkdir()
+    truth = executor.compute(execute, draft)
     assert truth.sha256 == task.truth.sha256
     assert truth.program == task.truth.program
-    assert truth.path.read_bytes() == task.truth_file.read_bytes()
+    assert draft.truth_file.read_bytes() == task.truth_file.read_bytes()
 
 
 @pytest.mark.parametrize("variant", INSTRUCTED)
@@ -133,7 +138,7 @@ def test_a_program_that_fails_or_hangs_costs_itself(tasks: Mapping[str, TaskFold
 def test_a_hanging_program_is_owed_not_refused(tasks: Mapping[str, TaskFolder]) -> None:
     task = tasks["reg-if"]
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
-        verdict = judge(task, [LiteralSolver()], executor)
+        verdict = judged(task, [LiteralSolver()], executor)
     assert [check.verdict for check in verdict.checks] == ["timeout"]
 
 
@@ -143,7 +148,7 @@ def test_an_execution_that_takes_too_long_is_tried_again_and_then_owed(
     draft = draft_of(tasks["reg-if"])
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
         with pytest.raises(WorkerTimeout, match=r"0\.004 s"):
-            executor.execute(draft, tmp_path / "truth.parquet")
+            executor.compute(execute, draft)
         with pytest.raises(WorkerTimeout):
             executor.run_matrix(tasks["reg-if"])
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.judging import judged
 from tests.validate.baselines.made import executed_task, noise, table_task
 from transform.files.task_folder import TaskFolder
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.learnable import Learnable
-from validate.judge import judge
 
 N = 600
 
@@ -85,7 +85,7 @@ def test_without_true_targets_it_says_error(tmp_path: Path, executor: Executor) 
     task = labelled(tmp_path, coins())
     executed = executed_task(tmp_path, task, pl.read_parquet(task.truth_file))
     executed.held_out_file.unlink()
-    verdict = judge(executed, [Learnable()], executor)
+    verdict = judged(executed, [Learnable()], executor)
     assert verdict.refusal is not None
     assert verdict.refusal.verdict == "error"
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.judging import judged
 from transform.files.parquet import write_parquet
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
@@ -16,7 +17,6 @@ from transform.task import StepSpec
 from validate.controls import answer_of
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.reproducible import Reproducible
-from validate.judge import judge
 from validate.score import score
 from validate.verdict import Finding
 
@@ -33,9 +33,10 @@ def executor() -> Iterator[Executor]:
 
 def with_truth(task: TaskFolder, folder: Path, change: Change) -> TaskFolder:
     """The task with another answer."""
-    path = folder / "truth.parquet"
-    write_parquet(change(pl.read_parquet(task.truth_file)), path)
-    return task.model_copy(update={"truth": task.truth.model_copy(update={"path": path})})
+    shutil.copytree(task.folder, folder / "changed")
+    changed = task.model_copy(update={"folder": folder / "changed"})
+    write_parquet(change(pl.read_parquet(task.truth_file)), changed.truth_file)
+    return changed
 
 
 def with_fit(task: TaskFolder, folder: Path, **parameters: Any) -> TaskFolder:
@@ -47,7 +48,7 @@ def with_fit(task: TaskFolder, folder: Path, **parameters: Any) -> TaskFolder:
     spec = task.spec.model_copy(
         update={"instructions": told.model_copy(update={"steps": (*before, last)})}
     )
-    truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
+    truth = execute(Draft(spec=spec, folder=folder, truth=None))
     return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 
@@ -115,7 +116,7 @@ def test_environments_may_use_a_tenth_of_the_tolerance(
 
     apart = scaled(1 + 5e-6)
     # The grader that ships accepts what the gate does not.
-    answer = pl.read_parquet(tasks["reg-if"].truth.path)
+    answer = pl.read_parquet(tasks["reg-if"].truth_file)
     assert score(answer_of(apart), answer).score == 1.0
     refused(Reproducible().check(apart, executor))
     assert Reproducible().check(scaled(1 + 5e-7), executor).check.verdict == "valid"
@@ -164,5 +165,5 @@ def test_a_label_that_hangs_by_a_hair(
 
 def test_a_member_that_is_lost_is_owed(tasks: Mapping[str, TaskFolder]) -> None:
     with Executor(ExecutorConfig(timeout_s=0.001)) as executor:
-        verdict = judge(tasks["reg-if"], [Reproducible()], executor)
+        verdict = judged(tasks["reg-if"], [Reproducible()], executor)
     assert [check.verdict for check in verdict.checks] == ["timeout"]

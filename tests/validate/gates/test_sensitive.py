@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.judging import judged
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Repair
 from transform.run.execute import execute
@@ -14,7 +15,6 @@ from transform.steps.step import Step
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates import sensitive
 from validate.gates.sensitive import Sensitive
-from validate.judge import judge
 from validate.sensitivity import KillThresholds, measure
 from validate.verdict import Finding
 
@@ -35,7 +35,7 @@ def with_step(task: TaskFolder, folder: Path, position: int, step: Step) -> Task
     spec = task.spec.model_copy(
         update={"instructions": instructions.model_copy(update={"steps": steps})}
     )
-    truth = execute(Draft(spec=spec, folder=folder, truth=None), folder / "truth.parquet")
+    truth = execute(Draft(spec=spec, folder=folder, truth=None))
     return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 
@@ -57,7 +57,7 @@ def test_passes_with_what_it_measured(
     task = tasks[variant]
     # These tasks are small and were not repaired.
     monkeypatch.setattr(sensitive, "LEAST_MUTATION_SCORE", 0.8)
-    verdict = judge(task, [Sensitive()], executor)
+    verdict = judged(task, [Sensitive()], executor)
     assert verdict.passed, verdict.checks
     assert verdict.proofs.mutations is not None
     assert [step.position for step in verdict.proofs.mutations] == [
