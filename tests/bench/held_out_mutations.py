@@ -30,7 +30,7 @@ from transform.run.fork_server import PRELOAD, ProgramFailed, run_program
 from transform.run.pipeline import Pipeline
 from transform.task import ID_COLUMN, Grading, Instructions
 from validate import score
-from validate.sensitivity import ReferenceAnswer
+from validate.sensitivity import KillThresholds, ReferenceAnswer
 
 _TIMEOUT_S, _MEMORY_MB = 60, 2000
 _MISREAD = 1.1
@@ -118,7 +118,7 @@ def _mutated(reference: ReferenceAnswer, folder: Path) -> Iterator[Tried]:
 
 
 def _changed(
-    reference: ReferenceAnswerAnswer, folder: Path, n: int, programs: Workers
+    reference: ReferenceAnswer, folder: Path, n: int, programs: Workers
 ) -> Iterator[Tried]:
     program = (folder / "solution.py").read_text()
     public = folder.with_name(f"{folder.name}-public")
@@ -136,7 +136,9 @@ def _changed(
         yield Tried(folder.name, estimator, number, kind, name, killed, failed)
 
 
-def _run(reference: ReferenceAnswer, program: str, public: Path, programs: Workers) -> tuple[bool, bool]:
+def _run(
+    reference: ReferenceAnswer, program: str, public: Path, programs: Workers
+) -> tuple[bool, bool]:
     """Whether the mistake is killed, and whether there is no answer."""
     scratch = public.with_name(f"{public.name}-run")
     limits = (_TIMEOUT_S, _MEMORY_MB)

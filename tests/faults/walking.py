@@ -68,18 +68,19 @@ class Seen:
 
     plan: Plan
     task: TaskFolder
+    split_file: Path
     train: pl.DataFrame
     val: pl.DataFrame
     """With the true answers where truth was held out."""
 
     @classmethod
-    def of(cls, plan: Plan, task: TaskFolder) -> "Seen":
+    def of(cls, plan: Plan, task: TaskFolder, store: Store) -> "Seen":
         """Read the files."""
         told = task.spec.instructions
         train, val = load_tables(told, task.public)
         if not told.is_executed:
             val = val.join(pl.read_parquet(task.truth_file), on=ID_COLUMN)
-        return cls(plan, task, train, val)
+        return cls(plan, task, store.path(plan.split.sha256), train, val)
 
     @property
     def columns(self) -> set[str]:
@@ -194,7 +195,7 @@ class Walker:
             plans = [errand.fooled(p, _table(raw, p)) for p in plans]
         trials = tuple(self._try(raw, plan) for plan in plans)
         proven = tuple(
-            Seen.of(plan, lay_out(trial.result, self._store, folder / trial.task_id))
+            Seen.of(plan, lay_out(trial.result, self._store, folder / trial.task_id), self._store)
             for plan, trial in zip(plans, trials, strict=True)
             if isinstance(trial.result, Task)
         )

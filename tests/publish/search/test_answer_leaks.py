@@ -1,6 +1,5 @@
 """Planted answers are found wherever they are put; coincidence is not an answer."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -104,10 +103,9 @@ def test_chance_hits_in_columns_that_identify_no_row_are_no_proof(
     rows = workshop.rows(source)
     coarse = rows.with_columns((pl.col("area") / 40).floor(), pl.col("price") * 0 + 7)
     mm = _remake(workshop, source, "reg-mm", train=coarse[:N_TRAIN], val=coarse[N_TRAIN:, :-1])
-    pl.DataFrame(coarse[N_TRAIN:].select("row_id", "price")).write_parquet(
-        STORE.path(mm.task.truth.sha256)
-    )
-    digest = hashlib.sha256(STORE.path(mm.task.truth.sha256).read_bytes()).hexdigest()
+    path = workshop.folder / "coarse.parquet"
+    pl.DataFrame(coarse[N_TRAIN:].select("row_id", "price")).write_parquet(path)
+    digest = STORE.add(path)
     truth = mm.task.truth.model_copy(update={"sha256": digest})
     mm = mm.model_copy(update={"task": mm.task.model_copy(update={"truth": truth})})
     other = coarse.drop("town", "day")
