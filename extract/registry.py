@@ -9,16 +9,12 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
-
-_Base = TypeVar("_Base")
+from typing import Any
 
 
-def concrete_subclasses(
-    package: ModuleType, base: type[_Base], name: str
-) -> dict[str, type[_Base]]:
-    """Classes by the value of their attribute `name`, in the order of those values."""
-    classes: dict[str, type[_Base]] = {}
+def concrete_subclasses(package: ModuleType, base: type, name: str) -> dict[str, type[Any]]:
+    """Subclasses of `base` by the value of their attribute `name`, in the order of those values."""
+    classes: dict[str, type[Any]] = {}
     for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():

@@ -1,7 +1,7 @@
 """What the gates did, as two tables of a release: `report/gates.csv` and `report/steps.csv`.
 
 Takes the trials of a build; writes counts. A gate's row says how many tasks it looked at, refused
-at first, saw mended by a repair, and cost in the end. A step's row says, for its kind and the
+at first, saw repaired, and refused in the end. A step's row says, for its kind and the
 estimator of its tasks, how many stated steps the grade saw before any repair and in what ships.
 Refusals of other rooms stand in `data/rejects`.
 """
@@ -60,7 +60,11 @@ def _events(trial: Trial) -> dict[str, list[str]]:
             events = by_gate.setdefault(check.name, ["tried"])
             if check.verdict == "invalid" and "refused_at_first" not in events:
                 events.append("refused_at_first")
-            if check.verdict == "valid" and "refused_at_first" in events and "repaired" not in events:
+            if (
+                check.verdict == "valid"
+                and "refused_at_first" in events
+                and "repaired" not in events
+            ):
                 events.append("repaired")
     last = trial.verdict.refusal if trial.verdict else None
     if last is not None:
