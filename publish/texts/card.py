@@ -109,7 +109,7 @@ def _configs(counts: Sequence[SplitCount]) -> list[_Row]:
 def _variants(tasks: Sequence[ReleasedTask]) -> list[_Row]:
     """Tasks and their sources by variant and side, all variants together at the end."""
     variants = sorted({entry.task.spec.instructions.variant for entry in tasks})
-    rows = []
+    rows: list[_Row] = []
     for name in (*variants, "all"):
         for side in ("train", "eval"):
             counted = [
