@@ -1,7 +1,7 @@
 """What the gates did, as two tables of a release: `report/gates.csv` and `report/steps.csv`.
 
 Takes the trials of a build; writes counts. A gate's row says how many tasks it looked at, refused
-at first, saw repaired, and refused in the end. A step's row says, for its kind and the
+at first, saw mended by a repair, and cost in the end. A step's row says, for its kind and the
 estimator of its tasks, how many stated steps the grade saw before any repair and in what ships.
 Refusals of other rooms stand in `data/rejects`.
 """
