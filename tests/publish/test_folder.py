@@ -32,7 +32,8 @@ CONFIG = PublishConfig()
 
 def _run(build: Any, out: Path, **changes: Any) -> Any:
     fields = {"rejects": [REJECT], "config": CONFIG, "resolved": {"seed": 1}} | changes
-    given = {"released": build.released, "sources": build.sources, "out": out} | fields
+    made = {"released": build.released, "sources": build.sources} if build else {}
+    given = made | {"out": out} | fields
     return publish_all(**given)
 
 
@@ -314,3 +315,26 @@ def test_publishing_over_its_own_previous_release_changes_nothing(
 def test_a_wrong_previous_release_stops_the_build(build: Any, tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="holds no release"):
         _run(build, tmp_path / "r", config=PublishConfig(previous=tmp_path / "nowhere"))
+
+
+def test_one_source_is_enough_for_a_one_sided_release(workshop: Any, tmp_path: Path) -> None:
+    source, out = workshop.source("own"), tmp_path / "r"
+    items = [workshop.released(source), workshop.released(source, "reg-if", "parquet")]
+    given = {"released": items, "sources": [source]}
+    release = _run(None, out, **given, config=PublishConfig(one_sided=True))
+    assert release.refused == ()
+    assert {row["extra_info"]["split"] for row in _rows(out, "data/tasks/*.parquet")} == {"train"}
+    assert not (out / "data" / "lite").exists()
+    card = (out / "README.md").read_text()
+    assert "All tasks are for training" in card
+    assert "eval-*" not in card
+    assert 'split="eval"' not in card
+    with pytest.raises(PublishError, match=r"publish\.one_sided=true"):
+        _run(None, tmp_path / "both", **given)
+
+
+def test_a_one_sided_release_needs_an_open_source(workshop: Any, tmp_path: Path) -> None:
+    source = workshop.source("alike", tier="share-alike")
+    given = {"released": [workshop.released(source)], "sources": [source]}
+    with pytest.raises(PublishError, match="at least 1 source; found 0"):
+        _run(None, tmp_path / "r", **given, config=PublishConfig(one_sided=True))

@@ -81,7 +81,7 @@ def test_attribution_names_creator_licence_and_changes(release: Path) -> None:
     text = (release / "LICENSES.md").read_text()
     section = text[text.index("## Homes of open0") : text.index("## Homes of open1")]
     assert "- Creator: Ann\n" in section
-    assert "- Address: <https://example.org/ann/open0>\n" in section
+    assert r"- Address: [https://example\.org/ann/open0](https://example.org/ann/open0)" in section
     assert "- Version: `ann/open0/2`\n" in section
     assert "[CC0-1.0](https://spdx.org/licenses/CC0-1.0.html)" in section
     assert "columns of homes renamed: AREA to area" in section
