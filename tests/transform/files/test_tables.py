@@ -296,8 +296,8 @@ def test_files_are_described_by_hash_and_size(tmp_path: Path, data: DataFiles) -
 BYTES = """
 import sys
 from pathlib import Path
-sys.path.insert(0, str(Path("tests/transform").resolve()))
-from test_render import FORMS, shipped, tables, write_tables
+sys.path.insert(0, str(Path("tests/transform/files").resolve()))
+from test_tables import FORMS, shipped, tables, write_tables
 train, val = tables(3000)
 for data in FORMS:
     folder = Path(sys.argv[1]) / str(data.parts)
