@@ -78,9 +78,14 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    path = _file(module)
-    assert path is not None, f"no module {module}"
-    return ast.parse(path.read_bytes())
+    return ast.parse(_source(module).read_bytes())
+
+
+def _source(module: str) -> Path:
+    """The file of a module that a function comes from, which may be none of ours, as in a test."""
+    path = _file(module) or sys.modules[module].__file__
+    assert path is not None, f"no file of module {module}"
+    return Path(path)
 
 
 @cache
@@ -128,9 +133,8 @@ def _meaning(module: str) -> str:
             if isinstance(body, list):
                 body[:] = [line for line in body if not _is_text(line)]
     digest = hashlib.sha256(ast.dump(tree).encode())
-    path = _file(module)
-    assert path is not None
-    if path.name != "__init__.py":
+    path = _source(module)
+    if _file(module) and path.name != "__init__.py":
         for beside in sorted(path.parent.iterdir()):
             if beside.is_file() and beside.suffix not in (".py", ".pyc"):
                 digest.update(f"{beside.name} ".encode() + beside.read_bytes())
@@ -147,7 +151,8 @@ def _is_text(line: ast.stmt) -> bool:
 
 def _libraries(modules: frozenset[str]) -> frozenset[str]:
     """Distributions that the modules import, and all that those need."""
-    names = {other for module in modules for other in _imports(module)[1]}
+    ours = (module for module in modules if _file(module) is not None)
+    names = {other for module in ours for other in _imports(module)[1]}
     waiting = [_DISTRIBUTIONS.get(name, name) for name in names]
     needed: set[str] = set()
     while waiting:

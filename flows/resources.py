@@ -123,7 +123,7 @@ class Resources:
 
 def store_of(settings: Settings) -> Store:
     """The address of the store: STATE, or what `store` names with a cache in STATE."""
-    if settings.store is None:
+    if not settings.store:
         return Store(str(settings.state))
     return Store(settings.store, settings.state / "cache")
 

@@ -135,8 +135,8 @@ class Settings(Noun):
     source: SourceConfig
     state: Path = Path(".opendare")
     """What a build remembers: store, ledger, logs."""
-    store: str | None = None
-    """Address of the store, a folder or an fsspec URL that machines share; None: in STATE."""
+    store: str = ""
+    """Address of the store, a folder or an fsspec URL that machines share; empty: in STATE."""
     out: Path = Path("build/release")
     """The release folder; replaced as a whole."""
     seed: int = Field(default=0, ge=0)

@@ -38,8 +38,8 @@ def test_a_setting_has_one_name(older: str, today: str) -> None:
             "design.propose",
             {"tables": 1, "targets": {"min_skill": 0, "per_kind": 1}},
             [
-                "design.propose.tables is called propose.tables today",
-                "design.propose.targets.min_skill is called propose.min_skill today",
+                "design.propose.tables is called profile.tables today",
+                "design.propose.targets.min_skill is called profile.min_skill today",
                 "design.propose.targets.per_kind is a constant today",
             ],
         ),

@@ -15,7 +15,7 @@ from publish.release import ProvenTask, PublishError, Recipe
 from publish.selecting.license_tiers import LicenceTiersConfig
 from publish.selecting.split import SplitEvidence
 from publish.settings import PublishConfig
-from tests.publish.conftest import publish_all
+from tests.publish.conftest import STORE, publish_all
 from transform.plan import Repair
 from validate.verdict import Check, Verdict
 
@@ -270,9 +270,15 @@ def test_owed_work_and_refused_tasks_stop_the_release(build: Any, tmp_path: Path
 
 
 def test_a_changed_file_in_the_store_stops_the_release(build: Any, tmp_path: Path) -> None:
-    (build.released[0].task.public / "val.csv").write_text("other")
-    with pytest.raises(PublishError, match=r"val\.csv has sha256"):
-        _run(build, tmp_path / "r")
+    (val,) = (f for f in build.released[0].task.spec.files if f.name == "val.csv")
+    path = STORE.path(val.sha256)
+    content = path.read_bytes()
+    path.write_text("other")
+    try:
+        with pytest.raises(PublishError, match=rf"{path.name} has sha256"):
+            _run(build, tmp_path / "r")
+    finally:
+        path.write_bytes(content)
 
 
 def test_release_and_changelog_follow_the_previous_release(

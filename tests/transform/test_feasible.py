@@ -11,6 +11,7 @@ import pytest
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop
+from extract.store import Store
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
 from transform.profile.measure import profile
@@ -94,7 +95,7 @@ def forecast(**fields: Any) -> Proposal:
 
 
 def planned(known: Known, folder: Path, *proposals: Proposal) -> tuple[list[Plan], list[Drop]]:
-    results = plan_tasks(*known, proposals, Splitting(), folder)
+    results = plan_tasks(*known, proposals, Splitting(), Store(str(folder)))
     plans = [result for result in results if isinstance(result, Plan)]
     return plans, [result for result in results if isinstance(result, Drop)]
 
@@ -211,7 +212,7 @@ def test_what_the_split_leaves_too_small_is_refused_alone(known: Known, tmp_path
     size = splitting.size.model_copy(update={"min_class_rows": 200})
     rare = asked(targets=("kind",), problem="classification")
     results = plan_tasks(
-        *known, (asked(), rare), splitting.model_copy(update={"size": size}), tmp_path
+        *known, (asked(), rare), splitting.model_copy(update={"size": size}), Store(str(tmp_path))
     )
     (drop,) = (result for result in results if isinstance(result, Drop))
     assert drop.reason == "too_small"

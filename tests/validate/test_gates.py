@@ -49,10 +49,7 @@ class Bench:
         task = self.tasks[variant]
         folder = self.folder / task.spec.task_id
         shutil.copytree(task.folder, folder)
-        truth = task.truth.model_copy(
-            update={"path": folder / task.truth_file.relative_to(task.folder)}
-        )
-        return task.model_copy(update={"folder": folder, "truth": truth})
+        return task.model_copy(update={"folder": folder})
 
     def with_tables(
         self, variant: str, train: Change = lambda t: t, val: Change = lambda t: t
@@ -340,7 +337,7 @@ def test_an_answer_that_does_not_vary(bench: Bench, variant: str) -> None:
     assert refusal(NotConstant(), constant).value == 1
     assert "constant" in refusal(Controls(), constant).evidence
     shutil.rmtree(bench.folder)
-    height = pl.read_parquet(bench.tasks[variant].truth.path).height
+    height = pl.read_parquet(bench.tasks[variant].truth_file).height
     rows = pl.int_range(height)
     one_apart = pl.col(target).filter(pl.col(target) != pl.col(target).first()).first()
     nearly = pl.when(rows < 1).then(one_apart).otherwise(pl.col(target).first()).alias(target)
@@ -394,7 +391,7 @@ def test_files_from_which_truth_is_not_reached(
     bench: Bench, executor: Executor, variant: str
 ) -> None:
     short = bench.with_tables(variant, val=lambda val: val.head(val.height - 1))
-    shutil.copy(bench.tasks[variant].truth.path, short.truth_file)
+    shutil.copy(bench.tasks[variant].truth_file, short.truth_file)
     assert "id" in refusal(LiteralSolver(), short, executor).evidence
     for name in short.spec.instructions.data.names:
         (short.public / name).unlink()

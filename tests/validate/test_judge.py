@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import pytest
 
 from extract.workers import WorkerDied, WorkerTimeout
+from tests.judging import judged
 from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gate import Gate
-from validate.judge import judge
 from validate.verdict import Check, Finding, Proofs, Verdict
 
 IDLE = Executor(ExecutorConfig())
@@ -41,9 +41,8 @@ class Scripted(Gate):
 
 
 def tried(task: TaskFolder, *outcomes: Any) -> Verdict:
-    return judge(
-        task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)], IDLE
-    )
+    gates = [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)]
+    return judged(task, gates, IDLE)
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +100,19 @@ def test_who_stops_the_build_is_heard(task: TaskFolder, stop: BaseException) -> 
 
 def test_a_gate_that_does_not_apply_is_not_asked(task: TaskFolder) -> None:
     deaf = Scripted(title="deaf", outcome=ValueError("asked"), variants=("class-if",))
-    verdict = judge(task, [deaf, Scripted(title="last")], IDLE)
+    verdict = judged(task, [deaf, Scripted(title="last")], IDLE)
     assert [check.name for check in verdict.checks] == ["last"]
 
 
 def test_no_gate_no_objection(task: TaskFolder) -> None:
-    assert judge(task, [], IDLE).checks == ()
+    assert judged(task, [], IDLE).checks == ()
 
 
 def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: TaskFolder) -> None:
     graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(salt=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
-    assert judge(task, [first, Scripted(title="last")], IDLE).repair is None
+    assert judged(task, [first, Scripted(title="last")], IDLE).repair is None
     refused = Scripted(title="last", outcome="invalid", proofs=Proofs(mutations=()), repair=repair)
-    verdict = judge(task, [first, refused], IDLE)
+    verdict = judged(task, [first, refused], IDLE)
     assert (verdict.proofs.controls, verdict.proofs.mutations) == (graded.controls, ())
     assert verdict.repair == repair

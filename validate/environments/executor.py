@@ -146,6 +146,13 @@ class Executor:
         """
         return run_patiently(self._reference, function, *args, timeout_s=self._config.timeout_s)
 
+    @property
+    def memory(self) -> Memory:
+        """Where results lie that several gates read."""
+        if self._memory is None:
+            self._memory = Memory(Store(str(self._scratch / "store")).opened())
+        return self._memory
+
     def once(
         self, function: Callable[..., _T], kind: type[_T], inputs: Sequence[object], *args: Any
     ) -> _T:
@@ -153,11 +160,8 @@ class Executor:
 
         Two threads that ask at once both compute.
         """
-        memory = self._memory
-        if memory is None:
-            memory = self._memory = Memory(Store(str(self._scratch / "store")).opened())
         stage = Stage(function.__name__, (function,))
-        return memory.recall(stage, inputs, kind, lambda: self.compute(function, *args))
+        return self.memory.recall(stage, inputs, kind, lambda: self.compute(function, *args))
 
     def run_matrix(self, task: TaskFolder) -> Answers:
         """Answers of all environments, the reference's first, each computed from the public files.

@@ -18,6 +18,7 @@ from extract.kaggle.queries import Search
 from extract.kaggle.service import ServiceFault
 from extract.kaggle.source import KaggleSource
 from extract.licenses import LicenceConfig
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.source import Listing, Opening
@@ -281,7 +282,9 @@ def test_a_file_that_somebody_changed_is_owed(small_mirror: Path, tmp_path: Path
         assert path.read_bytes() == content
         path.write_bytes(content.replace(b"1", b"2"))
         with Workers(1) as workers:
-            drop = read_dataset(source, ref, Store(tmp_path / "store"), workers, ReadConfig())
+            drop = read_dataset(
+                source, ref, Memory(Store(str(tmp_path / "store"))), workers, ReadConfig()
+            )
     assert isinstance(drop, Drop)
     assert (drop.reason, drop.transient) == ("damaged", True)
     assert "rm -r " in drop.detail
@@ -350,12 +353,12 @@ def test_what_was_withheld_is_owed_when_its_tier_is_allowed(
 ) -> None:
     with LoopbackKaggle(small_mirror) as server, opened(server, tmp_path / "cache") as source:
         all_of(source)
-    offline, store = MirrorSource(tmp_path / "cache"), Store(tmp_path / "store")
+    offline, store = MirrorSource(tmp_path / "cache"), Store(str(tmp_path / "store"))
     ref = next(ref for ref in offline.refs() if ref.key == "bad/forbidden")
     allowed = ReadConfig(licence=LicenceConfig(allowed=("open", "non-commercial")))
     with Workers(1) as workers:
-        refused = read_dataset(offline, ref, store, workers, ReadConfig())
-        pending = read_dataset(offline, ref, store, workers, allowed)
+        refused = read_dataset(offline, ref, Memory(store), workers, ReadConfig())
+        pending = read_dataset(offline, ref, Memory(store), workers, allowed)
     assert isinstance(refused, Drop)
     assert refused.reason == "licence_refused"
     assert isinstance(pending, Drop)

@@ -16,10 +16,12 @@ import pytest
 
 from extract.dataset import Column, RawDataset, Table
 from extract.drop import Drop
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store, sha256_of
+from extract.stored_table import file_of, located
 from extract.workers import Workers
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -53,8 +55,9 @@ def read(workers: Workers, tmp_path: Path) -> Read:
         for name, content in files.items():
             (folder / name).write_bytes(content)
         source = MirrorSource(tmp_path / "mirror")
-        store = Store(tmp_path / "state")
-        return read_dataset(source, source.refs()[0], store, workers, ReadConfig(**limits))
+        store = Store(str(tmp_path / "state"))
+        raw = read_dataset(source, source.refs()[0], Memory(store), workers, ReadConfig(**limits))
+        return raw if isinstance(raw, Drop) else located(raw, store)
 
     return read
 
@@ -68,8 +71,8 @@ def whole(result: RawDataset | Drop) -> RawDataset:
 
 def check_promises(table: Table) -> None:
     """What `Table` and `Column` promise, checked on the stored file."""
-    frame = pl.read_parquet(table.path)
-    assert sha256_of(table.path) == table.sha256
+    frame = pl.read_parquet(file_of(table))
+    assert sha256_of(file_of(table)) == table.sha256
     assert frame.height == table.n_rows > 0
     assert frame.columns == [column.name for column in table.columns]
     for column in table.columns:
@@ -84,7 +87,7 @@ def check_promises(table: Table) -> None:
 
 def one(result: RawDataset | Drop) -> pl.DataFrame:
     (table,) = whole(result).tables
-    return pl.read_parquet(table.path)
+    return pl.read_parquet(file_of(table))
 
 
 def reasons(result: RawDataset | Drop) -> dict[str, str]:
@@ -98,7 +101,7 @@ def test_golden_files(read: Read, golden: Callable[[str, str], None]) -> None:
     lines = []
     for table in whole(read(files)).tables:
         lines.append(f"{table.source_file}: {table.name}, {table.n_rows} rows")
-        rows = pl.read_parquet(table.path).head(3)
+        rows = pl.read_parquet(file_of(table)).head(3)
         for column in table.columns:
             rule = f" ({column.source_format})" if column.source_format else ""
             cells = ", ".join(str(cell) for cell in rows[column.name])
@@ -177,10 +180,10 @@ def sqlite(path: Path) -> bytes:
 def test_sqlite(read: Read, tmp_path: Path) -> None:
     result = whole(read({"t.db": sqlite(tmp_path / "made.db")}))
     assert [table.name for table in result.tables] == ['t odd "name', "t second"]
-    first = pl.read_parquet(result.tables[0].path)
+    first = pl.read_parquet(file_of(result.tables[0]))
     assert first.columns == ["a", "b'c", "d", "e"]
     assert first["d"].to_list() == [1.5, None]
-    assert pl.read_parquet(result.tables[1].path).dtypes == [pl.Date]
+    assert pl.read_parquet(file_of(result.tables[1])).dtypes == [pl.Date]
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -321,10 +324,10 @@ def test_hungry_and_slow_files_cost_only_themselves(
     (folder / "dataset-metadata.json").write_text('{"licenses": [{"name": "MIT"}]}')
     (folder / name).write_bytes(parts[0] + parts[1] * n + parts[2])
     (folder / "good.csv").write_bytes(CSV)
-    source, store = MirrorSource(tmp_path / "mirror"), Store(tmp_path / "state")
+    source, store = MirrorSource(tmp_path / "mirror"), Store(str(tmp_path / "state"))
     config = ReadConfig(timeout_s=timeout_s)
     with Workers(1, memory_mb=memory_mb, preload=("extract.reading.read",)) as workers:
-        result = read_dataset(source, source.refs()[0], store, workers, config)
+        result = read_dataset(source, source.refs()[0], Memory(store), workers, config)
     assert [table.name for table in whole(result).tables] == ["good"]
     assert list(reasons(result).values()) == [reason]
 
@@ -339,8 +342,8 @@ def test_drops(read: Read, tmp_path: Path) -> None:
         metadata.write_text(json.dumps({"licenses": [{"name": licence}]}))
         source = MirrorSource(tmp_path / "mirror")
         with Workers(1) as idle:
-            store = Store(tmp_path / "state")
-            drop = read_dataset(source, source.refs()[0], store, idle, ReadConfig())
+            store = Store(str(tmp_path / "state"))
+            drop = read_dataset(source, source.refs()[0], Memory(store), idle, ReadConfig())
         assert isinstance(drop, Drop)
         assert drop.reason == reason
 
@@ -355,7 +358,7 @@ def test_remembered_and_the_same_twice(
     changed = whole(read({"b.csv": CSV * 3}))
     assert changed.sha256 != first.sha256
     assert changed.tables[0] == first.tables[0]
-    first.tables[0].path.unlink()
+    Store(str(tmp_path / "state")).path(first.tables[0].sha256).unlink()
     assert whole(read({"b.csv": CSV * 2})) == first, "a lost table is read anew"
 
 
@@ -364,7 +367,7 @@ def test_the_real_mirror(mirror: Path, tmp_path: Path) -> None:
     source = MirrorSource(mirror)
     with Workers(2, memory_mb=ReadConfig().memory_mb) as workers:
         results = [
-            read_dataset(source, ref, Store(tmp_path), workers, ReadConfig())
+            read_dataset(source, ref, Memory(Store(str(tmp_path))), workers, ReadConfig())
             for ref in source.refs()
         ]
     columns: list[Column] = []

@@ -48,7 +48,7 @@ def proposals(raw: RawDataset) -> tuple[Proposal, ...]:
 def check(raw: RawDataset, found: tuple[Proposal, ...]) -> None:
     """None is refused, and they survive a file."""
     with TemporaryDirectory() as folder:
-        plans = plan_tasks(raw, measured(raw), found, Splitting(), Path(folder))
+        plans = plan_tasks(raw, measured(raw), found, Splitting(), Store(folder))
     assert [plan for plan in plans if isinstance(plan, Drop)] == []
     assert {plan.proposal for plan in plans if isinstance(plan, Plan)} == set(found)
     for proposal in found:

@@ -171,7 +171,9 @@ def test_baselines_are_fitted_once_and_again_for_another_truth(tmp_path: Path) -
     task = table_task(tmp_path, table(y=noise(N, "a")), ("y",), "reg-mm")
     with Executor(ExecutorConfig()) as executor:
         first = fitted_baselines(task, executor)
-        assert fitted_baselines(task, executor) is first
+        memory = executor.memory
+        assert fitted_baselines(task, executor) == first
+        assert (memory.computed.total(), memory.remembered.total()) == (1, 1)
         truth = pl.read_parquet(task.truth_file)
         write_parquet(truth.with_columns(pl.col("y").shuffle(seed=1)), task.truth_file)
         second = fitted_baselines(task, executor)

@@ -9,10 +9,12 @@ import pytest
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.evidence import SourceEvidence, source_evidence
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
+from extract.stored_table import located
 from extract.workers import Workers
 from tests.extract.evidence.conftest import Make, houses, shop
 
@@ -215,12 +217,12 @@ def test_columns_with_personal_data_are_named(make: Make) -> None:
 
 @pytest.mark.slow
 def test_no_good_real_dataset_is_refused(mirror: Path, tmp_path: Path) -> None:
-    source, refused = MirrorSource(mirror), []
+    source, store, refused = MirrorSource(mirror), Store(str(tmp_path)), []
     with Workers(1) as workers:
         for ref in source.refs():
-            raw = read_dataset(source, ref, Store(tmp_path), workers, ReadConfig())
+            raw = read_dataset(source, ref, Memory(store), workers, ReadConfig())
             if isinstance(raw, RawDataset):
-                evidence = _look(raw)
+                evidence = _look(located(raw, store))
                 if isinstance(evidence, Drop) or evidence.refused_tables:
                     refused.append(ref.key)
     assert refused == []

@@ -12,10 +12,12 @@ from extract.dataset import RawDataset
 from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
+from extract.stored_table import file_of, located
 from extract.workers import Workers
 from tests.extract.evidence.conftest import Make, countries, houses, shop, survey
 
@@ -176,14 +178,20 @@ def test_real_datasets_are_found_again_and_kept_apart(
     mirror: Path, tmp_path: Path, make: Make
 ) -> None:
     source, config = MirrorSource(mirror), ReadConfig()
-    store = Store(tmp_path / "store")
+    store = Store(str(tmp_path / "store"))
     with Workers(1) as workers:
-        raws = [read_dataset(source, ref, store, workers, config) for ref in source.refs()[:12]]
-    large = [raw for raw in raws if isinstance(raw, RawDataset) and raw.tables[0].n_rows >= 200]
+        raws = [
+            read_dataset(source, ref, Memory(store), workers, config) for ref in source.refs()[:12]
+        ]
+    large = [
+        located(raw, store)
+        for raw in raws
+        if isinstance(raw, RawDataset) and raw.tables[0].n_rows >= 200
+    ]
     looks = [_look(raw) for raw in large]
     copies = []
     for place, raw in enumerate(large):
-        table = pl.read_parquet(raw.tables[0].path)
+        table = pl.read_parquet(file_of(raw.tables[0]))
         copies.append(_look(make(f"copy{place}", CHANGES["half"](table))))
     names = cluster([*looks, *copies]).names
     assert all(
