@@ -62,9 +62,7 @@ def sales(n: int = 700) -> pl.DataFrame:
 def laid_out(raw: RawDataset, folder: Path, seed: int = 0) -> Drafts:
     config, size, store = DesignConfig(), SizeConfig(), Store(str(folder))
     return tuple(
-        draft(raw, plan, config, size, Store(str(folder)), folder)
-        if isinstance(plan, Plan)
-        else plan
+        draft(raw, plan, config, size, store, folder) if isinstance(plan, Plan) else plan
         for plan in plans_of(raw, folder, Splitting(seed=seed))
     )
 

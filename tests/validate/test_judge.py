@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import Field
 
 from extract.workers import WorkerDied, WorkerTimeout
 from tests.judging import judged
@@ -24,7 +25,8 @@ class Scripted(Gate):
     name: ClassVar[str] = "scripted"
     order: ClassVar[int] = 1
     title: str
-    outcome: Any = "valid"
+    outcome: Any = Field(default="valid", exclude=True)
+    """A result, or an exception, which no key can hold."""
     variants: tuple[str, ...] = ()
     proofs: Proofs = Proofs()
     repair: Repair | None = None
