@@ -42,6 +42,7 @@ from flows.stages import (
     try_plan,
 )
 from flows.walk import Walk, outcomes, summary, write_history
+from publish.data.rejects import rejects_lines
 from publish.folder import BuildResults, publish
 from publish.release import PublishError
 from publish.swap import check_destination
@@ -81,6 +82,10 @@ def _tell(walk: Walk, settings: Settings) -> int:
     """What came of it, on paper and on the screen; returns the exit code."""
     print_summary(summary(walk))
     write_history(settings.state / "ledger.jsonl", walk)
+    if walk.release is None:
+        # A release holds them in `data/rejects`; without one they would be known to nobody.
+        final = [drop for drop in walk.drops if not drop.transient]
+        print(*rejects_lines(final), sep="\n", file=sys.stderr)
     if walk.refusal:
         print(walk.refusal, file=sys.stderr)
         return EXIT_REFUSED

@@ -52,6 +52,8 @@ class Progress:
                 console=console,
             )
             self._bars.start()
+            # A build that is killed could not show it again.
+            console.show_cursor(True)
             self._task = self._bars.add_task(self._stage, total=self._total, key="")
         return self
 

@@ -23,6 +23,8 @@ _SETTINGS = {
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "DO_NOT_TRACK": "1",
+    # A helper of Python that outlives a killed build would tell of what the kill left behind.
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
     "UVICORN_LOOP": "flows.parent_death:new_event_loop",
 }
 _LOOPBACK = ("127.0.0.1", "localhost")
