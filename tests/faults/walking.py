@@ -15,7 +15,7 @@ from threading import Lock
 import polars as pl
 
 from extract.dataset import RawDataset
-from extract.drop import Drop
+from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence, source_evidence
 from extract.memory import Memory
 from extract.reading.limits import ReadConfig
@@ -101,7 +101,8 @@ class Walked:
 
     def stopped_by(self, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Who refused, or left one of the columns out: reasons, gates, `proposal`, `draft`."""
-        found = [drop.reason for drop in self.drops]
+        # What our checks refuse of a proposal is refused as one.
+        found = ["proposal" if d.reason == Reason.INFEASIBLE else d.reason for d in self.drops]
         if not self.plans and not self.drops:
             found.append("proposal")
         for plan, trial in zip(self.plans, self.trials, strict=True):
