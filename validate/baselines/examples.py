@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from transform.series.calendar import CalendarPart, calendar_part
 from transform.task import ID_COLUMN
 from validate.baselines.solver import Case
 
@@ -26,7 +27,8 @@ MAX_COLUMNS = 200
 MAX_CODES = 250
 """Texts of a column that keep a code of their own; scikit-learn's boosters take at most 255
 categories."""
-CALENDAR_FEATURES = 7
+_CALENDAR: tuple[CalendarPart, ...] = ("year", "month", "day", "dayofweek", "hour", "minute")
+CALENDAR_FEATURES = 1 + len(_CALENDAR)
 """How many features `calendar` makes of an instant, the day first."""
 
 LARGEST = 1e30
@@ -129,6 +131,5 @@ def _codes(train: pl.Series, val: pl.Series) -> tuple[_Floats, _Floats]:
 def calendar(instants: pl.Series) -> list[_Floats]:
     """Days since 1970, then year, month, day, weekday, hour and minute."""
     when = instants.cast(pl.Datetime("us"))
-    fields = (when.dt.year(), when.dt.month(), when.dt.day(), when.dt.weekday())
-    parts = (*fields, when.dt.hour(), when.dt.minute())
+    parts = [calendar_part(when, part) for part in _CALENDAR]
     return [_numbers(part) for part in (when.to_physical() / 86_400e6, *parts)]
