@@ -33,7 +33,7 @@ def bands(values: pl.Series, labels: str) -> pl.Series:
     return pl.Series([labels[i * len(labels) // len(values)] for i in place])
 
 
-def repaired(drawn: object, finding: Finding) -> Finding:
+def after_repair(drawn: object, finding: Finding) -> Finding:
     """What the gate says once the repair is made."""
     assert finding.repair is not None
     return Leak().look(drawn.task(drawn.plan.repaired(finding.repair)))  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def test_a_planted_column_is_named_and_left_out(target: str, leak: str, tmp_path
     assert finding.repair is not None
     assert finding.repair.without_columns == ("zz",), finding
     assert "`zz`" in finding.check.evidence
-    assert repaired(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_terms_of_an_identity_are_left_out(
     drawn = tabular(table.with_columns(columns), "rent", tmp_path)
     finding = Leak().look(drawn.task())
     assert finding.check.verdict == "invalid"
-    assert repaired(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 def test_a_label_that_two_columns_decide(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_label_that_two_columns_decide(tmp_path: Path) -> None:
     finding = Leak().look(drawn.task())
     assert finding.repair is not None
     assert set(finding.repair.without_columns) <= {"rent", "income"}
-    assert repaired(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 @pytest.mark.parametrize("form", ["number", "tens", "text"])
