@@ -32,9 +32,9 @@ class Sensitive(Gate):
 
     min_cleaning_rules: int = Field(default=3, ge=0)
     """Steps of a task that must clean."""
-    labels_share: float = Field(default=0.003, gt=0, le=1)
+    labels_share: float = Field(default=KillThresholds().labels_share, gt=0, le=1)
     """Labels that a mutation must change, as a share of the rows; one row at least."""
-    rows_share: float = Field(default=0.01, gt=0, le=1)
+    rows_share: float = Field(default=KillThresholds().rows_share, gt=0, le=1)
     """Rows whose scores or numbers a mutation must move, where it changes fewer labels."""
 
     def applies_to(self, task: Task) -> bool:
