@@ -28,8 +28,8 @@ class SizeConfig(Noun):
     """Forecasts: scored rows over all entities. A series has one at each of 24 scored instants;
     where there are gaps, several series must make up for them."""
     history_factor: ClassVar[int] = 8
-    """Forecasts: instants of history per scored instant, for each kept entity. A longer horizon
-    would be scored on less than has been seen of the shortest seasons."""
+    """Forecasts: instants of history per scored instant, for each kept entity. Less would not
+    show several times what must be forecast once."""
 
     @property
     def shortest_history(self) -> int:

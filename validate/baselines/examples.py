@@ -78,6 +78,7 @@ def examples_of(case: Case) -> Iterator[tuple[str, Examples]]:
     """Each target with its examples; targets never serve as features."""
     features = _features(case)
     for target in case.instructions.targets:
+        # A row may lack one target and teach another, so each has rows of its own.
         values = case.train[target]
         known = np.flatnonzero(values.is_not_null().to_numpy())
         labels, y = None, values.drop_nulls().to_numpy()
@@ -118,6 +119,7 @@ def _numbers(values: pl.Series) -> _Floats:
 
 def _codes(train: pl.Series, val: pl.Series) -> tuple[_Floats, _Floats]:
     """Ranks by frequency in train; the rare and the unseen share the last code."""
+    # Ties by the text, so that codes do not depend on the order of rows.
     counts = train.drop_nulls().value_counts(name=" n").sort([" n", train.name], descending=True)
     kept = counts[train.name].head(MAX_CODES)
     codes = {text: code for code, text in enumerate(kept)}

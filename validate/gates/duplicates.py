@@ -40,6 +40,7 @@ class Duplicates(FileGate):
         n_equal = solved.join(known, on=names, how="semi", nulls_equal=True).height
         if n_equal:
             return self.refused(n_equal, 0, f"{n_equal} of {solved.height} val rows are in train")
+        # Coarse data repeat by nature; what counts is more than train has among itself.
         near = near_duplicates(rows, names)
         limit = _BY_CHANCE + _NATURAL * near.expected
         if near.held_out > limit:

@@ -37,5 +37,6 @@ class Leak(FileGate):
             leaks = find_forecast_leaks(task)
         if not leaks.count:
             return self.passed(0, 0, "nothing leaks a target")
+        # Columns that are left out mend no fault of ids or instants.
         repair = None if leaks.faults else Repair(without_columns=tuple(leaks.columns))
         return self.refused(leaks.count, 0, leaks.evidence, repair=repair)

@@ -74,5 +74,6 @@ def _shortest_history(grid: Grid, train: pl.DataFrame, val: pl.DataFrame) -> int
         return train[grid.column].n_unique()
     scored = val.select(grid.entities).unique()
     history = train.group_by(grid.entities).agg(instants.alias(" n"))
+    # From the left: an entity that is scored without any history must count, as 0.
     joined = scored.join(history, on=list(grid.entities), how="left", nulls_equal=True)
     return int(joined[" n"].fill_null(0).min())  # type: ignore[arg-type]

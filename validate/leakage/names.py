@@ -44,6 +44,7 @@ def names_rows(values: pl.Series) -> bool:
 
 
 def _avoid_each_other(numbers: npt.NDArray[np.float64], n_equal: int) -> bool:
+    # Pairs among n numbers drawn evenly from a span meet n(n-1)/2/span times on average.
     step = _step(numbers)
     span = (numbers.max() - numbers.min()) / step + 1
     expected = len(numbers) * (len(numbers) - 1) / 2 / span

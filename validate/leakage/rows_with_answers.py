@@ -51,10 +51,12 @@ def rows_with_answers(task: TaskFolder, most: int = _MOST) -> RowsWithAnswers:
         truth = task.truth_file
     train = train.drop_nulls(instructions.targets)
     sampled = _sample(train, most, f"{task.spec.task_id} train")
+    # A random part of a series is no future, so a forecast needs its own.
     if instructions.grid is None and not truth.exists():
         return _divided(sampled, task.spec.task_id)
     answers = pl.read_parquet(truth).select(ID_COLUMN, *instructions.targets)
     held_out = val.drop(instructions.targets, strict=False).join(answers, on=ID_COLUMN)
+    # Columns that only train has are compared with nothing on the other side.
     shared = [name for name in train.columns if name in held_out.columns]
     held_out = held_out.select(shared).drop_nulls(instructions.targets)
     return RowsWithAnswers(sampled, _sample(held_out, most, f"{task.spec.task_id} val"))
