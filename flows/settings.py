@@ -170,7 +170,7 @@ class Settings(Noun):
     @property
     def splitting(self) -> Splitting:
         """All that decides a split but the data and the proposals."""
-        return Splitting(config=self.design.split, size=self.gates.size.limits, seed=self.seed)
+        return Splitting(config=self.design.split, size=self.gates.size, seed=self.seed)
 
     def gate_models(self) -> tuple[Gate, ...]:
         """The gates with their thresholds, in the order in which they run."""

@@ -148,7 +148,7 @@ def try_plan(item: tuple[Plan, RawDataset], settings: Settings) -> tuple[Trial |
     at = resources(settings)
     prover = Prover(
         settings.design,
-        settings.gates.size.limits,
+        settings.gates.size,
         settings.gate_models(),
         at.executor,
         at.memory,

@@ -37,7 +37,7 @@ class RecipeSettings(Noun):
                 "profile": configuration["profile"],
                 "propose": configuration["propose"],
                 "design": configuration["design"],
-                "size": configuration["gates"]["size"]["limits"],
+                "size": configuration["gates"]["size"],
                 "seed": configuration["seed"],
                 "read": configuration["read"],
             }

@@ -250,8 +250,8 @@ def test_owed_work_stops_the_release_and_the_same_command_continues(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--set", "gates.size.limits.min_train_rows=-1"), ("min_train_rows", "-1", "greater")),
-        (("--set", "gates.sise.limits=1"), ("sise", "size", "allowed")),
+        (("--set", "gates.size.min_train_rows=-1"), ("min_train_rows", "-1", "greater")),
+        (("--set", "gates.sise.min_train_rows=1"), ("sise", "size", "allowed")),
         (("--set", "workers.count=many"), ("workers.count", "'many'", "integer")),
         (("--set", "publish.release=tomorrow"), ("publish.release", "'tomorrow'", "dev")),
     ],

@@ -15,7 +15,7 @@ NUMBERS = [(path, f) for path, f in knobs(Settings) if f.annotation in (int, flo
 
 def test_knobs_are_found() -> None:
     assert len(NUMBERS) >= 40
-    assert "gates.size.limits.min_train_rows" in dict(NUMBERS)
+    assert "gates.size.min_train_rows" in dict(NUMBERS)
 
 
 @pytest.mark.parametrize(("path", "field"), NUMBERS, ids=[path for path, _ in NUMBERS])

@@ -262,8 +262,7 @@ def test_a_refusal_is_final_and_names_its_gate(
     executor: Executor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limits = settings.gates.size.limits.model_copy(update={"min_val_rows": 10**6})
-    size = settings.gates.size.model_copy(update={"limits": limits})
+    size = settings.gates.size.model_copy(update={"min_val_rows": 10**6})
     strict = changed(settings, gates=settings.gates.model_copy(update={"size": size}))
     first = try_plan(item, store, executor, strict)
     drop = the_trial(first).result

@@ -50,7 +50,7 @@ def make_task(
     scores = tuple(name for name in columns if name.startswith("score_"))
     targets = tuple(name for name in columns if name not in scores)
     grading = Grading(targets=targets, scores=scores, n_rows=n, **rules)
-    told = Instructions(
+    given = Instructions(
         variant=variant,
         problem="regression",
         data=DataFiles(format="csv"),
@@ -64,7 +64,7 @@ def make_task(
         source=DatasetRef(owner="ann", slug="homes"),
         source_sha256="0" * 64,
         table="homes",
-        instructions=told,
+        instructions=given,
         literal_text="?",
         question="?",
         files=(),

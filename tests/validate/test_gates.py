@@ -56,12 +56,12 @@ class Bench:
     ) -> TaskFolder:
         """A copy whose public tables are changed; truth follows the rows that val keeps."""
         task = self.copy(variant)
-        told = task.spec.instructions
-        before = load_tables(told, task.public)
+        instructions = task.spec.instructions
+        before = load_tables(instructions, task.public)
         sides = train(before[0]), val(before[1])
         after = [shipped(s, other) for s, other in zip(sides, reversed(sides), strict=True)]
         shutil.rmtree(task.public)
-        write_tables(task.public, told.data, *after)
+        write_tables(task.public, instructions.data, *after)
         kept = sides[1][ID_COLUMN].to_list()
         return self.with_truth(task, lambda truth: truth.filter(pl.col(ID_COLUMN).is_in(kept)))
 
@@ -92,7 +92,7 @@ def executor() -> Iterator[Executor]:
         yield executor
 
 
-def found(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
+def checked(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
     """What a gate finds; one that looks at files only does so in this process."""
     finding = gate.look(task) if isinstance(gate, FileGate) else gate.check(task, executor)
     return finding.check
@@ -101,7 +101,7 @@ def found(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
 def refusal(gate: Gate, task: TaskFolder, executor: Executor = IDLE) -> Check:
     """The check of a gate that must refuse the task, under its own name."""
     assert gate.applies_to(task)
-    check = found(gate, task, executor)
+    check = checked(gate, task, executor)
     assert (check.name, check.verdict) == (gate.name, "invalid"), check
     return check
 
@@ -127,7 +127,7 @@ def test_sound_tasks_pass_every_gate_that_needs_no_lab(
 ) -> None:
     task = tasks[variant]
     gates = (Wording(), Size(), Duplicates(), CleanRoundTrip(), NotConstant(), Controls())
-    checks = [found(gate, task) for gate in gates if gate.applies_to(task)]
+    checks = [checked(gate, task) for gate in gates if gate.applies_to(task)]
     assert {check.verdict for check in checks} == {"valid"}, checks
     assert all(check.value is not None for check in checks)
     instructed = variant in INSTRUCTED
@@ -146,7 +146,7 @@ def test_rewriting_the_tables_alone_is_no_fault(bench: Bench, variant: str) -> N
     task = bench.with_tables(variant)
     for gate in (Size(), Duplicates(), CleanRoundTrip()):
         if gate.applies_to(task):
-            assert found(gate, task).verdict == "valid"
+            assert checked(gate, task).verdict == "valid"
 
 
 # --- wording ----------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ def test_an_answer_that_does_not_vary(bench: Bench, variant: str) -> None:
     task = bench.with_truth(variant, lambda truth: truth.with_columns(nearly))
     check = refusal(NotConstant(), task)
     assert 0.99 < (check.value or 0) < 1
-    assert found(NotConstant(largest_share=check.value), task).verdict == "valid"
+    assert checked(NotConstant(largest_share=check.value), task).verdict == "valid"
 
 
 @pytest.mark.parametrize("variant", ["reg-mm", *SERIES])
@@ -362,7 +362,7 @@ def test_held_out_truth_that_does_not_vary(bench: Bench, variant: str) -> None:
 def test_sound_tasks_are_reached_again(
     tasks: Mapping[str, TaskFolder], executor: Executor, variant: str
 ) -> None:
-    check = found(LiteralSolver(), tasks[variant], executor)
+    check = checked(LiteralSolver(), tasks[variant], executor)
     assert (check.name, check.verdict, check.value) == ("literal_solver", "valid", 1.0), check
 
 

@@ -1,13 +1,15 @@
 """The judge: order, first refusal, and what a gate that fails to answer becomes."""
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
 
+from extract.memory import Memory
+from extract.store import Store
 from extract.workers import WorkerDied, WorkerTimeout
-from tests.judging import judged
 from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from transform.task import Task
@@ -26,7 +28,7 @@ class Scripted(Gate):
     order: ClassVar[int] = 1
     title: str
     outcome: Any = Field(default="valid", exclude=True)
-    """A result, or an exception, which no key can hold."""
+    """No part of a key: an exception is none."""
     variants: tuple[str, ...] = ()
     proofs: Proofs = Proofs()
     repair: Repair | None = None
@@ -42,9 +44,23 @@ class Scripted(Gate):
         return Finding(check=check, proofs=self.proofs, repair=self.repair)
 
 
+@pytest.fixture(autouse=True)
+def gates_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The gates above stand in no room, so no code of ours decides what they find.
+    monkeypatch.setattr("extract.memory.code_of", lambda module: module)
+
+
 def tried(task: TaskFolder, *outcomes: Any) -> Verdict:
-    gates = [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)]
-    return judged(task, gates, IDLE)
+    return verdict_of(
+        task, [Scripted(title=f"gate_{i}", outcome=o) for i, o in enumerate(outcomes)]
+    )
+
+
+def verdict_of(task: TaskFolder, gates: Sequence[Gate]) -> Verdict:
+    """What the judge says that remembers nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder).opened()
+        return judge(task.keep(store), gates, IDLE, Memory(store))[0]
 
 
 @pytest.fixture(scope="module")
@@ -102,19 +118,19 @@ def test_who_stops_the_build_is_heard(task: TaskFolder, stop: BaseException) -> 
 
 def test_a_gate_that_does_not_apply_is_not_asked(task: TaskFolder) -> None:
     deaf = Scripted(title="deaf", outcome=ValueError("asked"), variants=("class-if",))
-    verdict = judged(task, [deaf, Scripted(title="last")], IDLE)
+    verdict = verdict_of(task, [deaf, Scripted(title="last")])
     assert [check.name for check in verdict.checks] == ["last"]
 
 
 def test_no_gate_no_objection(task: TaskFolder) -> None:
-    assert judged(task, [], IDLE).checks == ()
+    assert verdict_of(task, []).checks == ()
 
 
 def test_proofs_add_up_and_only_a_refusal_asks_for_a_repair(task: TaskFolder) -> None:
     graded, repair = Proofs(controls={"truth": (1.0, "ok")}), Repair(salt=1)
     first = Scripted(title="first", proofs=graded, repair=repair)
-    assert judged(task, [first, Scripted(title="last")], IDLE).repair is None
+    assert verdict_of(task, [first, Scripted(title="last")]).repair is None
     refused = Scripted(title="last", outcome="invalid", proofs=Proofs(mutations=()), repair=repair)
-    verdict = judged(task, [first, refused], IDLE)
+    verdict = verdict_of(task, [first, refused])
     assert (verdict.proofs.controls, verdict.proofs.mutations) == (graded.controls, ())
     assert verdict.repair == repair

@@ -56,9 +56,10 @@ def test_a_gate_explains_itself(gate: type[Gate]) -> None:
     assert gate.__doc__
     assert inspect.getmodule(gate).__doc__
     assert Check(name=gate.name, verdict="valid")
-    source = inspect.getsource(gate)
     for field in gate.model_fields:
-        assert f"    {field}:" in source
+        # A gate may inherit the limits that it shares with earlier rooms.
+        (owner,) = [kind for kind in gate.__mro__ if field in inspect.get_annotations(kind)]
+        source = inspect.getsource(owner)
         assert source.partition(f"    {field}:")[2].partition("\n")[2].lstrip().startswith('"""')
 
 

@@ -4,6 +4,8 @@ The numbers are those of the size rows of the gate table; nothing here says that
 can be learnt.
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from extract.noun import Noun
@@ -20,12 +22,14 @@ class SizeConfig(Noun):
     """Classification: rows of each class in val."""
     min_instants: int = Field(default=24, ge=1)
     """Forecasts: scored instants of the grid."""
-    min_scored_rows: int = Field(default=24, ge=1)
-    """Forecasts: scored rows over all entities."""
-    history_factor: int = Field(default=8, ge=1)
-    """Forecasts: instants of history per scored instant, for each kept entity."""
     min_history: int = Field(default=50, ge=1)
     """Forecasts: instants of history of each kept entity, whatever the horizon."""
+    min_scored_rows: ClassVar[int] = 24
+    """Forecasts: scored rows over all entities. A series has one at each of 24 scored instants;
+    where there are gaps, several series must make up for them."""
+    history_factor: ClassVar[int] = 8
+    """Forecasts: instants of history per scored instant, for each kept entity. Less would not
+    show several times what must be forecast once."""
 
     @property
     def shortest_history(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from transform.series.calendar import CalendarPart, calendar_part
 from transform.task import ID_COLUMN
 from validate.baselines.solver import Case
 
@@ -26,7 +27,8 @@ MAX_COLUMNS = 200
 MAX_CODES = 250
 """Texts of a column that keep a code of their own; scikit-learn's boosters take at most 255
 categories."""
-CALENDAR_FEATURES = 7
+_CALENDAR: tuple[CalendarPart, ...] = ("year", "month", "day", "dayofweek", "hour", "minute")
+CALENDAR_FEATURES = 1 + len(_CALENDAR)
 """How many features `calendar` makes of an instant, the day first."""
 
 LARGEST = 1e30
@@ -76,6 +78,7 @@ def examples_of(case: Case) -> Iterator[tuple[str, Examples]]:
     """Each target with its examples; targets never serve as features."""
     features = _features(case)
     for target in case.instructions.targets:
+        # A row may lack one target and teach another, so each has rows of its own.
         values = case.train[target]
         known = np.flatnonzero(values.is_not_null().to_numpy())
         labels, y = None, values.drop_nulls().to_numpy()
@@ -116,6 +119,7 @@ def _numbers(values: pl.Series) -> _Floats:
 
 def _codes(train: pl.Series, val: pl.Series) -> tuple[_Floats, _Floats]:
     """Ranks by frequency in train; the rare and the unseen share the last code."""
+    # Ties by the text, so that codes do not depend on the order of rows.
     counts = train.drop_nulls().value_counts(name=" n").sort([" n", train.name], descending=True)
     kept = counts[train.name].head(MAX_CODES)
     codes = {text: code for code, text in enumerate(kept)}
@@ -129,6 +133,5 @@ def _codes(train: pl.Series, val: pl.Series) -> tuple[_Floats, _Floats]:
 def calendar(instants: pl.Series) -> list[_Floats]:
     """Days since 1970, then year, month, day, weekday, hour and minute."""
     when = instants.cast(pl.Datetime("us"))
-    fields = (when.dt.year(), when.dt.month(), when.dt.day(), when.dt.weekday())
-    parts = (*fields, when.dt.hour(), when.dt.minute())
+    parts = [calendar_part(when, part) for part in _CALENDAR]
     return [_numbers(part) for part in (when.to_physical() / 86_400e6, *parts)]

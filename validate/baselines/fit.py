@@ -129,6 +129,7 @@ def _held_out_answer(task: TaskFolder) -> Answer:
     instructions = task.spec.instructions
     metric: Metric = "macro_f1" if instructions.problem == "classification" else "clipped_r2"
     grading = task.truth.grading.model_copy(update={"metric": metric, "scores": ()})
+    # The answer to grade is the world's; the spec's truth is what the steps lead to.
     known = (
         pl.read_parquet(task.held_out_file).select(ID_COLUMN, *instructions.targets).drop_nulls()
     )
@@ -143,6 +144,7 @@ def _held_out_answer(task: TaskFolder) -> Answer:
 
 def _baseline(task: TaskFolder, answer: Answer, given: BaselineAnswer) -> Baseline:
     results = [score(answer, _ordered(answer, table)) for table in given.predictions]
+    # Several predictions are draws of one solver, whose score is their mean.
     skills = [result.skill for result in results if result.skill is not None]
     assert {result.reason for result in results} == {"ok"}, (given.solver, results[0].message)
     is_forecast = task.spec.instructions.problem == "forecasting"
@@ -183,5 +185,6 @@ def _signal(
         target=name,
         score=reached,
         chance=float(null.mean()),
+        # The observed pairing is one of those that chance may bring, so p is never 0.
         p_value=(1 + int((null >= reached).sum())) / (1 + len(null)),
     )

@@ -40,6 +40,7 @@ def forecasting_answers(case: Case) -> Iterator[BaselineAnswer]:
     }
     for name, values in fitted.items():
         yield BaselineAnswer(name, False, (predicted(case, values),))
+    # The mean of several forecasts is hard to beat and costs nothing once they are there.
     means = {target: np.mean([fitted[n][target] for n in fitted], axis=0) for target in by_target}
     yield BaselineAnswer("mean_of_fitted", False, (predicted(case, means),))
 
@@ -113,6 +114,7 @@ def _stacked(data: TargetSeries) -> tuple[_Floats, _Floats, np.ndarray]:
 def _tree() -> Any:
     from sklearn.tree import DecisionTreeRegressor
 
+    # As for tables, so that `one_feature` means one thing.
     return DecisionTreeRegressor(min_samples_leaf=3, max_leaf_nodes=256, random_state=0)
 
 

@@ -30,6 +30,7 @@ def _losses(examples: Examples) -> npt.NDArray[np.float64]:
     def scoring(model: Any, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
         return quality(examples, y, model.predict(x))
 
+    # On rows that the booster has not seen: a feature learnt by heart weighs nothing there.
     first, test = inner_split(examples)
     model = fit(booster(examples), examples.x[first], examples.y[first])
     x, y = examples.x[test], examples.y[test]

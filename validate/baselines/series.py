@@ -161,6 +161,7 @@ def series_of(case: Case) -> Iterator[tuple[str, TargetSeries]]:
     val, train = (side.sort(_SERIES, time) for side in (val, train))
     train_known, val_known, covariates = _known(train, val, time, grid.known_covariates)
     for target in case.instructions.targets:
+        # Values count by position, so a missing one closes up.
         observed = train[target].is_not_null().to_numpy()
         series = tuple(
             _series(number, train.filter(observed), train_known[observed], val, val_known, target)
@@ -221,6 +222,7 @@ def _lags(past: _Floats, origins: _Ints, steps: _Ints, season: int) -> _Floats:
     # Before the first season there is none: the earliest value of the same place stands in.
     seasons = [past[np.maximum(back % season, back - k * season)] for k in range(_SEASONS)]
     recent = [past[np.maximum(0, origins - k)] for k in range(3)]
+    # Short to long, in values: a level that just moved, one of weeks, of seasons, the slow one.
     means = [_mean_before(past, origins, width) for width in (3, 14, 4 * season, 60)]
     usual = [np.mean(seasons[:k], axis=0) for k in (3, _SEASONS)]
     return np.column_stack([*seasons[:2], *usual, *recent, *means])

@@ -39,6 +39,7 @@ _DRAWS = 10
 _TREES = 1_000
 """Trees of a booster over all classes; beyond ten, a class gets less than the usual hundred."""
 _LINEAR_ITERATIONS = 100
+"""Of logistic regression, which bounds its time; it need not converge to be a baseline."""
 
 _Predictor = Callable[[Examples], _Floats]
 
@@ -159,6 +160,7 @@ def _tree(examples: Examples) -> _Floats:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     kind = DecisionTreeRegressor if examples.labels is None else DecisionTreeClassifier
+    # At most 256 leaves: deeper ones learn single rows of a table of this size by heart.
     return _fitted(kind(max_depth=8, min_samples_leaf=5, random_state=0), examples)
 
 
@@ -180,6 +182,7 @@ def _linear(examples: Examples) -> _Floats:
     )
     columns = ColumnTransformer([("code", one_hot, is_code), ("number", numbers, ~is_code)])
     if examples.labels is None:
+        # Numbers are standardised, so these penalties mean the same for every table.
         last: Any = RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0, 1000.0))
     else:
         last = LogisticRegression(
@@ -220,6 +223,7 @@ def booster(examples: Examples, **settings: Any) -> Any:
     n_classes = 1
     if examples.labels is not None:
         kind, n_classes = HistGradientBoostingClassifier, len(examples.labels)
+    # Each round grows one tree a class.
     rounds = min(100, max(10, _TREES // n_classes))
     return kind(
         max_iter=rounds,

@@ -93,7 +93,7 @@ def pins_of(library_version: LibraryVersion) -> Mapping[str, str]:
         raise _missing(
             library_version,
             expected=f"Python {', '.join(f'{major}.{minor}' for major, minor in known)}",
-            found=f"Python {running[0]}.{running[1]}",
+            observed=f"Python {running[0]}.{running[1]}",
         )
     return known[running]
 
@@ -146,10 +146,10 @@ def _make(library_version: LibraryVersion, pins: Mapping[str, str], folder: Path
         installer = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Nothing is built from source: that would take compilers, and hours.
     _run(library_version, wanted, *installer, "--no-deps", "--only-binary", ":all:", *wanted)
-    found = _run(library_version, wanted, python, "-I", "-c", _REPORT, *pins)
-    if json.loads(found) != dict(pins):
-        raise _missing(library_version, " ".join(wanted), found)
-    (folder / _MARKER).write_text(found)
+    installed = _run(library_version, wanted, python, "-I", "-c", _REPORT, *pins)
+    if json.loads(installed) != dict(pins):
+        raise _missing(library_version, " ".join(wanted), installed)
+    (folder / _MARKER).write_text(installed)
 
 
 def _run(library_version: LibraryVersion, wanted: list[str], *command: str) -> str:
@@ -174,11 +174,11 @@ def _run(library_version: LibraryVersion, wanted: list[str], *command: str) -> s
     return done.stdout
 
 
-def _missing(library_version: LibraryVersion, expected: str, found: str) -> EnvironmentMissing:
+def _missing(library_version: LibraryVersion, expected: str, observed: str) -> EnvironmentMissing:
     return EnvironmentMissing(
         f"the environment of libraries {library_version} cannot be made.\n"
         f"  expected: {expected}\n"
-        f"  found: {found}\n"
+        f"  found: {observed}\n"
         "  repair: let pip (or uv) reach an index or a folder that has these packages, then run "
         "the same command again; or leave the version out of `environments.library_versions`"
     )

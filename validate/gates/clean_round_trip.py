@@ -24,20 +24,20 @@ class CleanRoundTrip(FileGate):
     def look(self, task: TaskFolder) -> Finding:
         """Compare with the table that the noise was put into."""
         expected = pl.read_parquet(task.clean_file)
-        found = cleaned(task.spec.instructions, task.public)
-        if found.height != expected.height:
-            return self.refused(found.height, expected.height, "number of rows after cleaning")
-        differing = [name for name in expected.columns if not _equal(found, expected, name)]
-        if differing or set(found.columns) != set(expected.columns):
+        restored = cleaned(task.spec.instructions, task.public)
+        if restored.height != expected.height:
+            return self.refused(restored.height, expected.height, "number of rows after cleaning")
+        differing = [name for name in expected.columns if not _equal(restored, expected, name)]
+        if differing or set(restored.columns) != set(expected.columns):
             return self.refused(len(differing), 0, f"columns that differ: {differing}")
         return self.passed(0, 0)
 
 
-def _equal(found: pl.DataFrame, expected: pl.DataFrame, name: str) -> bool:
+def _equal(restored: pl.DataFrame, expected: pl.DataFrame, name: str) -> bool:
     """Same values in the same order; 1 and 1.0 are one value, null equals null."""
-    if name not in found.columns:
+    if name not in restored.columns:
         return False
-    left, right = found[name], expected[name]
+    left, right = restored[name], expected[name]
     if left.dtype.is_numeric() and right.dtype.is_numeric():
         left, right = left.cast(pl.Float64), right.cast(pl.Float64)
     return bool(left.dtype == right.dtype and left.equals(right, null_equal=True))

@@ -16,6 +16,7 @@ class Controls(FileGate):
 
     def look(self, task: TaskFolder) -> Finding:
         """The share of controls that went as declared, with those that did not as evidence."""
+        # All of them, not only up to the first failure: the evidence names each.
         results = run_controls(answer_of(task))
         wrong = [result for result in results if not result.passed]
         evidence = "; ".join(f"{row.name}: {row.reason}, score {row.score:.3g}" for row in wrong)

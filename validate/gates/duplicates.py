@@ -2,19 +2,18 @@
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from transform.files.task_folder import TaskFolder
 from transform.task import ID_COLUMN, Task
 from validate.gate import FileGate
-from validate.leakage.answered_rows import answered
-from validate.leakage.near_duplicates import near_twins
+from validate.leakage.near_duplicates import near_duplicates
+from validate.leakage.rows_with_answers import rows_with_answers
 from validate.verdict import Finding
 
-_ALL = 1_000_000
-"""Rows are looked at whole."""
-_SPARE = 3
-"""Near twins more than expected that chance alone may bring."""
+_NATURAL = 2.0
+"""Near duplicates of train allowed for each that the data has by nature: what train has among
+itself is only an estimate."""
+_BY_CHANCE = 3
+"""Near duplicates more than these that chance alone may bring."""
 
 
 class Duplicates(FileGate):
@@ -27,28 +26,24 @@ class Duplicates(FileGate):
     name: ClassVar[str] = "duplicates"
     order: ClassVar[int] = 30
 
-    tolerance: float = Field(default=1e-3, ge=0, lt=1)
-    """Difference of two numbers, by the width of the middle of their column, that is none."""
-    natural: float = Field(default=2, ge=1)
-    """Near twins allowed for each that the data has by nature."""
-
     def applies_to(self, task: Task) -> bool:
         """Only held-out truth can be looked up; the answer of instructions is no source value."""
         return not task.spec.instructions.is_executed
 
     def look(self, task: TaskFolder) -> Finding:
         """Count val rows, joined with truth, that occur in train on all shared columns."""
-        rows = answered(task, _ALL)
+        rows = rows_with_answers(task)
         names = [name for name in rows.held_out.columns if name != ID_COLUMN]
         both = rows.rows.drop(ID_COLUMN)
         known = both.head(rows.train.height).unique()
         solved = both.tail(rows.held_out.height)
-        found = solved.join(known, on=names, how="semi", nulls_equal=True).height
-        if found:
-            return self.refused(found, 0, f"{found} of {solved.height} val rows are in train")
-        twins = near_twins(rows, names, self.tolerance)
-        limit = _SPARE + self.natural * twins.expected
-        if twins.held_out > limit:
-            evidence = f"{twins.held_out} of {solved.height} val rows are nearly in train"
-            return self.refused(twins.held_out, limit, evidence)
+        n_equal = solved.join(known, on=names, how="semi", nulls_equal=True).height
+        if n_equal:
+            return self.refused(n_equal, 0, f"{n_equal} of {solved.height} val rows are in train")
+        # Coarse data repeat by nature; what counts is more than train has among itself.
+        near = near_duplicates(rows, names)
+        limit = _BY_CHANCE + _NATURAL * near.expected
+        if near.held_out > limit:
+            evidence = f"{near.held_out} of {solved.height} val rows are nearly in train"
+            return self.refused(near.held_out, limit, evidence)
         return self.passed(0, 0, f"0 of {solved.height} val rows are in train")

@@ -33,6 +33,7 @@ class Forecastable(Gate):
         }
         if not skills:
             return self.refused(0.0, self.skill, "seasonal naive makes no error anywhere")
+        # The best, not the mean: one solver with skill proves that there is something to learn.
         best = max(skills, key=lambda solver: skills[solver])
         result = self.passed if skills[best] >= self.skill else self.refused
         return result(skills[best], self.skill, f"skill of {best}")

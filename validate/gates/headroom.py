@@ -33,6 +33,7 @@ class Headroom(Gate):
     def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """Ceiling less floor."""
         baseline_scores = fitted_baselines(task, executor).baseline_scores
+        # Rounded as scores are published, so that a reader can redo the comparison.
         room = round(baseline_scores.ceiling - baseline_scores.floor, 6)
         result = self.passed if room >= self.room else self.refused
         return result(

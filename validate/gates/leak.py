@@ -1,30 +1,30 @@
-"""Nothing in the files of a task gives its answers away."""
+"""Nothing in the files of a task leaks its answers: no column, no id, no order of rows, no text."""
 
 from typing import ClassVar
+
+from pydantic import Field
 
 from transform.files.task_folder import TaskFolder
 from transform.plan import Repair
 from validate.gate import FileGate
-from validate.leakage.forecast import ForecastLeaksConfig, find_future
+from validate.leakage.forecast import find_forecast_leaks
 from validate.leakage.shown_answers import shown
-from validate.leakage.tabular import TabularLeaksConfig, find_leaks
+from validate.leakage.tabular import find_tabular_leaks
 from validate.verdict import Finding
 
 
 class Leak(FileGate):
-    """Refuses a task of which a column, an id or a row betrays a target.
+    """Refuses a task of which a column, an id or a row leaks a target.
 
-    The repair is to do without the columns; what no column explains is not mended. Answers that are
-    shown outright are asked for first, since nothing else need be known then.
+    The repair is to do without the columns; what no column explains is not repaired. Answers that
+    are shown outright are asked for first, since nothing else need be known then.
     """
 
     name: ClassVar[str] = "leak"
     order: ClassVar[int] = 32
 
-    tabular: TabularLeaksConfig = TabularLeaksConfig()
-    """Tables: how near is a copy, and what one column may tell."""
-    forecast: ForecastLeaksConfig = ForecastLeaksConfig()
-    """Forecasts: what a column may tell of other instants and of its own."""
+    single_feature_score: float = Field(default=0.99, gt=0, le=1)
+    """Macro-F1 or R² of a tree on one column of a table from which that column is a leak."""
 
     def look(self, task: TaskFolder) -> Finding:
         """Count what leaks; name it, and the columns to do without."""
@@ -32,10 +32,11 @@ class Leak(FileGate):
         if faults:
             return self.refused(len(faults), 0, "; ".join(faults))
         if task.spec.instructions.grid is None:
-            leaks = find_leaks(task, self.tabular)
+            leaks = find_tabular_leaks(task, self.single_feature_score)
         else:
-            leaks = find_future(task, self.forecast)
+            leaks = find_forecast_leaks(task)
         if not leaks.count:
-            return self.passed(0, 0, "nothing tells a target")
-        mend = None if leaks.faults else Repair(without_columns=tuple(leaks.columns))
-        return self.refused(leaks.count, 0, leaks.evidence, repair=mend)
+            return self.passed(0, 0, "nothing leaks a target")
+        # Columns that are left out mend no fault of ids or instants.
+        repair = None if leaks.faults else Repair(without_columns=tuple(leaks.columns))
+        return self.refused(leaks.count, 0, leaks.evidence, repair=repair)

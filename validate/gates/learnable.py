@@ -31,6 +31,7 @@ class Learnable(Gate):
         fits = fitted_baselines(task, executor)
         proofs = Proofs(baseline_scores=fits.baseline_scores)
         by_luck = max(fits.signals, key=lambda signal: signal.p_value)
+        # Luck first: a gap that chance may bring is none, however wide.
         if by_luck.p_value >= self.p_value:
             evidence = f"p of the permutation null: {_described(by_luck)}"
             return self.refused(by_luck.p_value, self.p_value, evidence, None, proofs)

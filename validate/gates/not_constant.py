@@ -27,6 +27,7 @@ class NotConstant(FileGate):
     def look(self, task: TaskFolder) -> Finding:
         """The largest share over the targets."""
         answer = pl.read_parquet(task.truth_file)
+        # The answer alone, not the labels of train: it is what a constant would be graded on.
         shares = [_largest_share(answer[name]) for name in task.truth.grading.targets]
         result = self.passed if max(shares) <= self.largest_share else self.refused
         return result(max(shares), self.largest_share, "share of the commonest value")

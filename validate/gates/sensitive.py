@@ -32,9 +32,9 @@ class Sensitive(Gate):
 
     min_cleaning_rules: int = Field(default=3, ge=0)
     """Steps of a task that must clean."""
-    labels_share: float = Field(default=0.003, gt=0, le=1)
+    labels_share: float = Field(default=KillThresholds().labels_share, gt=0, le=1)
     """Labels that a mutation must change, as a share of the rows; one row at least."""
-    rows_share: float = Field(default=0.01, gt=0, le=1)
+    rows_share: float = Field(default=KillThresholds().rows_share, gt=0, le=1)
     """Rows whose scores or numbers a mutation must move, where it changes fewer labels."""
 
     def applies_to(self, task: Task) -> bool:
@@ -46,6 +46,7 @@ class Sensitive(Gate):
         steps = [registry.resolve(spec) for spec in task.spec.instructions.steps]
         n_rules = sum(isinstance(step, CleaningStep) for step in steps)
         if n_rules < self.min_cleaning_rules:
+            # Another sample of noise may call for more cleaning.
             repair = Repair(salt=1)
             return self.refused(n_rules, self.min_cleaning_rules, "cleaning rules", repair)
         thresholds = KillThresholds(self.labels_share, self.rows_share)
@@ -59,6 +60,7 @@ class Sensitive(Gate):
             share = 1 - len(undetected) / len(steps)
             evidence = f"no mistake is detected in {_named(undetected)}"
             return self.refused(share, 1.0, evidence, _without(task, undetected), proofs)
+        # Each step is detected somehow; what remains is how many mistakes of the task are.
         killed = [mutation.killed for step in steps for mutation in step.mutations]
         score = sum(killed) / len(killed)
         if score < LEAST_MUTATION_SCORE:

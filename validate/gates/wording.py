@@ -17,17 +17,17 @@ class Wording(FileGate):
 
     def look(self, task: TaskFolder) -> Finding:
         """Compare what the text says with what the task means."""
-        told = task.spec.instructions
+        instructions = task.spec.instructions
         try:
             understood = wording.read(task.spec.literal_text)
         except ValueError as error:
             return self.refused(evidence=str(error))
-        differing = _differing(told, understood)
+        differing = _differing(instructions, understood)
         if differing:
             return self.refused(value=len(differing), threshold=0, evidence=", ".join(differing))
         return self.passed(value=0, threshold=0)
 
 
-def _differing(told: Instructions, understood: Instructions) -> list[str]:
-    fields = type(told).model_fields
-    return [name for name in fields if getattr(told, name) != getattr(understood, name)]
+def _differing(instructions: Instructions, understood: Instructions) -> list[str]:
+    fields = type(instructions).model_fields
+    return [name for name in fields if getattr(instructions, name) != getattr(understood, name)]

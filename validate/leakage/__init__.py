@@ -1,1 +1,1 @@
-"""What gives the answers of a task away, measured on its files and its truth."""
+"""What leaks the answers of a task, measured on its files and its truth."""

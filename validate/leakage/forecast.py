@@ -1,10 +1,10 @@
-"""Leaks of a forecast: what in its files tells values from the cutoff on.
+"""Leaks of a forecast: what in its files shows values from the cutoff on.
 
-A forecasting task enters; the columns that betray the future and the faults of its grid leave.
+Takes a forecasting task, returns the columns that leak the future and the faults of its grid.
 Instants are compared as instants and as cells of the grid, never as text. Looked for are training
 rows at or after the first scored cell, series that are none, columns made of later values of a
 target, covariates of future rows that move with it, and ids that follow time or target. Not
-guaranteed: covariates that tell the future without being linear in it.
+guaranteed: covariates that leak the future without being linear in it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,55 +12,43 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
 
-from extract.noun import Noun
 from transform.files.task_folder import TaskFolder
 from transform.rows.split import cells
 from transform.series.covariates import leaks_target
 from transform.series.seasonal_naive import season_length
 from transform.series.shifts import foretells
 from transform.task import ID_COLUMN, Grid, Instructions
-from validate.leakage.answered_rows import Answered, answered
 from validate.leakage.leaks import Leaks
-from validate.leakage.order import betrayal, ids_ascend
+from validate.leakage.order import follows, ids_ascend
+from validate.leakage.rows_with_answers import RowsWithAnswers, rows_with_answers
 
-Floats = npt.NDArray[np.float64]
-_ALL = 1_000_000
-"""Series are looked at whole."""
-
-
-class ForecastLeaksConfig(Noun):
-    """From where on a forecast is given away."""
-
-    covered: float = Field(default=0.5, gt=0, le=1)
-    """Share of the instants between its first and last at which the median series has a row."""
-    errors: float = Field(default=6, gt=0)
-    """Standard errors by which ids may follow time, target or side."""
+_Floats = npt.NDArray[np.float64]
+_COVERED = 0.5
+"""Share of the instants between its first and last at which the median series must have a row: the
+groups of a column that is no entity meet an instant only now and then."""
 
 
-def find_future(task: TaskFolder, config: ForecastLeaksConfig) -> Leaks:
-    """What tells values of the task's targets from the cutoff on."""
-    told = task.spec.instructions
-    assert told.grid is not None
+def find_forecast_leaks(task: TaskFolder) -> Leaks:
+    """What leaks values of the task's targets from the cutoff on."""
+    instructions = task.spec.instructions
+    assert instructions.grid is not None
     leaks = Leaks()
-    rows = answered(task, _ALL)
-    leaks.faults += _misplaced(told, told.grid, rows, config)
-    leaks.faults += _betrayed(task, told.grid, rows, config)
+    rows = rows_with_answers(task)
+    leaks.faults += _misplaced(instructions, instructions.grid, rows)
+    leaks.faults += _order_faults(task, instructions.grid, rows)
     if leaks.faults:
         # Columns are looked at along the time axis, which has to be sound.
         return leaks
-    for name, why in _telling(told, told.grid, rows):
-        leaks.blame(name, f"`{name}`: {why}")
+    for name, why in _leaking_columns(instructions, instructions.grid, rows):
+        leaks.flag(name, f"`{name}`: {why}")
     return leaks
 
 
 # --- the grid ---------------------------------------------------------------------------------
 
 
-def _misplaced(
-    told: Instructions, grid: Grid, rows: Answered, config: ForecastLeaksConfig
-) -> Iterator[str]:
+def _misplaced(instructions: Instructions, grid: Grid, rows: RowsWithAnswers) -> Iterator[str]:
     """Faults of instants and series."""
     train, held_out = rows.train[grid.column], rows.held_out[grid.column]
     if not train.dtype.is_temporal() or train.null_count() or held_out.null_count():
@@ -72,10 +60,10 @@ def _misplaced(
     elif cells(train, grid.frequency).max() >= cells(held_out, grid.frequency).min():  # type: ignore[operator]
         yield f"train holds a part of the first scored cell of {grid.frequency}"
     keys = [cells(train, grid.frequency).alias(" cell"), *grid.entities]
-    if not told.is_executed and rows.train.select(keys).is_duplicated().any():
+    if not instructions.is_executed and rows.train.select(keys).is_duplicated().any():
         yield "train has several rows in one cell of the grid"
     covered = _covered(rows.train, grid)
-    if covered < config.covered:
+    if covered < _COVERED:
         names = ", ".join(f"`{name}`" for name in grid.entities)
         yield f"{names} tell no series: the median one has rows at {covered:.0%} of its instants"
 
@@ -93,33 +81,33 @@ def _covered(train: pl.DataFrame, grid: Grid) -> float:
     return float(spans[" place"].median() or 0.0)  # type: ignore[arg-type]
 
 
-def _betrayed(
-    task: TaskFolder, grid: Grid, rows: Answered, config: ForecastLeaksConfig
-) -> Iterator[str]:
+def _order_faults(task: TaskFolder, grid: Grid, rows: RowsWithAnswers) -> Iterator[str]:
     """Faults of ids and places."""
-    told = task.spec.instructions
-    if not ids_ascend(told.data, task.public):
+    instructions = task.spec.instructions
+    if not ids_ascend(instructions.data, task.public):
         yield "rows do not stand in the order of their ids"
     ids = rows.rows[ID_COLUMN].cast(pl.Float64).to_numpy()
-    for name in (grid.column, *told.targets):
+    for name in (grid.column, *instructions.targets):
         values = rows.rows[name].to_physical().cast(pl.Float64).to_numpy()
-        if betrayal(ids, values, is_label=False) >= config.errors:
+        if follows(ids, values, is_label=False):
             yield f"ids follow `{name}`"
 
 
 # --- columns ----------------------------------------------------------------------------------
 
 
-def _telling(told: Instructions, grid: Grid, rows: Answered) -> Iterator[tuple[str, str]]:
+def _leaking_columns(
+    instructions: Instructions, grid: Grid, rows: RowsWithAnswers
+) -> Iterator[tuple[str, str]]:
     """Columns of train that hold the future, and columns of future rows that move with it."""
-    taken = {ID_COLUMN, grid.column, *grid.entities, *told.targets}
+    taken = {ID_COLUMN, grid.column, *grid.entities, *instructions.targets}
     future = [name for name in rows.held_out.columns if name not in taken]
     past = [name for name in rows.train.columns if name not in {*taken, *future}]
     train = _series(rows.train, grid)
     both = _series(rows.rows.select(*rows.held_out.columns), grid) if future else []
     horizon = rows.held_out[grid.column].n_unique()
     season = season_length(grid.frequency, rows.train[grid.column])
-    for target in told.targets:
+    for target in instructions.targets:
         for name in past:
             why = foretells(_of(train, name), _of(train, target))
             if why:
@@ -139,7 +127,7 @@ def _series(rows: pl.DataFrame, grid: Grid) -> list[pl.DataFrame]:
     return ordered.partition_by(grid.entities, maintain_order=True)
 
 
-def _of(series: Sequence[pl.DataFrame], name: str) -> list[Floats]:
+def _of(series: Sequence[pl.DataFrame], name: str) -> list[_Floats]:
     """One column of all series as numbers; texts become codes that all series share."""
     values = pl.concat([part[name] for part in series])
     if values.dtype == pl.String:

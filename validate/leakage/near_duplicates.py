@@ -1,8 +1,9 @@
 """Held-out rows that stand in train, exactly or nearly: jittered, rounded, written otherwise.
 
-Rows with their answers enter; how many held-out rows have a twin in train leaves, beside how many
-twins train has of itself, which is what the nature of the data makes of it. Not guaranteed: twins
-of which several cells differ.
+Takes rows with their answers, returns how many held-out rows have a near duplicate in train, beside
+how many train has of itself, which is what the nature of the data makes of it. Numbers are compared
+by the spread of their column, so that rounding hides nothing. Not guaranteed: rows that were copied
+and then changed in more than that.
 """
 
 from dataclasses import dataclass
@@ -11,43 +12,46 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from validate.leakage.answered_rows import Answered
+from validate.leakage.rows_with_answers import RowsWithAnswers
 
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
+_TOLERANCE = 1e-3
+"""Difference of two numbers, by the width of the middle of their column, that is none: what
+rounding to three digits leaves."""
 _FAR = 1e3
-"""Distance, in standard deviations, of what is not equal at all."""
+"""Distance, in the same unit, of what is not equal at all."""
 
 
 @dataclass(frozen=True)
-class Twins:
-    """Counts of rows that have a twin."""
+class NearDuplicates:
+    """Counts of held-out rows with a near duplicate in train."""
 
     held_out: int
-    """Held-out rows with a twin in train."""
+    """As observed."""
     expected: float
-    """As many if held-out rows had twins as often as distinct training rows have."""
-    n_held_out: int
+    """As many if held-out rows had them as often as distinct training rows have among each
+    other."""
 
 
-def near_twins(rows: Answered, names: list[str], tolerance: float) -> Twins:
+def near_duplicates(rows: RowsWithAnswers, names: list[str]) -> NearDuplicates:
     """Rows that agree in every one of the named columns.
 
-    Numbers agree within `tolerance` standard deviations, everything else exactly; missing agrees
-    with missing.
+    Numbers agree within the tolerance, everything else exactly; missing agrees with missing.
     """
     from scipy.spatial import KDTree
 
     train, held_out = _placed(rows, names)
     if not len(train) or not len(held_out):
-        return Twins(0, 0.0, len(held_out))
+        return NearDuplicates(0, 0.0)
     tree = KDTree(train)
-    near, _ = tree.query(held_out, k=1, p=np.inf, distance_upper_bound=tolerance)
-    among, _ = tree.query(train, k=2, p=np.inf, distance_upper_bound=tolerance)
+    near, _ = tree.query(held_out, k=1, p=np.inf, distance_upper_bound=_TOLERANCE)
+    # The nearest of a training row is itself, so the second is asked.
+    among, _ = tree.query(train, k=2, p=np.inf, distance_upper_bound=_TOLERANCE)
     natural = float(np.isfinite(among[:, 1]).mean())
-    return Twins(int(np.isfinite(near).sum()), natural * len(held_out), len(held_out))
+    return NearDuplicates(int(np.isfinite(near).sum()), natural * len(held_out))
 
 
-def _placed(rows: Answered, names: list[str]) -> tuple[Floats, Floats]:
+def _placed(rows: RowsWithAnswers, names: list[str]) -> tuple[_Floats, _Floats]:
     """Distinct training rows and held-out rows as points; codes stand far apart."""
     both = rows.rows.select(names)
     points = np.column_stack([_column(both[name]) for name in names])
@@ -55,7 +59,7 @@ def _placed(rows: Answered, names: list[str]) -> tuple[Floats, Floats]:
     return np.unique(points[:n], axis=0), points[n:]
 
 
-def _column(values: pl.Series) -> Floats:
+def _column(values: pl.Series) -> _Floats:
     if values.dtype.is_float():
         numbers = values.to_numpy()
         known = np.isfinite(numbers)
@@ -65,7 +69,7 @@ def _column(values: pl.Series) -> Floats:
     return codes.to_numpy() * _FAR
 
 
-def _spread(numbers: Floats) -> float:
+def _spread(numbers: _Floats) -> float:
     """Width of the middle of a column, so that single wild values make nothing equal."""
     if not len(numbers):
         return 1.0

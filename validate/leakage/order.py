@@ -1,7 +1,8 @@
-"""What ids and places of rows betray: of targets, and of the side on which a row stands.
+"""Order leakage: what ids and places of rows say of targets, and of the side on which a row stands.
 
-Numbers that order rows and what they must not tell enter; how many standard errors their rank
-correlation is from chance leaves. Of labels every class is asked by itself.
+Takes numbers that order rows and values that they must not follow, returns whether they do: whether
+their rank correlation is too many standard errors from chance. Of labels every class is asked by
+itself. Not guaranteed: orders that follow values in waves, which no rank correlation sees.
 """
 
 import sqlite3
@@ -15,33 +16,36 @@ import polars as pl
 
 from transform.task import ID_COLUMN, DataFiles, TableSide
 
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
 _CLASSES = 20
 """Labels asked, the commonest first."""
+_STANDARD_ERRORS = 6.0
+"""From where on an order follows values: by chance once in five hundred million."""
 
 
-def betrayal(order: Floats, values: Floats, is_label: bool) -> float:
-    """|rank correlation| in standard errors; of labels the largest over the classes."""
+def follows(order: _Floats, values: _Floats, is_label: bool) -> bool:
+    """Whether the order of rows leaks the values, `(n_rows,)` each."""
     if len(order) < 3:
-        return 0.0
+        return False
     if not is_label:
-        return _errors(order, values)
+        return _standard_errors(order, values) >= _STANDARD_ERRORS
     labels, counts = np.unique(values, return_counts=True)
     common = labels[np.argsort(-counts, kind="stable")[:_CLASSES]]
-    return max(_errors(order, (values == label).astype(float)) for label in common)
+    errors = (_standard_errors(order, (values == label).astype(float)) for label in common)
+    return max(errors) >= _STANDARD_ERRORS
 
 
-def _errors(a: Floats, b: Floats) -> float:
-    from scipy.stats import rankdata
+def _standard_errors(a: _Floats, b: _Floats) -> float:
+    """|rank correlation|, of which one standard error is 1 / sqrt(n - 1) under independence."""
+    from scipy.stats import spearmanr
 
-    one, two = rankdata(a), rankdata(b)
-    one, two = one - one.mean(), two - two.mean()
-    scale = float(np.sqrt((one @ one) * (two @ two)))
-    return abs(float(one @ two)) / scale * float(np.sqrt(len(a) - 1)) if scale > 0 else 0.0
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return abs(float(spearmanr(a, b).statistic)) * float(np.sqrt(len(a) - 1))
 
 
 def ids_ascend(data: DataFiles, public: Path) -> bool:
-    """Whether every table of a task stands in the order of its ids, so that places tell nothing."""
+    """Whether every table of a task stands in the order of its ids, so that places say nothing."""
     return all(
         _ids(data, public, table).is_sorted()
         for side in get_args(TableSide)

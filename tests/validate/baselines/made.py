@@ -95,23 +95,23 @@ def series_task(
 
 
 def executed_task(folder: Path, open_task: TaskFolder, answer: pl.DataFrame) -> TaskFolder:
-    """The instruction twin of a task from `table_task`, with any reference answer."""
-    told = open_task.spec.instructions
-    variant: Variant = "class-if" if told.problem == "classification" else "reg-if"
-    told = told.model_copy(
+    """The instruction task beside one from `table_task`, with any reference answer."""
+    instructions = open_task.spec.instructions
+    variant: Variant = "class-if" if instructions.problem == "classification" else "reg-if"
+    instructions = instructions.model_copy(
         update={"variant": variant, "metric": VARIANTS[variant].metric, "rtol": 1e-5}
     )
     place = folder / "executed"
     train, val = (
         pl.read_parquet(open_task.public / f"{side}.parquet") for side in ("train", "val")
     )
-    write_tables(place / "public", told.data, train, val)
+    write_tables(place / "public", instructions.data, train, val)
     write_parquet(train, place / "private" / "clean.parquet")
     write_parquet(pl.read_parquet(open_task.truth_file), place / "private" / "held_out.parquet")
     path = place / "private" / "truth.parquet"
     sha256 = write_truth(answer, path)
-    truth = Truth(sha256=sha256, grading=grading_of(told, train, answer))
-    spec = open_task.spec.model_copy(update={"instructions": told})
+    truth = Truth(sha256=sha256, grading=grading_of(instructions, train, answer))
+    spec = open_task.spec.model_copy(update={"instructions": instructions})
     return TaskFolder(spec=spec, folder=place, truth=truth)
 
 
@@ -126,7 +126,7 @@ def _task(
     train, solved, val = sides
     told_of = cell_types(train, val)
     train, solved, val = shipped(train, val), shipped(solved), shipped(val, train)
-    told = Instructions(
+    instructions = Instructions(
         variant=variant,
         problem=VARIANTS[variant].problem,
         data=DataFiles(format="parquet"),
@@ -135,7 +135,7 @@ def _task(
         metric=VARIANTS[variant].metric,
         grid=grid,
     )
-    files = write_tables(folder / "public", told.data, train, val)
+    files = write_tables(folder / "public", instructions.data, train, val)
     path = folder / "private" / "truth.parquet"
     answer = solved.select(ID_COLUMN, *targets)
     sha256 = write_truth(answer, path)
@@ -144,15 +144,15 @@ def _task(
         source=DatasetRef(owner="made", slug="up", version=1),
         source_sha256="0" * 64,
         table="made",
-        instructions=told,
+        instructions=instructions,
         literal_text="none",
         question="none",
         files=files,
         n_rows=train.height + val.height,
-        n_cols=len(told.columns),
+        n_cols=len(instructions.columns),
         proposer="test",
     )
-    truth = Truth(sha256=sha256, grading=grading_of(told, train, answer), skill=skill)
+    truth = Truth(sha256=sha256, grading=grading_of(instructions, train, answer), skill=skill)
     return TaskFolder(spec=spec, folder=folder, truth=truth)
 
 

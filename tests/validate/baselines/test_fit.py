@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from extract.memory import Memory
+from extract.store import Store
 from tests.validate.baselines.made import executed_task, noise, series_task, table_task
 from transform.files.parquet import write_parquet
 from transform.files.task_folder import TaskFolder
@@ -169,11 +171,11 @@ def test_no_baselines_without_the_true_targets(tmp_path: Path) -> None:
 
 def test_baselines_are_fitted_once_and_again_for_another_truth(tmp_path: Path) -> None:
     task = table_task(tmp_path, table(y=noise(N, "a")), ("y",), "reg-mm")
-    with Executor(ExecutorConfig()) as executor:
+    memory = Memory(Store(str(tmp_path / "store")).opened())
+    with Executor(ExecutorConfig(), memory=memory) as executor:
         first = fitted_baselines(task, executor)
-        memory = executor.memory
         assert fitted_baselines(task, executor) == first
-        assert (memory.computed.total(), memory.remembered.total()) == (1, 1)
+        assert memory.counts() == {"fit_baselines": (1, 1)}
         truth = pl.read_parquet(task.truth_file)
         write_parquet(truth.with_columns(pl.col("y").shuffle(seed=1)), task.truth_file)
         second = fitted_baselines(task, executor)

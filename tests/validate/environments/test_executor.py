@@ -71,11 +71,11 @@ def test_a_member_whose_steps_fail_says_why(
     tasks: Mapping[str, TaskFolder], executor: Executor
 ) -> None:
     task = tasks["class-if"]
-    told = task.spec.instructions
-    *before, fit = told.steps
+    instructions = task.spec.instructions
+    *before, fit = instructions.steps
     wrong = fit.model_copy(update={"parameters": fit.parameters | {"arguments": {"C": -1.0}}})
     spec = task.spec.model_copy(
-        update={"instructions": told.model_copy(update={"steps": (*before, wrong)})}
+        update={"instructions": instructions.model_copy(update={"steps": (*before, wrong)})}
     )
     answers = executor.run_matrix(task.model_copy(update={"spec": spec}))
     assert len(answers) >= 6

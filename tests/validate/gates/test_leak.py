@@ -1,4 +1,4 @@
-"""Planted leaks are named and repaired or refused; clean twins pass."""
+"""Planted leaks are named and repaired or refused; the same tables without them pass."""
 
 import shutil
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def bands(values: pl.Series, labels: str) -> pl.Series:
     return pl.Series([labels[i * len(labels) // len(values)] for i in place])
 
 
-def mended(drawn: object, finding: Finding) -> Finding:
+def after_repair(drawn: object, finding: Finding) -> Finding:
     """What the gate says once the repair is made."""
     assert finding.repair is not None
     return Leak().look(drawn.task(drawn.plan.repaired(finding.repair)))  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def test_a_planted_column_is_named_and_left_out(target: str, leak: str, tmp_path
     assert finding.repair is not None
     assert finding.repair.without_columns == ("zz",), finding
     assert "`zz`" in finding.check.evidence
-    assert mended(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_terms_of_an_identity_are_left_out(
     drawn = tabular(table.with_columns(columns), "rent", tmp_path)
     finding = Leak().look(drawn.task())
     assert finding.check.verdict == "invalid"
-    assert mended(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 def test_a_label_that_two_columns_decide(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_label_that_two_columns_decide(tmp_path: Path) -> None:
     finding = Leak().look(drawn.task())
     assert finding.repair is not None
     assert set(finding.repair.without_columns) <= {"rent", "income"}
-    assert mended(drawn, finding).check.verdict == "valid"
+    assert after_repair(drawn, finding).check.verdict == "valid"
 
 
 @pytest.mark.parametrize("form", ["number", "tens", "text"])
@@ -170,9 +170,9 @@ def test_clean_tables_pass(target: str, seed: int, tmp_path: Path) -> None:
 
 def rewritten(task: TaskFolder, train: pl.DataFrame, val: pl.DataFrame) -> TaskFolder:
     """The task with other tables, written in the order of these."""
-    told = task.spec.instructions
+    instructions = task.spec.instructions
     shutil.rmtree(task.public)
-    write_tables(task.public, told.data, shipped(train, val), shipped(val, train))
+    write_tables(task.public, instructions.data, shipped(train, val), shipped(val, train))
     return task
 
 
@@ -198,8 +198,10 @@ def test_places_that_are_not_those_of_the_ids(form: str, tmp_path: Path) -> None
     task = tabular(homes(6), "rent", tmp_path).task()
     data = task.spec.instructions.data.model_copy(update={"format": form, "parts": 1})
     train, val = load_tables(task.spec.instructions, task.public)
-    told = task.spec.instructions.model_copy(update={"data": data})
-    task = task.model_copy(update={"spec": task.spec.model_copy(update={"instructions": told})})
+    instructions = task.spec.instructions.model_copy(update={"data": data})
+    task = task.model_copy(
+        update={"spec": task.spec.model_copy(update={"instructions": instructions})}
+    )
     finding = Leak().look(rewritten(task, train.sort("rent"), val))
     assert "order of their ids" in finding.check.evidence
 
@@ -250,19 +252,21 @@ def with_column(
     task: TaskFolder, table: pl.DataFrame, planted: pl.Expr, val_too: bool
 ) -> TaskFolder:
     """The task with one more column, past the family that would have left it out."""
-    told = task.spec.instructions
+    instructions = task.spec.instructions
     extra = table.with_columns(planted.alias("zz")).select("day", "shop", "zz")
-    train, val = load_tables(told, task.public)
+    train, val = load_tables(instructions, task.public)
     join = {"on": ["day", "shop"], "how": "left", "maintain_order": "left"}
     train = train.join(extra, **join)  # type: ignore[arg-type]
     val = val.join(extra, **join) if val_too else val  # type: ignore[arg-type]
     from transform.task import ColumnSpec
 
     kind = "text" if train["zz"].dtype == pl.String else "number"
-    columns = (*told.columns, ColumnSpec(name="zz", type=kind))  # type: ignore[arg-type]
-    data = told.data.model_copy(update={"format": "csv", "parts": 1})
-    told = told.model_copy(update={"columns": columns, "data": data})
-    task = task.model_copy(update={"spec": task.spec.model_copy(update={"instructions": told})})
+    columns = (*instructions.columns, ColumnSpec(name="zz", type=kind))  # type: ignore[arg-type]
+    data = instructions.data.model_copy(update={"format": "csv", "parts": 1})
+    instructions = instructions.model_copy(update={"columns": columns, "data": data})
+    task = task.model_copy(
+        update={"spec": task.spec.model_copy(update={"instructions": instructions})}
+    )
     return rewritten(task, train.with_columns(pl.col("day").cast(pl.Datetime)), val)
 
 
@@ -336,13 +340,13 @@ def test_dates_that_were_sorted_as_text(tmp_path: Path) -> None:
     day = table["day"].dt.strftime("%d/%m/%Y")
     last = day.unique().sort()[int(day.n_unique() * 0.9) :]
     task = forecast(table, (), tmp_path).task()
-    told = task.spec.instructions
+    instructions = task.spec.instructions
     late = day.is_in(last.implode())
-    train, val = load_tables(told, task.public)
+    train, val = load_tables(instructions, task.public)
     rows = table.with_row_index(ID_COLUMN).with_columns(pl.col(ID_COLUMN).cast(pl.Int64))
     shutil.rmtree(task.public)
     sides = rows.filter(~late).select(train.columns), rows.filter(late).select(val.columns)
-    write_tables(task.public, told.data, *(shipped(side) for side in sides))
+    write_tables(task.public, instructions.data, *(shipped(side) for side in sides))
     answers = rows.filter(late).select(ID_COLUMN, "sales")
     answers.write_parquet(task.truth_file)
     assert "train reaches" in Leak().look(task).check.evidence

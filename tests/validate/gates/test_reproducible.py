@@ -42,11 +42,11 @@ def with_truth(task: TaskFolder, folder: Path, change: Change) -> TaskFolder:
 def with_fit(task: TaskFolder, folder: Path, **parameters: Any) -> TaskFolder:
     """A copy of the task whose last step is another, with the truth that it leads to."""
     shutil.copytree(task.folder, folder)
-    told = task.spec.instructions
-    *before, fit = told.steps
+    instructions = task.spec.instructions
+    *before, fit = instructions.steps
     last = StepSpec(kind=fit.kind, parameters=fit.parameters | parameters)
     spec = task.spec.model_copy(
-        update={"instructions": told.model_copy(update={"steps": (*before, last)})}
+        update={"instructions": instructions.model_copy(update={"steps": (*before, last)})}
     )
     truth = execute(Draft(spec=spec, folder=folder, truth=None))
     return TaskFolder(spec=spec, folder=folder, truth=truth)
@@ -148,9 +148,9 @@ def test_a_label_that_hangs_by_a_hair(
 
     def tie(truth: pl.DataFrame) -> pl.DataFrame:
         """In one row the first two classes are as good as equal, and better than all others."""
-        told = [(first, 0.50001), (second, 0.49999), *((name, 0.0) for name in others)]
+        graded = [(first, 0.50001), (second, 0.49999), *((name, 0.0) for name in others)]
         return truth.with_columns(
-            pl.when(place).then(value).otherwise(name).alias(name) for name, value in told
+            pl.when(place).then(value).otherwise(name).alias(name) for name, value in graded
         )
 
     tied = with_truth(task, tmp_path, tie)

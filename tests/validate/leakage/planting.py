@@ -102,7 +102,7 @@ class Drawn:
     folder: Path
 
     def task(self, plan: Plan | None = None) -> TaskFolder:
-        """The task of the plan, or of an repaired one."""
+        """The task of the plan, or of a repaired one."""
         draft, size = draft_modelling, SizeConfig()
         how = (self.split, ModellingConfig(), size, self.folder)
         if self.plan.proposal.problem == "forecasting":
@@ -169,6 +169,6 @@ def _drawn(frame: pl.DataFrame, proposal: Proposal, variant: Variant, folder: Pa
         task_id=f"o__s__v1__{variant}-0",
         variant=variant,
         proposal=proposal,
-        split=split.write(Store(str(folder))),
+        split=split.write(Store(str(folder / "store")).opened()),
     )
     return Drawn(frame, plan, split, folder)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from validate.leakage.shown_answers import tells, tokenised
+from validate.leakage.shown_answers import shows_answers, tokenised
 
 N = 300
 RNG = random.Random("page")
@@ -32,14 +32,14 @@ FORMS = {
 def test_forty_answers_are_found(form: str, answers: list[object]) -> None:
     rows = list(zip(IDS, answers, strict=True))[50:90]
     page = f"# Homes\n\nSold in 2021 and 2022.\n\n{FORMS[form](rows)}\n\nThe end of 40 rows."
-    assert tells(tokenised(page), IDS, answers)
+    assert shows_answers(tokenised(page), IDS, answers)
     mixed = list(zip(IDS[50:90], RNG.sample(answers, 40), strict=True))
-    assert not tells(tokenised(FORMS[form](mixed)), IDS, answers)
+    assert not shows_answers(tokenised(FORMS[form](mixed)), IDS, answers)
 
 
 @pytest.mark.parametrize("answers", [NUMBERS, LABELS, FLAGS], ids=["numbers", "labels", "flags"])
 def test_a_page_may_show_other_rows_and_every_label(answers: list[object]) -> None:
     lines = [f"{i} {RNG.choice(answers)} {RNG.random():.3f}" for i in range(800)]
-    assert not tells(tokenised("\n".join(lines)), IDS, answers)
-    assert not tells(tokenised("1 ill, 0 well, not known 1 " * 400), IDS, answers)
-    assert not tells([], IDS, answers)
+    assert not shows_answers(tokenised("\n".join(lines)), IDS, answers)
+    assert not shows_answers(tokenised("1 ill, 0 well, not known 1 " * 400), IDS, answers)
+    assert not shows_answers([], IDS, answers)

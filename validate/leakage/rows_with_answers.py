@@ -1,6 +1,6 @@
 """The rows of a task with their answers, as whoever cheats would like to have them.
 
-A task enters; its training rows and, where they are known, its held-out rows leave, both with the
+Takes a task, returns its training rows and, where they are known, its held-out rows, both with the
 target as the source has it. Of instruction tasks the clean rows are taken, because noise hides what
 leaks; their truth is computed, so the source's own answer is a private file, and without it a part
 of train stands in. Nothing here is ever shipped.
@@ -15,11 +15,14 @@ from transform.profile.matrix import seeded
 from transform.run.execute import load_tables
 from transform.task import ID_COLUMN
 
-_TAKEN_FROM_TRAIN = 0.3
+_HELD_OUT_SHARE = 0.3
+"""Share of train that stands in for held-out rows whose answers are not there."""
+_MOST = 1_000_000
+"""Rows of a side where a caller names no fewer; tasks are smaller, so this only bounds memory."""
 
 
 @dataclass(frozen=True)
-class Answered:
+class RowsWithAnswers:
     """Rows with all targets, ids included."""
 
     train: pl.DataFrame
@@ -33,28 +36,30 @@ class Answered:
         return pl.concat([train, self.held_out], how="vertical_relaxed")
 
 
-def answered(task: TaskFolder, most: int) -> Answered:
+def rows_with_answers(task: TaskFolder, most: int = _MOST) -> RowsWithAnswers:
     """Rows of a task with the targets that its source gives, at most `most` on a side.
 
     More are sampled; which ones depends on the task's id alone. Raises `OSError` for a forecast
     whose true values are not there.
     """
-    told = task.spec.instructions
-    train, val = load_tables(told, task.public)
-    if told.is_executed:
+    instructions = task.spec.instructions
+    train, val = load_tables(instructions, task.public)
+    if instructions.is_executed:
         train = _cleaned(task, train)
         truth = task.held_out_file
     else:
         truth = task.truth_file
-    train = train.drop_nulls(told.targets)
+    train = train.drop_nulls(instructions.targets)
     sampled = _sample(train, most, f"{task.spec.task_id} train")
-    if told.grid is None and not truth.exists():
+    # A random part of a series is no future, so a forecast needs its own.
+    if instructions.grid is None and not truth.exists():
         return _divided(sampled, task.spec.task_id)
-    answers = pl.read_parquet(truth).select(ID_COLUMN, *told.targets)
-    held_out = val.drop(told.targets, strict=False).join(answers, on=ID_COLUMN)
+    answers = pl.read_parquet(truth).select(ID_COLUMN, *instructions.targets)
+    held_out = val.drop(instructions.targets, strict=False).join(answers, on=ID_COLUMN)
+    # Columns that only train has are compared with nothing on the other side.
     shared = [name for name in train.columns if name in held_out.columns]
-    held_out = held_out.select(shared).drop_nulls(told.targets)
-    return Answered(sampled, _sample(held_out, most, f"{task.spec.task_id} val"))
+    held_out = held_out.select(shared).drop_nulls(instructions.targets)
+    return RowsWithAnswers(sampled, _sample(held_out, most, f"{task.spec.task_id} val"))
 
 
 def _cleaned(task: TaskFolder, train: pl.DataFrame) -> pl.DataFrame:
@@ -73,6 +78,6 @@ def _sample(rows: pl.DataFrame, most: int, key: str) -> pl.DataFrame:
     return rows[sorted(chosen.tolist())]
 
 
-def _divided(rows: pl.DataFrame, key: str) -> Answered:
-    aside = pl.Series(seeded(key).random(rows.height) < _TAKEN_FROM_TRAIN)
-    return Answered(rows.filter(~aside), rows.filter(aside))
+def _divided(rows: pl.DataFrame, key: str) -> RowsWithAnswers:
+    aside = pl.Series(seeded(key).random(rows.height) < _HELD_OUT_SHARE)
+    return RowsWithAnswers(rows.filter(~aside), rows.filter(aside))
