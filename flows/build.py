@@ -16,12 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.futures import as_completed
 
 from extract.drop import Drop, Reason
 from extract.file_lock import file_lock
@@ -41,7 +40,8 @@ from flows.stages import (
     propose_tasks,
     try_plan,
 )
-from flows.walk import Walk, outcomes, summary, write_history
+from flows.task_runner import threads
+from flows.walk import Walk, outcomes, summarise, write_history
 from publish.folder import BuildResults, publish
 from publish.release import PublishError
 from publish.swap import check_destination
@@ -79,7 +79,7 @@ def build(settings: Settings) -> int:
 
 def _tell(walk: Walk, settings: Settings) -> int:
     """What came of it, on paper and on the screen; returns the exit code."""
-    print_summary(summary(walk))
+    print_summary(summarise(walk))
     write_history(settings.state / "ledger.jsonl", walk)
     if walk.refusal:
         print(walk.refusal, file=sys.stderr)
@@ -126,12 +126,6 @@ def _propose(walk: Walk, profiles: Sequence[Profile], settings: Settings) -> lis
     by_ref = {evidence.ref: evidence for evidence in walk.evidence}
     items = [(measured, by_ref[measured.dataset]) for measured in profiles]
     return _each(walk, "propose", propose_tasks, items, settings)
-
-
-def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
-    """Threads hand work to processes and wait; a few more than processes keep those busy."""
-    runner: Any = ThreadPoolTaskRunner(max_workers=n)
-    return cast(TaskRunner[PrefectFuture[Any]], runner)
 
 
 def _publish(walk: Walk, settings: Settings) -> None:

@@ -40,7 +40,7 @@ from extract.source import SourceKind
 from extract.sources.registry import source_kinds
 from flows.renamed_settings import renamed
 from publish.settings import PublishConfig
-from transform.plan_tasks import DesignConfig
+from transform.draft_task import DesignConfig
 from transform.profile.measure import ProfileConfig
 from transform.propose.heuristic import ProposeConfig
 from transform.rows.split import Splitting

@@ -36,7 +36,8 @@ from transform.profile.profile import Profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicProposer
 from transform.rows.split import Splitting
-from validate.trial import Prover, Trial
+from validate.prover import Prover
+from validate.trial import Trial
 
 _T = TypeVar("_T")
 

@@ -1,6 +1,6 @@
 """What came of a build.
 
-`Walk` is filled stage by stage; `summary` says it to people, `outcomes` to the catalogue, and
+`Walk` is filled stage by stage; `summarise` says it to people, `outcomes` to the catalogue, and
 `write_history` keeps the history of every task in STATE. Nothing here decides anything.
 """
 
@@ -58,7 +58,7 @@ class Walk:
         return [t for t in proven if isinstance(t, Task) and t.spec.task_id not in refused]
 
 
-def summary(walk: Walk) -> Summary:
+def summarise(walk: Walk) -> Summary:
     """The numbers with which a build closes."""
     kept = walk.kept
     final = [drop for drop in walk.drops if not drop.transient]

@@ -25,9 +25,10 @@ from extract.store import Store
 from extract.stored_table import file_of, located
 from extract.workers import Workers
 from tests.faults.worlds import Source
+from transform.draft_task import DesignConfig
 from transform.files.task_folder import TaskFolder, lay_out
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, plan_tasks
+from transform.plan_tasks import plan_tasks
 from transform.profile.measure import ProfileConfig, profile
 from transform.propose.heuristic import HeuristicProposer
 from transform.rows.size import SizeConfig
@@ -36,7 +37,8 @@ from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task, Variant
 from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.trial import Prover, Trial
+from validate.prover import Prover
+from validate.trial import Trial
 from validate.verdict import Check
 
 Fooled = Callable[[Plan, pl.DataFrame], Plan]

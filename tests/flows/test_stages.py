@@ -29,7 +29,8 @@ from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.size import Size
 from validate.gates.wording import Wording
-from validate.trial import MAX_REPAIRS, Trial
+from validate.prover import MAX_REPAIRS
+from validate.trial import Trial
 from validate.verdict import Finding
 
 NOBODY: Any = None

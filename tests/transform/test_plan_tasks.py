@@ -12,9 +12,9 @@ import pytest
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from tests.planning import plans_of
+from transform.draft_task import DesignConfig, draft
 from transform.files.task_folder import Draft
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
 from transform.rows.split import Splitting
 from transform.run.execute import load_tables

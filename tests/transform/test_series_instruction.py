@@ -14,7 +14,6 @@ from transform import wording
 from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import InstructionConfig
 from transform.families.series_instruction import draft_series_instruction
-from transform.files.rendered_task import identify
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
@@ -27,6 +26,7 @@ from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.series.derive_lag import DeriveLag
 from transform.steps.series.derive_rolling import DeriveRolling
 from transform.steps.step import CleaningStep
+from transform.task_id import identify
 from validate.controls import answer_of, run_controls
 from validate.score import score
 

@@ -10,17 +10,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
-from transform.files.rendered_task import (
-    RenderedTask,
-    assign_ids,
-    derive_seed,
-    identify,
-    render_task,
-)
+from transform.files.rendered_task import RenderedTask, assign_ids, render_task
 from transform.files.tables import cell_types
 from transform.proposal import Feature, Proposal
 from transform.rows.split import Split
+from transform.seed import derive_seed
 from transform.task import DataFiles, FileFormat, Instructions
+from transform.task_id import identify
 
 REF = DatasetRef(owner="some.owner", slug="some-data", version=3)
 RAW = RawDataset(

@@ -9,7 +9,7 @@ from pydantic import Field
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.impute_number import missing_columns, share_between
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _QUANTILES = (0.3, 0.7)
 """Where among the values of a column constants are taken from."""
@@ -19,7 +19,7 @@ class ImputeConstant(Step):
     """The same number for all missing cells."""
 
     kind: ClassVar[str] = "impute_constant"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing values of {columns:columns} with the number "
         "{value:number}."

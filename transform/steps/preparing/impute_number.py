@@ -12,9 +12,9 @@ from transform.steps.step import (
     FITTED_ON,
     FittedOn,
     Mutation,
-    Stage,
     Step,
     StepContext,
+    StepStage,
     Workspace,
 )
 
@@ -26,7 +26,7 @@ class ImputeNumber(Step):
     """Mean, median or mode, fitted on train, filled into both tables."""
 
     kind: ClassVar[str] = "impute_number"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing values of {columns:columns} with {strategy:choice} of "
         "the same column over {source:choice}.",
