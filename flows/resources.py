@@ -10,17 +10,17 @@ import atexit
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar, cast
 
 from extract.dataset import DatasetRef
 from extract.memory import Memory
-from extract.source import Source
+from extract.source import Opening, Source
 from extract.store import Store
 from extract.workers import Workers
+from flows.progress import Counting, tell_line
 from flows.settings import Settings
-from flows.sources import open_source
 from validate.environments.executor import Executor
 from validate.environments.matrix import REFERENCE
 
@@ -158,3 +158,20 @@ def opened(settings: Settings) -> Iterator[Resources]:
         with _lock:
             _shared.pop(settings.content_hash(), None)
         opened.close()
+
+
+def open_source(
+    settings: Settings, environment: Mapping[str, str]
+) -> AbstractContextManager[Source]:
+    """The source of a build; `environment` is that of the user.
+
+    Entering raises what a user can repair, such as `CacheError` or `InUseError`.
+    """
+    opening = Opening(
+        folder=settings.source_folder,
+        licence=settings.read.licence,
+        environment=environment,
+        on_shown=Counting("search", "datasets"),
+        on_pause=tell_line,
+    )
+    return settings.source.chosen.open(opening)

@@ -31,9 +31,8 @@ from extract.store import Store
 from extract.workers import WorkerDied, Workers, run_patiently
 from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED, this_command
 from flows.progress import Progress
-from flows.resources import store_of
+from flows.resources import open_source, store_of
 from flows.settings import Settings, WorkersConfig
-from flows.sources import open_source
 from publish.recipes.follow_recipe import RecipeError, follow_recipe
 from publish.recipes.recipe_settings import RecipeSettings, versions
 from publish.recipes.restored_shards import restored_shards, write_restored_shards

@@ -11,7 +11,8 @@ from extract.evidence.evidence import SourceEvidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
 from extract.workers import Workers
-from publish.selecting.split import SourceSplitConfig, gather, split_sources
+from publish.selecting.gather import gather
+from publish.selecting.split import SourceSplitConfig, split_sources
 from tests.faults.copies import strangers
 from tests.faults.fault import (
     LAYOUT,

@@ -21,7 +21,7 @@ import pytest
 from extract.kaggle.credentials import LOGIN_HELP
 from extract.kaggle.limits import WORKER_MEMORY_MB
 from extract.kaggle.service import FaultKind, ServiceFault
-from flows.doctor import disk, kaggle, machine, sandbox, versions
+from flows.doctor import control_groups, disk, kaggle, machine, sandbox, versions
 from flows.doctor.diagnosis import (
     Diagnosis,
     HealthCheck,
@@ -362,9 +362,9 @@ def test_limits_of_control_groups_count(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
-    assert machine.memory_limit() is None
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
+    assert control_groups.memory_limit() is None
     (tmp_path / "own").write_text(f"{own}\n")
     for line in own.splitlines():
         _, names, path = line.split(":", 2)
@@ -376,22 +376,22 @@ def test_limits_of_control_groups_count(
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (tmp_path / folder / name).write_text(f"{text}\n")
-    assert machine.memory_limit() == 5000
-    assert machine.core_limit() == (1.5 if "cpu.max" in files else None)
+    assert control_groups.memory_limit() == 5000
+    assert control_groups.core_limit() == (1.5 if "cpu.max" in files else None)
 
 
 def test_a_quota_of_older_control_groups_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
     (tmp_path / "own").write_text("5:cpu:/\n")
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
-    assert machine.core_limit() is None
+    assert control_groups.core_limit() is None
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("50000")
-    assert machine.core_limit() == 0.5
+    assert control_groups.core_limit() == 0.5
     assert machine.cores(setup("workers.count=2")).repair == "--set workers.count=1"
 
 
@@ -516,8 +516,8 @@ def test_bubblewrap_must_start_something(tmp_path: Path) -> None:
 
 
 def test_a_control_group_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
     assert "memory and pids" in sandbox.cgroups(setup()).observed
     assert sandbox.cgroups(setup()).severity == "warning"
     (tmp_path / "own").write_text("0::/\n")
