@@ -202,8 +202,8 @@ class Store:
                 self._fs.get_file(self._at(name), str(temporary))
             except FileNotFoundError:
                 raise MissingError(f"{self.url} has no {name}") from None
-            if (found := sha256_of(temporary)) != sha256:
-                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {found}")
+            if (observed := sha256_of(temporary)) != sha256:
+                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {observed}")
 
     def _outdated(self, version: str) -> str:
         folders = " ".join(f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER))

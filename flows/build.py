@@ -63,7 +63,7 @@ def build(settings: Settings) -> int:
     ):
         # Before the flow, since what goes wrong here is no crash of it.
         if not at.refs:
-            advice = settings.source.chosen.nothing_found
+            advice = settings.source.chosen.empty_advice
             print(advice.format(folder=settings.source_folder), file=sys.stderr)
             return EXIT_REFUSED
         at.open()

@@ -329,18 +329,18 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     nearest = max(layers, key=lambda layer: layer.depth(path))
     origin = (nearest if nearest.depth(path) else layers[-1]).origin
     where = ".".join(map(str, path))
-    found, hint = repr(detail["input"]), ""
-    if len(found) > _LONGEST_VALUE:
-        found = f"{found[:_LONGEST_VALUE]}…"
+    value, hint = repr(detail["input"]), ""
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}…"
     if detail["type"] == "missing":
-        found = "nothing"
+        value = "nothing"
     if detail["type"] == "extra_forbidden":
-        found = f"an unknown name with value {found}"
+        value = f"an unknown name with value {value}"
         allowed = ", ".join(_fields_at(path[:-1])) or "no name at all"
         hint = renamed(where, detail["input"])
     else:
         allowed = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin}){hint}"
+    return f"  {where or 'settings'}: found {value}; allowed: {allowed} (from {origin}){hint}"
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:

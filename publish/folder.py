@@ -33,7 +33,7 @@ from publish.writer import ReleaseContents
 from transform.task import Task
 from validate.trial import Trial
 
-_LEAKS_TOLD = 20
+_LEAKS_SHOWN = 20
 """Enough to see the pattern; all of them could be thousands of lines."""
 
 
@@ -115,5 +115,5 @@ def _write_and_search(
 
 def _refuse_leaks(leaks: Sequence[AnswerLeak]) -> None:
     if leaks:
-        lines = [f"- {leak.task_id}: {leak.place}: {leak.detail}" for leak in leaks[:_LEAKS_TOLD]]
+        lines = [f"- {leak.task_id}: {leak.place}: {leak.detail}" for leak in leaks[:_LEAKS_SHOWN]]
         raise PublishError("\n".join([f"{len(leaks)} answers stand in public files:", *lines]))

@@ -36,7 +36,7 @@ class BundledConfig(SourceKind):
     """Tables of installed packages, written as a mirror before they are read."""
 
     kind: ClassVar[str] = "bundled"
-    nothing_found: ClassVar[str] = "no dataset in {folder}: remove it, and it is written again"
+    empty_advice: ClassVar[str] = "no dataset in {folder}: remove it, and it is written again"
 
     def flaw(self, mirror: Path | None) -> Flaw | None:
         """A mirror would be written over."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from transform.profile.dependence import codes_of, determination
-from transform.profile.identities import SAME_NUMBER, SPOILT, SURE, correlation
+from transform.profile.identities import MAX_DISAGREEING, SAME_NUMBER, SURE, correlation
 from transform.series.shifts import foretells, repeats
 
 _ENOUGH = 50
@@ -65,12 +65,12 @@ def telling_columns(
             yield name, beside.height
 
 
-def _decides(told: pl.Series, target: pl.Series) -> bool:
-    if told.dtype.is_numeric() and target.dtype.is_numeric():
-        r = correlation(_numbers(told), _numbers(target), SPOILT)
+def _decides(observed: pl.Series, target: pl.Series) -> bool:
+    if observed.dtype.is_numeric() and target.dtype.is_numeric():
+        r = correlation(_numbers(observed), _numbers(target), MAX_DISAGREEING)
         if r >= SAME_NUMBER:
             return True
-    return determination(codes_of(told), codes_of(target)) >= SURE
+    return determination(codes_of(observed), codes_of(target)) >= SURE
 
 
 def moved_columns(

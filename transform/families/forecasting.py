@@ -316,9 +316,9 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
         return False
     if values.select((pl.col(name) == when.year()).all()).item():
         return True
-    alone = values.select(time, name).unique()
+    pairs = values.select(time, name).unique()
     clock = pl.corr(pl.col(name), when.epoch("s")).abs().fill_nan(0)
-    return alone[time].is_unique().all() and alone.select(clock).item() > _CLOCK
+    return pairs[time].is_unique().all() and pairs.select(clock).item() > _CLOCK
 
 
 # --- rendering --------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class ImputeConstant(Step):
         values = list(dict.fromkeys(v for v in (-1.0, *middle) if v))
         rng.shuffle(values)
         if not MODELS[context.model].scaling:
-            values.sort(key=lambda value: -_told_apart(context, columns, value))
+            values.sort(key=lambda value: -_distinguished(context, columns, value))
         return tuple(cls(columns=columns, value=value) for value in values)
 
     def apply(self, work: Workspace) -> Workspace:
@@ -71,7 +71,7 @@ def _short(value: float | None) -> float:
     return float(f"{value or 0.0:.1e}") + 0.0
 
 
-def _told_apart(context: StepContext, columns: tuple[str, ...], value: float) -> float:
+def _distinguished(context: StepContext, columns: tuple[str, ...], value: float) -> float:
     """How clearly some column tells the constant from zero and from the median."""
     cells = [context.train[column] for column in columns]
     medians = [known.cast(pl.Float64).median() for known in cells]
