@@ -158,9 +158,9 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...
 @pytest.mark.parametrize("name", [_missed(name) for name in TOLD])
 def test_the_source_is_told(walker: Walker, books: tuple[SourceEvidence, ...], name: str) -> None:
     fault = TOLD[name]
-    found = findings(walker.evidence(fault.bad), books)
-    print(f"{name}: told by {', '.join(found) or 'nobody'}")
-    assert set(found) & set(fault.expected), f"{found} instead of {fault.expected}"
+    observed = findings(walker.evidence(fault.bad), books)
+    print(f"{name}: told by {', '.join(observed) or 'nobody'}")
+    assert set(observed) & set(fault.expected), f"{observed} instead of {fault.expected}"
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -182,7 +182,7 @@ def findings(evidence: SourceEvidence | Drop, books: tuple[SourceEvidence, ...])
         "well_known": bool(cluster([evidence], books).well_known),
     }
     doubts = (tag for tag in evidence.tags if not tag.startswith("note_"))
-    return (*doubts, *(name for name, found in checks.items() if found))
+    return (*doubts, *(name for name, doubtful in checks.items() if doubtful))
 
 
 # --- sources beside each other ----------------------------------------------------------------
@@ -194,11 +194,13 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
     sources = (fault.original, fault.again, *strangers())
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
     assert len(known) == len(sources)
-    found = cluster(known)
-    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.duplicates]}")
+    clusters = cluster(known)
+    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in clusters.duplicates]}")
     original, again = fault.original.key, fault.again.key
-    assert found.names[again] == found.names[original]
-    sides = split_sources({"open": {*found.names}}, gather(known, found), SourceSplitConfig()).sides
+    assert clusters.names[again] == clusters.names[original]
+    sides = split_sources(
+        {"open": {*clusters.names}}, gather(known, clusters), SourceSplitConfig()
+    ).sides
     assert sides[again] == sides[original]
     assert set(sides.values()) == {"train", "eval"}
 
@@ -206,5 +208,5 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
 def test_strangers_stay_alone(walker: Walker) -> None:
     sources = (*{f.original.key: f.original for f in COPIED.values()}.values(), *strangers())
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
-    found = cluster(known)
-    assert found.names == {source.key: source.key for source in sources}, found.duplicates
+    clusters = cluster(known)
+    assert clusters.names == {source.key: source.key for source in sources}, clusters.duplicates

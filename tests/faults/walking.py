@@ -78,9 +78,9 @@ class Seen:
     @classmethod
     def of(cls, plan: Plan, task: TaskFolder, store: Store) -> "Seen":
         """Read the files."""
-        told = task.spec.instructions
-        train, val = load_tables(told, task.public)
-        if not told.is_executed:
+        instructions = task.spec.instructions
+        train, val = load_tables(instructions, task.public)
+        if not instructions.is_executed:
             val = val.join(pl.read_parquet(task.truth_file), on=ID_COLUMN)
         return cls(plan, task, store.path(plan.split.sha256), train, val)
 
@@ -103,21 +103,21 @@ class Walked:
 
     def stopped_by(self, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Who refused, or left one of the columns out: reasons, gates, `proposal`, `draft`."""
-        found = [drop.reason for drop in self.drops]
+        stops = [drop.reason for drop in self.drops]
         if not self.plans and not self.drops:
-            found.append("proposal")
+            stops.append("proposal")
         for plan, trial in zip(self.plans, self.trials, strict=True):
             if not set(columns) <= _named(plan):
-                found.append("proposal")
+                stops.append("proposal")
             refusals = [attempt.verdict.refusal for attempt in trial.attempts if attempt.verdict]
-            found += [check.name for check in refusals if check is not None]
+            stops += [check.name for check in refusals if check is not None]
             if isinstance(trial.result, Drop):
-                found.append(trial.result.reason)
+                stops.append(trial.result.reason)
         for seen in self.proven:
             at_once = all(check.verdict == "valid" for check in self._first_checks(seen))
             if at_once and any(_is_left_out(column, seen) for column in columns):
-                found.append("draft")
-        return tuple(dict.fromkeys(found))
+                stops.append("draft")
+        return tuple(dict.fromkeys(stops))
 
     def _first_checks(self, seen: Seen) -> tuple[Check, ...]:
         (trial,) = (t for t in self.trials if t.task_id == seen.plan.task_id)
@@ -177,8 +177,8 @@ class Walker:
         """What is known about a source, or why it is refused."""
         if source.key not in self._evidence:
             raw = self.read(source)
-            found = raw if isinstance(raw, Drop) else source_evidence(raw)
-            self._evidence[source.key] = found
+            outcome = raw if isinstance(raw, Drop) else source_evidence(raw)
+            self._evidence[source.key] = outcome
         return self._evidence[source.key]
 
     def _walk(self, errand: Errand) -> Walked:

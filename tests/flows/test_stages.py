@@ -130,8 +130,8 @@ def planned(
     raw: RawDataset, store: Store, workers: Workers, settings: Settings
 ) -> tuple[Plan | Drop, ...]:
     measured = profiled(raw, store, workers, settings)
-    found = propose_tasks((measured, evidence(raw)), store, settings)
-    proposals = tuple(item for item in found if isinstance(item, Proposal))
+    proposed = propose_tasks((measured, evidence(raw)), store, settings)
+    proposals = tuple(item for item in proposed if isinstance(item, Proposal))
     return plan_dataset((raw, measured, proposals), store, workers, settings)
 
 
