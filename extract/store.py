@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from extract.atomic import placed
+from extract.files.atomic import placed
 
 _T = TypeVar("_T")
 

@@ -23,13 +23,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 
 from extract.drop import Drop, Reason
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 from extract.workers import Workers
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.garbage import note_reached
-from flows.interrupt import ends_at_once
 from flows.progress import Progress, print_summary
 from flows.resources import opened, resources
+from flows.runner.interrupt import ends_at_once
+from flows.runner.task_runner import threads
 from flows.settings import Settings, resolved
 from flows.stages import (
     compare_sources,
@@ -40,7 +41,6 @@ from flows.stages import (
     propose_tasks,
     try_plan,
 )
-from flows.task_runner import threads
 from flows.walk import Walk, outcomes, summarise, write_history
 from publish.folder import BuildResults, publish
 from publish.release import PublishError

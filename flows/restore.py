@@ -23,7 +23,7 @@ from typing import TypeVar, get_args
 
 from extract.dataset import DatasetRef, LicenceTier, RawDataset
 from extract.drop import Drop, Reason
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 from extract.memory import Memory
 from extract.reading.read import read_dataset
 from extract.source import Source

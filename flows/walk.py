@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.atomic import placed
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence
+from extract.files.atomic import placed
 from extract.outcome import DatasetOutcome
 from flows.progress import Summary
 from publish.data.gate_report import gate_rows

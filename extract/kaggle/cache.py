@@ -22,10 +22,10 @@ from typing import NoReturn
 
 from pydantic import Field, ValidationError
 
-from extract.atomic import placed, write_placed
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.file_lock import file_lock
+from extract.files.atomic import placed, write_placed
+from extract.files.file_lock import file_lock
 from extract.kaggle.catalogue import CATALOGUE
 from extract.kaggle.unzip import UnpackedFile
 from extract.noun import Noun

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from extract.atomic import write_placed
+from extract.files.atomic import write_placed
 from extract.licenses import read_licence
 from extract.records import LIST_RECORD, METADATA
 from extract.source import Flaw, Opening, Source, SourceKind

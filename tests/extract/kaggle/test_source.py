@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from extract.drop import Drop
-from extract.file_lock import InUseError
+from extract.files.file_lock import InUseError
 from extract.kaggle.cache import Cache, CacheError
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.queries import Search

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from extract.archive import BrokenArchiveError, UnpackLimits
+from extract.files.archive import BrokenArchiveError, UnpackLimits
+from extract.files.unreadable import UnreadableError
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.unzip import Unpacked, unzip
-from extract.unreadable import UnreadableError
 from extract.workers import Workers
 from tests.extract.hostile import CELLS, Archive, Member, archives, packed
 

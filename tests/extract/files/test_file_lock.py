@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from extract.file_lock import InUseError, file_lock
+from extract.files.file_lock import InUseError, file_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 with file_lock(Path(sys.argv[1]), "builds", "--state DIR"):
     print("held", flush=True)
     time.sleep(60)
