@@ -3,7 +3,7 @@
 Every knob is a field of a small model beside the idea that reads it; here they are only nested.
 `load` gives the settings or a `ConfigurationError` that names each wrong field, what was found,
 what is allowed and where it came from; `resolved` gives what a release may say about them. Whether
-the values make a good release is not judged here.
+the values make a good release is not checked here.
 
 The environment says `OPENDARE_SEED=7` or `OPENDARE_GATES__NOT_CONSTANT__LARGEST_SHARE=0.95`, the
 command line `--set gates.not_constant.largest_share=0.95`.

@@ -14,7 +14,7 @@ from validate.verdict import Verdict
 
 
 class Attempt(Noun):
-    """One draft of a task and how it was judged."""
+    """One draft of a task and what the gates said to it."""
 
     repair: Repair
     estimator: str | None = None
@@ -39,5 +39,5 @@ class Trial(Noun):
 
     @property
     def verdict(self) -> Verdict | None:
-        """How the last attempt was judged."""
+        """What the gates said to the last attempt."""
         return self.attempts[-1].verdict

@@ -1,8 +1,8 @@
 """Faults in finished tasks: their answer, their text, their rows and their steps.
 
 Each changes a proven task as a slip of the code that makes tasks would; hashes, columns and text
-follow the change, so that nothing but the fault can be found. The twin is the same task written
-anew, or changed in a way that matters to nobody.
+follow the change, so that nothing but the fault can be found. The counterpart is the same task
+written anew, or changed in a way that matters to nobody.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Every planted fault is stopped for its reason, and every clean twin is proven."""
+"""Every planted fault is stopped for its reason, and every clean counterpart is proven."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,7 +69,7 @@ def _errands(items: list[pytest.Item]) -> Iterator[Errand]:
     for name in names:
         if name in WALKED:
             yield WALKED[name].errand
-            yield WALKED[name].twin
+            yield WALKED[name].counterpart
 
 
 def _missed(name: str) -> object:
@@ -102,9 +102,9 @@ def test_the_walk_stops_the_fault(walker: Walker, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WALKED)
-def test_the_twin_is_proven(walker: Walker, name: str) -> None:
+def test_the_counterpart_is_proven(walker: Walker, name: str) -> None:
     fault = WALKED[name]
-    came = walker.start(fault.twin).result()
+    came = walker.start(fault.counterpart).result()
     refused = [t.result for t in came.trials if isinstance(t.result, Drop)]
     assert came.proven, came.drops or refused
     assert not refused
@@ -123,9 +123,9 @@ def test_a_gate_stops_the_tampered_task(walker: Walker, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_the_tampered_twin_passes(walker: Walker, name: str) -> None:
+def test_the_tampered_counterpart_passes(walker: Walker, name: str) -> None:
     fault = TAMPERED[name]
-    assert tampered(walker, fault, fault.twin, folder_name(f"{name} twin")) is None
+    assert tampered(walker, fault, fault.counterpart, folder_name(f"{name} twin")) is None
 
 
 def tampered(
@@ -164,7 +164,7 @@ def test_the_source_is_told(walker: Walker, books: tuple[SourceEvidence, ...], n
 
 
 @pytest.mark.parametrize("name", TOLD)
-def test_nothing_is_told_of_the_twin(
+def test_nothing_is_told_of_the_counterpart(
     walker: Walker, books: tuple[SourceEvidence, ...], name: str
 ) -> None:
     assert findings(walker.evidence(TOLD[name].good), books) == ()

@@ -191,12 +191,12 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(
     case = make_case("categories")
     features = [feature.name for feature in case.proposal.features]
     turn = pl.int_range(700) % len(features)
-    twins = case.frame.with_columns(
+    copies = case.frame.with_columns(
         pl.when(turn != place).then(pl.col(name)).alias(name) for place, name in enumerate(features)
     )
     sides = pl.Series([i >= 700 for i in range(1400)])
     split = Split("random", None, sides, "by hand")
-    doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
+    doubled = replace(case, frame=pl.concat([case.frame, copies]), split=split)
     monkeypatch.setattr(missing_values, "MAX_INJECTED_COLUMNS", len(features))
     draft = doubled.draft(tmp_path)
     assert isinstance(draft, Draft)

@@ -154,7 +154,7 @@ def test_each_metadata_gets_the_reason_that_a_mirror_gives(fetched: Fetched) -> 
         here = verdict(mirror, ref_of(key))
         there = fetched.results[key]
         if isinstance(there, Listing):
-            there = judged(there)
+            there = admitted(there)
         if case.name in _LIKE_AN_OUTAGE:
             assert isinstance(there, Drop)
             assert (there.reason, there.transient) == ("unreachable", True), case.name
@@ -206,7 +206,7 @@ def test_the_cache_is_read_as_the_service_was(fetched: Fetched) -> None:
     for key, result in fetched.results.items():
         if key in refs:
             assert said(verdict(source, refs[key])) == said(
-                judged(result) if isinstance(result, Listing) else result
+                admitted(result) if isinstance(result, Listing) else result
             ), key
             if isinstance(result, Listing):
                 again = source.fetch(refs[key])
@@ -222,10 +222,10 @@ def ref_of(key: str) -> DatasetRef:
 def verdict(source: MirrorSource, ref: DatasetRef) -> Listing | Drop:
     """What reading makes of a dataset, up to its licence."""
     result = source.fetch(ref)
-    return judged(result) if isinstance(result, Listing) else result
+    return admitted(result) if isinstance(result, Listing) else result
 
 
-def judged(listing: Listing) -> Listing | Drop:
+def admitted(listing: Listing) -> Listing | Drop:
     licence = admit(listing.ref, listing.statements, LicenceConfig())
     return licence if isinstance(licence, Drop) else listing
 

@@ -211,11 +211,11 @@ def test_position_does_not_tell_noise(piles: tuple[Bed, list[NoisyTables]]) -> N
     inserted, changed, pairs = [], [], []
     for tables in piles_of_noise:
         place = {i: p / tables.noisy.height for p, i in enumerate(tables.noisy["row_id"])}
-        twins = set(_duplicates(bed, tables)["row_id"])
+        duplicated = set(_duplicates(bed, tables)["row_id"])
         # That the first of two equal rows stays is stated; over all noise, ids tell nothing.
         inserted += [place[i] for i in sorted(_inserted(tables))]
         changed += [place[i] for i in sorted(_changed(tables))]
-        pairs += [place[i] for i in sorted(twins)]
+        pairs += [place[i] for i in sorted(duplicated)]
     assert min(map(len, (inserted, changed, pairs))) > 1000
     assert _is_even(inserted)
     assert _is_even(changed)

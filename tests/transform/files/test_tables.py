@@ -331,8 +331,8 @@ def test_formats_are_drawn_by_hash_and_fit_the_table() -> None:
     assert drawn == [pick_format(f"task-{i}", [*wide, "y"], wide) for i in range(2000)]
     small = {pick_format(f"task-{i}", narrow, narrow).parts for i in range(200)}
     assert small == {1}
-    twins = {pick_format(f"task-{i}", [*wide, "Y", "y"], wide).format for i in range(200)}
-    assert twins == {"csv", "parquet"}
+    formats = {pick_format(f"task-{i}", [*wide, "Y", "y"], wide).format for i in range(200)}
+    assert formats == {"csv", "parquet"}
 
 
 def test_prediction_is_written_without_an_index(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_correlated_is_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "guilty"),
+    ("target", "related"),
     [
         (A + B, {"a", "b"}),
         (A - B, {"a", "b"}),
@@ -60,12 +60,12 @@ def test_correlated_is_not_copied() -> None:
     ],
     ids=["sum", "difference", "sum of 3", "weighted", "product", "ratio", "%", "product of 3", "-"],
 )
-def test_one_term_of_an_identity_is_left_out(target: np.ndarray, guilty: set[str]) -> None:
+def test_one_term_of_an_identity_is_left_out(target: np.ndarray, related: set[str]) -> None:
     table = matrix(t=target, a=A, b=B, c=C, share=C / 1_000)
-    features = ("a", "b", "c") if "share" not in guilty else ("a", "b", "share")
+    features = ("a", "b", "c") if "share" not in related else ("a", "b", "share")
     left_out = identities(table, "t", features)
     assert len(left_out) == 1
-    assert set(left_out) <= guilty
+    assert set(left_out) <= related
     left = tuple(name for name in features if name not in left_out)
     assert identities(table, "t", left) == {}
 
