@@ -11,6 +11,7 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from extract.store import Store
 from tests.planning import plans_of
 from transform.draft_task import DesignConfig, draft
 from transform.files.task_folder import Draft
@@ -59,9 +60,9 @@ def sales(n: int = 700) -> pl.DataFrame:
 
 
 def laid_out(raw: RawDataset, folder: Path, seed: int = 0) -> Drafts:
-    config, size = DesignConfig(), SizeConfig()
+    config, size, store = DesignConfig(), SizeConfig(), Store(str(folder))
     return tuple(
-        draft(raw, plan, config, size, folder) if isinstance(plan, Plan) else plan
+        draft(raw, plan, config, size, store, folder) if isinstance(plan, Plan) else plan
         for plan in plans_of(raw, folder, Splitting(seed=seed))
     )
 

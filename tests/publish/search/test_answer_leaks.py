@@ -168,7 +168,8 @@ def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path:
 def test_finds_the_reference_program(workshop: Any, build: Any, publish_with: Any) -> None:
     item = build.released[8]
     assert item.task.truth.program
-    spec = item.task.spec.model_copy(update={"question": f"Run {item.task.truth.program}"})
+    asked = f"Run {item.task.truth.program}"
+    spec = item.task.spec.model_copy(update={"literal_text": asked, "question": asked})
     item = item.model_copy(update={"task": item.task.model_copy(update={"spec": spec})})
     with pytest.raises(PublishError, match="the reference program"):
         publish_with(item)
