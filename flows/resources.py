@@ -114,6 +114,7 @@ class Resources:
                 stack = ExitStack()
                 try:
                     self._made[name] = make(stack)
+                # What a failed opening has begun must not outlive it, even when a person stops the build.
                 except BaseException:
                     stack.close()
                     raise
@@ -139,6 +140,7 @@ def resources(settings: Settings) -> Resources:
     with _lock:
         if key not in _shared:
             _shared[key] = Resources(settings)
+            # A worker of a cluster is never handed to `opened`, so nothing else would close these.
             atexit.register(_shared[key].close)
         return _shared[key]
 
@@ -156,6 +158,7 @@ def opened(settings: Settings) -> Iterator[Resources]:
         yield opened
     finally:
         with _lock:
+            # Forgotten before it is closed, so that no thread is handed things that are closing.
             _shared.pop(settings.content_hash(), None)
         opened.close()
 

@@ -174,6 +174,7 @@ def outcomes(walk: Walk) -> list[DatasetOutcome]:
             reached.append(
                 DatasetOutcome(ref=ref, status="refused", reason=whole.reason, detail=whole.detail)
             )
+        # While something is pending nothing is said, since the next run may keep a task.
         elif mine and not any(drop.transient for drop in mine):
             (reason, _), *_ = Counter(drop.reason for drop in mine).most_common(1)
             detail = f"none of {len(mine)} tasks was kept; most often: {reason}"

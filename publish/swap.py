@@ -40,6 +40,7 @@ def staging(out: Path) -> Iterator[Path]:
     Raises `PublishError` when `out` holds anything that no release wrote: it would be lost.
     """
     staged, replaced = _siblings(out)
+    # A swap that was killed between its two renames has left the old release under this name.
     if replaced.exists() and not out.exists():
         replaced.rename(out)
     _refuse_unowned(out)
@@ -64,6 +65,7 @@ def swap_in(out: Path) -> bool:
         return False
     if not out.exists():
         staged.rename(out)
+    # One step where the system can, so that no reader meets a folder that is not there.
     elif _exchange(staged, out):
         shutil.rmtree(staged)
     else:
@@ -85,6 +87,7 @@ def _refuse_unowned(out: Path) -> None:
         raise PublishError(f"{out} is a file; expected a folder. Name another output folder.")
     present = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     known = {file.path for file in read_manifest(out) or ()} | {MANIFEST}
+    # Restored files and byte code are made by users of a release, and can be made again.
     strange = (name for name in present - known if not is_restored(name))
     unowned = sorted(name for name in strange if "__pycache__" not in name)
     if unowned or (present and read_manifest(out) is None):

@@ -53,6 +53,7 @@ def telling_columns(
     others = [n for n in table.columns if n not in keys]
     if not keys or not others:
         return
+    # Rows that share their keys could be joined with any of several, which would prove nothing.
     identified = pl.struct(keys).is_unique()
     beside = held_out.filter(identified).join(
         table.filter(identified), on=keys, nulls_equal=True, suffix=" beside"
@@ -95,6 +96,7 @@ def moved_columns(
     for name in train.columns:
         if name in {*keys, target} or name in checked or not train[name].dtype.is_numeric():
             continue
+        # Measuring one column against all instants is dear, and siblings repeat the same columns.
         checked.add(name)
         how = foretells(*_aligned(past, target, train, name, by))
         if how:

@@ -75,6 +75,7 @@ def forest_signal(
 
 def _forest(kind: TargetKind) -> Any:
     """Half of the features at each split, so that one strong feature does not hide the others."""
+    # Imported late: scikit-learn takes a second to load, and most processes never fit.
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     if kind == "regression":
