@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
+from extract.store import Store
 from transform.families.forecasting import ForecastingConfig, draft_forecast
 from transform.files.tables import read_task_tables
 from transform.files.task_folder import Draft
@@ -88,7 +89,7 @@ def drafts(
     assert isinstance(split, Split), split
     made = []
     with tempfile.TemporaryDirectory() as place:
-        file = split.write(Path(place))
+        file = split.write(Store(str(place)))
     for variant in ("ts-xf", "ts-cf"):
         plan = Plan(
             task_id=f"o__s__v1__{variant}-0", variant=variant, proposal=proposal, split=file

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from extract.drop import Drop
+from extract.store import Store
 from transform import wording
 from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import InstructionConfig
@@ -86,7 +87,7 @@ def planned(frame: pl.DataFrame, raw: Any, repair: Repair, finer: bool) -> tuple
         task_id=identify(proposal, "ts-if", split),
         variant="ts-if",
         proposal=proposal,
-        split=split.write(raw.tables[0].path.parent),
+        split=split.write(Store(str(raw.tables[0].path.parent))),
         repair=repair,
     )
     return plan, split
