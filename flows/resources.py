@@ -114,8 +114,8 @@ class Resources:
                 stack = ExitStack()
                 try:
                     self._made[name] = make(stack)
-                # What a failed opening has begun must not outlive it, even when a person stops the build.
                 except BaseException:
+                    # Whatever a failed opening has begun ends with it, also when a person stops it.
                     stack.close()
                     raise
                 self._open[name] = stack

@@ -81,7 +81,7 @@ def publish(
     with staging(out) as staged:
         selection = select(proven, sources, evidence, settings, {})
         contents, leaks = _write_and_search(staged, empty, selection)
-        # Once more without the tasks that show answers: a selection without them may split otherwise.
+        # Selected anew without the tasks that show answers, since sides and shares may change.
         if withheld := tasks_to_withhold(leaks):
             selection = select(proven, sources, evidence, settings, withheld)
             contents, leaks = _write_and_search(staged, empty, selection)
