@@ -2,7 +2,7 @@
 
 Takes the fields of `flows/settings.py` with the docstrings below them; returns one Markdown table a
 section. A test compares the page with what this writes, so that it cannot drift. Not here: how the
-values are judged together (`out` beside `state`, the source and its mirror); the models say that.
+values are checked together (`out` beside `state`, the source and its mirror); the models say that.
 """
 
 import ast

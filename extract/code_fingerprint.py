@@ -43,6 +43,7 @@ def code_of(module: str) -> str:
 
 @cache
 def _code_of(module: str) -> str:
+    # A minor version may change results and how code is parsed; a patch level does not.
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     reached = modules_of(module)
     for name in sorted(reached):
@@ -103,6 +104,7 @@ def _imports(module: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 def _imported(module: str) -> Iterator[tuple[str, bool]]:
     """Imported names, each with whether the module as an object is meant."""
+    # The whole tree: imports inside functions decide results as well.
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, True) for alias in node.names)

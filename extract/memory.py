@@ -76,10 +76,12 @@ class Memory:
         key = _key(stage, inputs)
         model = Entry[kind]  # type: ignore[valid-type]
         known = self.store.load(stage.name, key, model)
+        # A result whose files were removed from the store is worth nothing and is computed again.
         if known is not None and all(map(self.store.has, known.files)):
             self._note(self.remembered, Touched(stage.name, key, known.files))
             return cast(_T, known.result)
         result = compute()
+        # Sorted, so that equal results give equal entries whatever the order of their files.
         named = tuple(sorted(set(files(result))))
         if is_final(result):
             self.store.save(stage.name, key, Entry[kind](files=named, result=result))  # type: ignore[valid-type]

@@ -104,7 +104,7 @@ class SourceKind(Noun, ABC):
     """What `source.kind` says."""
     service: ClassVar[str] = ""
     """Name of the service that is asked over the network; empty for what is on this machine."""
-    nothing_found: ClassVar[str]
+    empty_advice: ClassVar[str]
     """What to do when there are no datasets; `{folder}` stands for where they are read from."""
 
     worker_memory_mb: ClassVar[int] = 0

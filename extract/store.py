@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from extract.atomic import placed
+from extract.files.atomic import placed
 
 _T = TypeVar("_T")
 
-FORMAT = 2
+_FORMAT = 2
 """Counts the layouts that a store has had; another one is not read."""
 _MARKER = "store.json"
 _FOLDERS = ("objects", "results")
@@ -60,13 +60,13 @@ class Store:
         if raw is None:
             if any(self._fs.exists(self._at(folder)) for folder in _FOLDERS):
                 raise StoreError(self._outdated("an older version"))
-            self._write(_MARKER, json.dumps({"format": FORMAT}).encode())
+            self._write(_MARKER, json.dumps({"format": _FORMAT}).encode())
             return self
         try:
             known = json.loads(raw)["format"]
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{marker} is damaged: expected {{'format': {FORMAT}}}") from None
-        if known != FORMAT:
+            raise StoreError(f"{marker} is damaged: expected {{'format': {_FORMAT}}}") from None
+        if known != _FORMAT:
             raise StoreError(self._outdated(f"format {known}"))
         return self
 
@@ -202,13 +202,13 @@ class Store:
                 self._fs.get_file(self._at(name), str(temporary))
             except FileNotFoundError:
                 raise MissingError(f"{self.url} has no {name}") from None
-            if (found := sha256_of(temporary)) != sha256:
-                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {found}")
+            if (observed := sha256_of(temporary)) != sha256:
+                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {observed}")
 
     def _outdated(self, version: str) -> str:
         folders = " ".join(f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER))
         return (
-            f"{self.url} holds results of {version}, expected format {FORMAT}; they cost only the "
+            f"{self.url} holds results of {version}, expected format {_FORMAT}; they cost only the "
             f"time to compute them again, clear them: rm -r {folders}"
         )
 

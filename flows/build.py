@@ -16,21 +16,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.futures import as_completed
 
 from extract.drop import Drop, Reason
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 from extract.workers import Workers
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.garbage import note_reached
-from flows.interrupt import ends_at_once
 from flows.progress import Progress, print_summary
 from flows.resources import opened, resources
+from flows.runner.interrupt import ends_at_once
+from flows.runner.task_runner import threads
 from flows.settings import Settings, resolved
 from flows.stages import (
     compare_sources,
@@ -41,8 +41,8 @@ from flows.stages import (
     propose_tasks,
     try_plan,
 )
-from flows.walk import Walk, outcomes, summary, write_history
 from publish.data.rejects import rejects_lines
+from flows.walk import Walk, outcomes, summarise, write_history
 from publish.folder import BuildResults, publish
 from publish.release import PublishError
 from publish.swap import check_destination
@@ -64,7 +64,7 @@ def build(settings: Settings) -> int:
     ):
         # Before the flow, since what goes wrong here is no crash of it.
         if not at.refs:
-            advice = settings.source.chosen.nothing_found
+            advice = settings.source.chosen.empty_advice
             print(advice.format(folder=settings.source_folder), file=sys.stderr)
             return EXIT_REFUSED
         at.open()
@@ -80,7 +80,7 @@ def build(settings: Settings) -> int:
 
 def _tell(walk: Walk, settings: Settings) -> int:
     """What came of it, on paper and on the screen; returns the exit code."""
-    print_summary(summary(walk))
+    print_summary(summarise(walk))
     write_history(settings.state / "ledger.jsonl", walk)
     if walk.release is None:
         # A release holds them in `data/rejects`; without one they would be known to nobody.
@@ -131,12 +131,6 @@ def _propose(walk: Walk, profiles: Sequence[Profile], settings: Settings) -> lis
     by_ref = {evidence.ref: evidence for evidence in walk.evidence}
     items = [(measured, by_ref[measured.dataset]) for measured in profiles]
     return _each(walk, "propose", propose_tasks, items, settings)
-
-
-def threads(n: int) -> TaskRunner[PrefectFuture[Any]]:
-    """Threads hand work to processes and wait; a few more than processes keep those busy."""
-    runner: Any = ThreadPoolTaskRunner(max_workers=n)
-    return cast(TaskRunner[PrefectFuture[Any]], runner)
 
 
 def _publish(walk: Walk, settings: Settings) -> None:

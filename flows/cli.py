@@ -315,7 +315,7 @@ def _write_state(settings: "Settings", work: _Work) -> None:
         # Before imports that take seconds.
         places = f"the mirror {settings.source_folder}, with the state {settings.state}"
         print(f"{service}, through {places}", file=sys.stderr, flush=True)
-    from flows.quiet import quiet_environment
+    from flows.runner.quiet import quiet_environment
 
     environment = dict(os.environ)
     try:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from extract.drop import Drop, Reason
-from extract.file_lock import InUseError
+from extract.files.file_lock import InUseError
 from extract.kaggle.cache import CacheError
 from extract.kaggle.catalogue import CatalogueBusyError, CatalogueError
 from extract.kaggle.crawl import TruncatedError

@@ -16,11 +16,11 @@ from prefect.futures import as_completed
 from extract.dataset import DatasetRef
 from extract.drop import Drop
 from extract.source import Listing
-from flows.build import threads
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
-from flows.interrupt import ends_at_once
 from flows.progress import Progress, Summary, print_summary
 from flows.resources import opened, resources
+from flows.runner.interrupt import ends_at_once
+from flows.runner.task_runner import threads
 from flows.settings import Settings
 from flows.stages import fetch_dataset
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import sys
 
-from extract.atomic import placed
-from extract.file_lock import file_lock
+from extract.files.atomic import placed
+from extract.files.file_lock import file_lock
 from extract.memory import Memory
 from extract.store import Store
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED

@@ -10,17 +10,17 @@ import atexit
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar, cast
 
 from extract.dataset import DatasetRef
 from extract.memory import Memory
-from extract.source import Source
+from extract.source import Opening, Source
 from extract.store import Store
 from extract.workers import Workers
+from flows.progress import Counting, tell_line
 from flows.settings import Settings
-from flows.sources import open_source
 from validate.environments.executor import Executor
 from validate.environments.matrix import REFERENCE
 
@@ -115,6 +115,7 @@ class Resources:
                 try:
                     self._made[name] = make(stack)
                 except BaseException:
+                    # Whatever a failed opening has begun ends with it, also when a person stops it.
                     stack.close()
                     raise
                 self._open[name] = stack
@@ -139,6 +140,7 @@ def resources(settings: Settings) -> Resources:
     with _lock:
         if key not in _shared:
             _shared[key] = Resources(settings)
+            # A worker of a cluster is never handed to `opened`, so nothing else would close these.
             atexit.register(_shared[key].close)
         return _shared[key]
 
@@ -156,5 +158,23 @@ def opened(settings: Settings) -> Iterator[Resources]:
         yield opened
     finally:
         with _lock:
+            # Forgotten before it is closed, so that no thread is handed things that are closing.
             _shared.pop(settings.content_hash(), None)
         opened.close()
+
+
+def open_source(
+    settings: Settings, environment: Mapping[str, str]
+) -> AbstractContextManager[Source]:
+    """The source of a build; `environment` is that of the user.
+
+    Entering raises what a user can repair, such as `CacheError` or `InUseError`.
+    """
+    opening = Opening(
+        folder=settings.source_folder,
+        licence=settings.read.licence,
+        environment=environment,
+        on_shown=Counting("search", "datasets"),
+        on_pause=tell_line,
+    )
+    return settings.source.chosen.open(opening)

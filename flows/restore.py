@@ -23,7 +23,7 @@ from typing import TypeVar, get_args
 
 from extract.dataset import DatasetRef, LicenceTier, RawDataset
 from extract.drop import Drop, Reason
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 from extract.memory import Memory
 from extract.reading.read import read_dataset
 from extract.source import Source
@@ -31,9 +31,8 @@ from extract.store import Store
 from extract.workers import WorkerDied, Workers, run_patiently
 from flows.exit_codes import EXIT_DONE, EXIT_PENDING, EXIT_REFUSED, this_command
 from flows.progress import Progress
-from flows.resources import store_of
+from flows.resources import open_source, store_of
 from flows.settings import Settings, WorkersConfig
-from flows.sources import open_source
 from publish.recipes.follow_recipe import RecipeError, follow_recipe
 from publish.recipes.recipe_settings import RecipeSettings, versions
 from publish.recipes.restored_shards import restored_shards, write_restored_shards
@@ -125,16 +124,16 @@ def _read_sources(
 ) -> dict[DatasetRef, RawDataset | Failure]:
     """The datasets of recipes at the version that each names, or why not."""
     wanted = {shipped.recipe.source: shipped.recipe.source_sha256 for shipped in recipes}
-    found: dict[DatasetRef, RawDataset | Failure] = {}
+    datasets: dict[DatasetRef, RawDataset | Failure] = {}
     with (
         Workers(limits.processes, memory_mb=settings.read.memory_mb) as workers,
         Progress("fetch", len(wanted)) as progress,
     ):
         for ref, sha256 in sorted(wanted.items(), key=str):
             raw = _guarded(partial(read_dataset, source, ref, memory, workers, settings.read))
-            found[ref] = _as_named(raw, sha256)
+            datasets[ref] = _as_named(raw, sha256)
             progress.advance(str(ref))
-    return found
+    return datasets
 
 
 def _as_named(raw: RawDataset | Drop | Failure, sha256: str) -> RawDataset | Failure:
@@ -212,11 +211,11 @@ def _differences(shipped: ShippedRecipe, made: Task) -> Iterator[tuple[str, str,
     """What differs: the thing, as the release has it, as it came out here."""
     if made.spec.task_id != shipped.task_id:
         yield "task", shipped.task_id, made.spec.task_id
-    found = {file.name: file.sha256 for file in made.spec.files}
-    for name in sorted(shipped.files.keys() | found.keys()):
+    made_files = {file.name: file.sha256 for file in made.spec.files}
+    for name in sorted(shipped.files.keys() | made_files.keys()):
         expected = shipped.files.get(name, "no such file")
-        if found.get(name) != expected:
-            yield name, f"sha256 {expected}", found.get(name, "no such file")
+        if made_files.get(name) != expected:
+            yield name, f"sha256 {expected}", made_files.get(name, "no such file")
     if made.truth.sha256 != shipped.answer["sha256"]:
         yield "truth", f"sha256 {shipped.answer['sha256']}", made.truth.sha256
 

@@ -3,7 +3,7 @@
 Every knob is a field of a small model beside the idea that reads it; here they are only nested.
 `load` gives the settings or a `ConfigurationError` that names each wrong field, what was found,
 what is allowed and where it came from; `resolved` gives what a release may say about them. Whether
-the values make a good release is not judged here.
+the values make a good release is not checked here.
 
 The environment says `OPENDARE_SEED=7` or `OPENDARE_GATES__NOT_CONSTANT__LARGEST_SHARE=0.95`, the
 command line `--set gates.not_constant.largest_share=0.95`.
@@ -40,7 +40,7 @@ from extract.source import SourceKind
 from extract.sources.registry import source_kinds
 from flows.renamed_settings import renamed
 from publish.settings import PublishConfig
-from transform.plan_tasks import DesignConfig
+from transform.draft_task import DesignConfig
 from transform.profile.measure import ProfileConfig
 from transform.propose.heuristic import ProposeConfig
 from transform.rows.split import Splitting
@@ -329,18 +329,18 @@ def _explain(detail: ErrorDetails, layers: Sequence[_Layer]) -> str:
     nearest = max(layers, key=lambda layer: layer.depth(path))
     origin = (nearest if nearest.depth(path) else layers[-1]).origin
     where = ".".join(map(str, path))
-    found, hint = repr(detail["input"]), ""
-    if len(found) > _LONGEST_VALUE:
-        found = f"{found[:_LONGEST_VALUE]}…"
+    value, hint = repr(detail["input"]), ""
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}…"
     if detail["type"] == "missing":
-        found = "nothing"
+        value = "nothing"
     if detail["type"] == "extra_forbidden":
-        found = f"an unknown name with value {found}"
+        value = f"an unknown name with value {value}"
         allowed = ", ".join(_fields_at(path[:-1])) or "no name at all"
         hint = renamed(where, detail["input"])
     else:
         allowed = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"  {where or 'settings'}: found {found}; allowed: {allowed} (from {origin}){hint}"
+    return f"  {where or 'settings'}: found {value}; allowed: {allowed} (from {origin}){hint}"
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:

@@ -28,7 +28,8 @@ from extract.stored_table import locate, located, unlocated
 from extract.workers import WorkerDied, WorkerTimeout, run_patiently
 from flows.resources import Resources, resources
 from flows.settings import Settings
-from publish.selecting.split import SplitEvidence, gather
+from publish.selecting.gather import gather
+from publish.selecting.split import SplitEvidence
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
 from transform.profile.measure import ProfileConfig, profile
@@ -36,7 +37,8 @@ from transform.profile.profile import Profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicProposer
 from transform.rows.split import Splitting
-from validate.trial import Prover, Trial
+from validate.prover import Prover
+from validate.trial import Trial
 
 _T = TypeVar("_T")
 

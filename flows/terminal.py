@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from extract.foreign_text import one_line
+from extract.untrusted_text import one_line
 
 LONGEST_CELL = 100
 """Characters of a cell on a terminal; what is longer is cut."""

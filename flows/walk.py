@@ -1,6 +1,6 @@
 """What came of a build.
 
-`Walk` is filled stage by stage; `summary` says it to people, `outcomes` to the catalogue, and
+`Walk` is filled stage by stage; `summarise` says it to people, `outcomes` to the catalogue, and
 `write_history` keeps the history of every task in STATE. Nothing here decides anything.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extract.atomic import placed
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason
 from extract.evidence.evidence import SourceEvidence
+from extract.files.atomic import placed
 from extract.outcome import DatasetOutcome
 from flows.progress import Summary
 from publish.data.gate_report import gate_rows
@@ -58,7 +58,7 @@ class Walk:
         return [t for t in proven if isinstance(t, Task) and t.spec.task_id not in refused]
 
 
-def summary(walk: Walk) -> Summary:
+def summarise(walk: Walk) -> Summary:
     """The numbers with which a build closes."""
     kept = walk.kept
     final = [drop for drop in walk.drops if not drop.transient]
@@ -81,16 +81,16 @@ def summary(walk: Walk) -> Summary:
 
 def _configs(release: Release | None) -> dict[str, tuple[int, int]]:
     """Released tasks by config, for train and eval."""
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for count in release.counts if release else ():
         if count.config.startswith("tasks"):
-            train, held = found.get(count.config, (0, 0))
+            train, held = counts.get(count.config, (0, 0))
             is_train = count.split == "train"
-            found[count.config] = (
+            counts[count.config] = (
                 train + count.rows * is_train,
                 held + count.rows * (not is_train),
             )
-    return found
+    return counts
 
 
 def _yields(walk: Walk, kept: Sequence[Task]) -> dict[str, float]:
@@ -114,12 +114,12 @@ def _has_size(trial: Trial) -> bool:
 
 def _gates(trials: Sequence[Trial]) -> dict[str, tuple[int, int, int]]:
     """Tasks that each gate refused at first, saw mended, and cost in the end."""
-    found: dict[str, tuple[int, int, int]] = {}
+    totals: dict[str, tuple[int, int, int]] = {}
     for gate, _, _, refused, mended, lost in gate_rows(trials):
-        before = found.get(str(gate), (0, 0, 0))
+        before = totals.get(str(gate), (0, 0, 0))
         now = (int(refused), int(mended), int(lost))
-        found[str(gate)] = (before[0] + now[0], before[1] + now[1], before[2] + now[2])
-    return {gate: counts for gate, counts in found.items() if any(counts)}
+        totals[str(gate)] = (before[0] + now[0], before[1] + now[1], before[2] + now[2])
+    return {gate: counts for gate, counts in totals.items() if any(counts)}
 
 
 def write_history(path: Path, walk: Walk) -> None:
@@ -164,18 +164,19 @@ def outcomes(walk: Walk) -> list[DatasetOutcome]:
     drops: dict[str, list[Drop]] = {}
     for drop in walk.drops:
         drops.setdefault(drop.source, []).append(drop)
-    found = []
+    reached: list[DatasetOutcome] = []
     for ref in walk.refs:
         mine = drops.get(ref.key, [])
         whole = next((drop for drop in mine if drop.key == ref.key), None)
         if n := kept[ref.key]:
-            found.append(DatasetOutcome(ref=ref, status="used", detail=f"{n} tasks"))
+            reached.append(DatasetOutcome(ref=ref, status="used", detail=f"{n} tasks"))
         elif whole is not None and not whole.transient:
-            found.append(
+            reached.append(
                 DatasetOutcome(ref=ref, status="refused", reason=whole.reason, detail=whole.detail)
             )
+        # While something is pending nothing is said, since the next run may keep a task.
         elif mine and not any(drop.transient for drop in mine):
             (reason, _), *_ = Counter(drop.reason for drop in mine).most_common(1)
             detail = f"none of {len(mine)} tasks was kept; most often: {reason}"
-            found.append(DatasetOutcome(ref=ref, status="refused", reason=reason, detail=detail))
-    return [one for one in found if one.reason != Reason.UNAVAILABLE]
+            reached.append(DatasetOutcome(ref=ref, status="refused", reason=reason, detail=detail))
+    return [one for one in reached if one.reason != Reason.UNAVAILABLE]

@@ -33,7 +33,7 @@ from publish.writer import ReleaseContents
 from transform.task import Task
 from validate.trial import Trial
 
-_LEAKS_TOLD = 20
+_LEAKS_SHOWN = 20
 """Enough to see the pattern; all of them could be thousands of lines."""
 
 
@@ -63,6 +63,7 @@ def publish(
     stands in a public file, or `out` holds anything else than a release.
     """
     trials, sources, evidence = results.trials, results.sources, results.evidence
+    # Recipes cost planning every source again, so only a release that ships some makes them.
     wanted = trials if settings.tiers.recipe_only else ()
     proven = _proven(trials, recipes_of(wanted, sources, configuration, store))
     refuse_unproven(proven, results.rejects)
@@ -80,6 +81,7 @@ def publish(
     with staging(out) as staged:
         selection = select(proven, sources, evidence, settings, {})
         contents, leaks = _write_and_search(staged, empty, selection)
+        # Selected anew without the tasks that show answers, since sides and shares may change.
         if withheld := tasks_to_withhold(leaks):
             selection = select(proven, sources, evidence, settings, withheld)
             contents, leaks = _write_and_search(staged, empty, selection)
@@ -104,16 +106,18 @@ def _write_and_search(
     """Write all but the manifest in place of whatever the folder holds, and look for answers."""
     rejects = [*empty.rejects, *selection.refused]
     contents = replace(empty, tasks=selection.tasks, rejects=rejects)
+    # A file of the first round would ship with the second.
     shutil.rmtree(folder)
     folder.mkdir()
     for writer in release_writers():
         counts = writer.write(folder, contents)
         contents = replace(contents, counts=(*contents.counts, *counts))
+    # Searched as users will have it, since a restored file may show an answer too.
     with with_recipes_restored(folder, selection.tasks, contents.store):
         return contents, find_answer_leaks(folder)
 
 
 def _refuse_leaks(leaks: Sequence[AnswerLeak]) -> None:
     if leaks:
-        lines = [f"- {leak.task_id}: {leak.place}: {leak.detail}" for leak in leaks[:_LEAKS_TOLD]]
+        lines = [f"- {leak.task_id}: {leak.place}: {leak.detail}" for leak in leaks[:_LEAKS_SHOWN]]
         raise PublishError("\n".join([f"{len(leaks)} answers stand in public files:", *lines]))

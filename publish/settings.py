@@ -1,7 +1,7 @@
 """What a release is called, compared with and made of.
 
 Takes values from `flows/settings.py`, which nests them under `publish`; the writers of a release
-read them. Whether the tasks at hand can make such a release is not judged here.
+read them. Whether the tasks at hand can make such a release is not checked here.
 """
 
 from pathlib import Path

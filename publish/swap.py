@@ -22,7 +22,7 @@ _RENAME_EXCHANGE = 2
 
 def check_destination(out: Path) -> None:
     """Raise `PublishError` when a release could not be written to `out`; best asked early."""
-    _refuse_foreign(out)
+    _refuse_unowned(out)
     staged, _ = _siblings(out)
     try:
         staged.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,10 @@ def staging(out: Path) -> Iterator[Path]:
     Raises `PublishError` when `out` holds anything that no release wrote: it would be lost.
     """
     staged, replaced = _siblings(out)
+    # A swap that was killed between its two renames has left the old release under this name.
     if replaced.exists() and not out.exists():
         replaced.rename(out)
-    _refuse_foreign(out)
+    _refuse_unowned(out)
     for leftover in (staged, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
     staged.mkdir(parents=True)
@@ -64,6 +65,7 @@ def swap_in(out: Path) -> bool:
         return False
     if not out.exists():
         staged.rename(out)
+    # One step where the system can, so that no reader meets a folder that is not there.
     elif _exchange(staged, out):
         shutil.rmtree(staged)
     else:
@@ -78,17 +80,18 @@ def _siblings(out: Path) -> tuple[Path, Path]:
     return out.with_name(f".{out.name}.staged"), out.with_name(f".{out.name}.replaced")
 
 
-def _refuse_foreign(out: Path) -> None:
+def _refuse_unowned(out: Path) -> None:
     if not out.exists():
         return
     if not out.is_dir():
         raise PublishError(f"{out} is a file; expected a folder. Name another output folder.")
     present = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     known = {file.path for file in read_manifest(out) or ()} | {MANIFEST}
+    # Restored files and byte code are made by users of a release, and can be made again.
     strange = (name for name in present - known if not is_restored(name))
-    foreign = sorted(name for name in strange if "__pycache__" not in name)
-    if foreign or (present and read_manifest(out) is None):
-        what = ", ".join(foreign[:3]) or "an unreadable manifest"
+    unowned = sorted(name for name in strange if "__pycache__" not in name)
+    if unowned or (present and read_manifest(out) is None):
+        what = ", ".join(unowned[:3]) or "an unreadable manifest"
         raise PublishError(
             f"{out} holds files that no release wrote ({what}); replacing the folder would lose "
             "them. Move them away or name another output folder."

@@ -23,9 +23,9 @@ from extract.workers import Workers
 from tests.building import Built, build
 from tests.planning import plans_of
 from tests.small_mirror import write_small_mirror
+from transform.draft_task import DesignConfig, draft
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
 from transform.run.execute import execute
 

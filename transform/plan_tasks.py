@@ -1,42 +1,23 @@
-"""From proposals to plans, and from a plan to a draft.
+"""From proposals to plans.
 
-`plan_tasks` checks the proposals of a dataset, whoever made them, splits the rows of each table
-once for all that is asked of it, and returns plans and the reasons why there are not more. `draft`
-lays one plan out, again and otherwise when its repair says so. Nothing is executed here. Not
-guaranteed: that every plan has a draft.
+Takes the proposals of a dataset, whoever made them; splits the rows of each table once for all that
+is asked of it, and returns plans and the reasons why there are not more. Nothing is executed here.
+Not guaranteed: that every plan has a draft.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from extract.dataset import RawDataset, Table
 from extract.drop import Drop, Reason
-from extract.noun import Noun
 from extract.store import Store
-from extract.stored_table import locate, located, read_stored
-from transform.families.forecasting import ForecastingConfig, draft_forecast
-from transform.families.instruction import InstructionConfig
-from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.families.series_instruction import draft_series_instruction
-from transform.families.tabular_instruction import draft_instruction
+from extract.stored_table import located, read_stored
 from transform.feasible import shortfall, why_excluded, why_infeasible
-from transform.files.rendered_task import identify
-from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.profile.profile import Profile, TableProfile
 from transform.proposal import Proposal
-from transform.rows.size import SizeConfig
-from transform.rows.split import Split, SplitConfig, Splitting, read_split, split_rows
-from transform.task import VARIANTS, Variant, tabular_variant
-
-
-class DesignConfig(Noun):
-    """Everything that shapes a draft."""
-
-    split: SplitConfig = SplitConfig()
-    modelling: ModellingConfig = ModellingConfig()
-    instruction: InstructionConfig = InstructionConfig()
-    forecasting: ForecastingConfig = ForecastingConfig()
+from transform.rows.split import Split, Splitting, split_rows
+from transform.task import Variant, tabular_variant
+from transform.task_id import identify
 
 
 def plan_tasks(
@@ -135,25 +116,3 @@ def _variants(proposal: Proposal) -> tuple[Variant, ...]:
         )
         return (*held_out, "ts-if")
     return tuple(tabular_variant(proposal.problem, executed=e) for e in (False, True))
-
-
-def draft(
-    raw: RawDataset,
-    plan: Plan,
-    config: DesignConfig,
-    size: SizeConfig,
-    store: Store,
-    folder: Path,
-) -> Draft | Drop:
-    """Lay out one plan of the dataset in `folder`."""
-    (table,) = (table for table in raw.tables if table.name == plan.proposal.table)
-    frame, split = read_stored(locate(table, store)), read_split(plan.split, store)
-    is_executed = VARIANTS[plan.variant].executed
-    if plan.proposal.problem == "forecasting":
-        if is_executed:
-            limits = (config.instruction, config.forecasting)
-            return draft_series_instruction(raw, frame, plan, split, limits, size, folder)
-        return draft_forecast(raw, frame, plan, split, config.forecasting, size, folder)
-    if is_executed:
-        return draft_instruction(raw, frame, plan, split, config.instruction, size, folder)
-    return draft_modelling(raw, frame, plan, split, config.modelling, size, folder)

@@ -1,41 +1,20 @@
-"""One task from its plan to its proof: execute, judge, and repair at most twice.
+"""What came of one plan: the proven task or the refusal, with every attempt.
 
-Takes a plan of a dataset; returns a `Trial`: the proven task or the refusal, with every attempt and
-what each gate said to it. A refusal that names a repair is granted it, so the ledger of a build can
-tell what each gate repaired, refused and cost. Executing a task is remembered apart from judging
-it, and each gate under a key of its own (`judge.py`), so a new gate costs that gate. Nothing is
-decided here that a gate has not said.
+Takes nothing; `prover.py` fills it and publishing reads it, so that the ledger of a build can tell
+what each gate repaired, refused and cost. Not guaranteed: that the verdicts agree with the result.
 """
-
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import Field
 
-from extract.dataset import RawDataset
-from extract.drop import Drop, Reason
-from extract.memory import Memory, Stage
+from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.task_folder import Draft, TaskFolder
-from transform.plan import Plan, Repair
-from transform.plan_tasks import DesignConfig, draft
-from transform.rows.size import SizeConfig
-from transform.run.execute import execute
-from transform.steps.fitting.fit_predict import UNFIT
+from transform.plan import Repair
 from transform.task import Task, Variant
-from validate.environments.executor import Executor
-from validate.gate import Gate
-from validate.judge import Costs, judge
-from validate.verdict import Check, Verdict
-
-MAX_REPAIRS = 2
-"""A third repair of one task has hardly ever passed, and every attempt costs all gates again."""
-_EXECUTE = Stage("execute", (draft, execute))
+from validate.verdict import Verdict
 
 
 class Attempt(Noun):
-    """One draft of a task and how it was judged."""
+    """One draft of a task and what the gates said to it."""
 
     repair: Repair
     estimator: str | None = None
@@ -60,147 +39,5 @@ class Trial(Noun):
 
     @property
     def verdict(self) -> Verdict | None:
-        """How the last attempt was judged."""
+        """What the gates said to the last attempt."""
         return self.attempts[-1].verdict
-
-
-class _Executed(Noun):
-    """What came of drafting a plan and executing the draft."""
-
-    estimator: str | None
-    result: Task | Drop
-    cpu_s: Costs
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return self.result.files if isinstance(self.result, Task) else ()
-
-    @property
-    def is_final(self) -> bool:
-        return isinstance(self.result, Task) or not self.result.transient
-
-
-@dataclass(frozen=True)
-class Prover:
-    """What trials are made with; `executor` and `memory` are those of the process."""
-
-    design: DesignConfig
-    size: SizeConfig
-    gates: Sequence[Gate]
-    """In the order in which they are to run."""
-    executor: Executor
-    memory: Memory
-
-    def prove(self, raw: RawDataset, plan: Plan) -> Trial:
-        """Try a plan. Raises what a worker that is lost raises."""
-        attempts: list[Attempt] = []
-        costs: Costs = {}
-        while True:
-            attempt, result, spent = self._attempt(raw, plan)
-            attempts.append(attempt)
-            costs = {k: costs.get(k, 0.0) + spent.get(k, 0.0) for k in {**costs, **spent}}
-            repair = _repair(attempt, result)
-            if repair is None or len(attempts) > MAX_REPAIRS:
-                break
-            plan = plan.repaired(repair)
-        return Trial(
-            task_id=plan.task_id,
-            source=raw.ref.key,
-            variant=plan.variant,
-            attempts=tuple(attempts),
-            result=result,
-            cpu_s=costs,
-        )
-
-    def _attempt(self, raw: RawDataset, plan: Plan) -> tuple[Attempt, Task | Drop, Costs]:
-        executed = self._executed(raw, plan)
-        task = executed.result
-        if isinstance(task, Drop):
-            attempt = Attempt(repair=plan.repair, estimator=executed.estimator)
-            return attempt, task, executed.cpu_s
-        verdict, judged = judge(task, self.gates, self.executor, self.memory)
-        attempt = Attempt(repair=plan.repair, estimator=executed.estimator, verdict=verdict)
-        costs = {**executed.cpu_s, **judged}
-        if verdict.refusal is not None:
-            return attempt, _refusal(task, verdict.refusal), costs
-        return attempt, _normalised(task, verdict), costs
-
-    def _executed(self, raw: RawDataset, plan: Plan) -> _Executed:
-        return self.memory.recall(
-            _EXECUTE,
-            (raw, plan, self.design, self.size),
-            _Executed,
-            lambda: self._execute(raw, plan),
-            files=lambda executed: executed.files,
-            is_final=lambda executed: executed.is_final,
-        )
-
-    def _execute(self, raw: RawDataset, plan: Plan) -> _Executed:
-        executor, store = self.executor, self.memory.store
-        with store.scratch() as folder, executor.accounting() as costs:
-            with executor.account_to("draft"):
-                drafted = executor.compute(draft, raw, plan, self.design, self.size, store, folder)
-            if isinstance(drafted, Drop):
-                return _Executed(estimator=None, result=drafted, cpu_s=costs)
-            truth = drafted.truth
-            try:
-                if truth is None:
-                    with executor.account_to("execute"):
-                        truth = executor.compute(execute, drafted)
-                whole = TaskFolder(spec=drafted.spec, folder=drafted.folder, truth=truth)
-                result: Task | Drop = whole.keep(store)
-            except UNFIT as error:
-                result = _unfit(drafted, f"{type(error).__name__}: {error}")
-            return _Executed(estimator=_estimator(drafted), result=result, cpu_s=costs)
-
-
-def _estimator(drafted: Draft) -> str | None:
-    steps = drafted.spec.instructions.steps
-    return str(steps[-1].parameters["estimator"]) if steps else None
-
-
-def _normalised(task: Task, verdict: Verdict) -> Task:
-    """Open tasks take floor and ceiling from the baselines; forecasts bring their skill."""
-    scores = verdict.proofs.baseline_scores
-    if scores is None or task.truth.skill is not None or task.spec.instructions.is_executed:
-        return task
-    skill = json.dumps({"floor": scores.floor, "ceiling": scores.ceiling})
-    return task.model_copy(update={"truth": task.truth.model_copy(update={"skill": skill})})
-
-
-def _repair(attempt: Attempt, result: Task | Drop) -> Repair | None:
-    """What may mend a refused attempt."""
-    if isinstance(result, Task):
-        return None
-    if attempt.verdict is not None:
-        return attempt.verdict.repair
-    if result.reason == Reason.NO_FIT and attempt.estimator is not None:
-        return Repair(avoid_models=(attempt.estimator,))
-    return None
-
-
-def _refusal(task: Task, check: Check) -> Drop:
-    return Drop(
-        key=task.spec.task_id,
-        source=task.spec.source.key,
-        room="validate",
-        reason=check.name,
-        detail=f"gate {check.name}: {check.evidence or 'below its threshold'}",
-        variant=task.spec.instructions.variant,
-        transient=check.verdict in ("error", "timeout"),
-        value=check.value,
-        threshold=check.threshold,
-        evidence=check.evidence,
-    )
-
-
-def _unfit(drafted: Draft, detail: str) -> Drop:
-    return Drop(
-        key=drafted.spec.task_id,
-        source=drafted.spec.source.key,
-        room="transform",
-        reason=Reason.NO_FIT,
-        detail=detail,
-        variant=drafted.spec.instructions.variant,
-        evidence=detail,
-    )

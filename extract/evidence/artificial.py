@@ -32,7 +32,7 @@ _NOT_DATA = (
 )
 _BE = r"(?:is|are|was|were|has been|have been|being|been)"
 _HOW = r"(?:\s+[a-z-]{2,15}){0,3}?"
-_FOREIGN = (
+_MADE_UP_ELSEWHERE = (
     r"(?:sint[ée]tic[oaie]s?|sentetik|synth[ée]tiques?|synthetische[nrs]?|simulierte[nrs]?|"
     r"simulad[oa]s|simul[ée]e?s|simulati|fict[ií]ci[oa]s|fictives?|fittizi|hayali)"
 )
@@ -54,8 +54,8 @@ _SAYS = tuple(
         rf"\bnot\s+(?:contain\s+|represent\s+|based\s+on\s+|include\s+)?(?:any\s+)?(?:real|actual)"
         rf"(?:[- ]world)?(?:\s+[\w-]{{1,20}}){{0,2}}?\s+"
         rf"(?:{_DATA}|people|persons|individuals|users)\b",
-        rf"\b{_FOREIGN}\s+(?:[\w-]{{1,20}}\s+){{0,2}}{_DATA}\b",
-        rf"\b{_DATA}\s+(?:[\w-]{{1,20}}\s+){{0,3}}{_FOREIGN}\b",
+        rf"\b{_MADE_UP_ELSEWHERE}\s+(?:[\w-]{{1,20}}\s+){{0,2}}{_DATA}\b",
+        rf"\b{_DATA}\s+(?:[\w-]{{1,20}}\s+){{0,3}}{_MADE_UP_ELSEWHERE}\b",
         r"\b(?:faker|mockaroo|make_classification|make_regression|ctgan)\b",
         r"\b(?:all|the|these|those)\s+(?:\w+\s+){0,2}(?:figures|numbers|names|values|entries|people|"
         r"customers|patients|users)\b.{0,40}\b(?:are|is|were|was)\s+(?:all\s+|purely\s+|entirely\s+)?"
@@ -71,7 +71,7 @@ _SAYS = tuple(
 )
 # In a title the word alone is a statement; in a sentence it may be about anything.
 _TITLE = re.compile(
-    rf"\b(?:synthetic|simulated|simulation|fictional|fictitious|{_FOREIGN})\b{_NOT_DATA}",
+    rf"\b(?:synthetic|simulated|simulation|fictional|fictitious|{_MADE_UP_ELSEWHERE})\b{_NOT_DATA}",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"(?:synthetic|synthetic data|simulated data|artificial data|fake data)", re.I)

@@ -28,7 +28,7 @@ _FEWEST_INSTANTS = 10
 """Different ones that stay whatever is a slip; fewer have no span to lie far from."""
 _ODD_YEARS = 0.005
 """Share of cells that are no year in a column of years."""
-_ALONE_YEARS = 5
+_ISOLATED_YEARS = 5
 """After the last but one update from which the last one is not believed."""
 _BEFORE_ALL = 0.01
 """Share of instants before an update below which the update is absurd."""
@@ -125,7 +125,7 @@ def _today(updates: Iterable[str]) -> str | None:
     """The newest update that does not stand alone, years after all others."""
     # One source may lie about its update; that two lie alike is not expected.
     known = sorted(updates)
-    while len(known) > 2 and _years(known[-2], known[-1]) > _ALONE_YEARS:
+    while len(known) > 2 and _years(known[-2], known[-1]) > _ISOLATED_YEARS:
         known.pop()
     return known[-1] if known else None
 

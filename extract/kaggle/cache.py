@@ -22,10 +22,10 @@ from typing import NoReturn
 
 from pydantic import Field, ValidationError
 
-from extract.atomic import placed, write_placed
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.file_lock import file_lock
+from extract.files.atomic import placed, write_placed
+from extract.files.file_lock import file_lock
 from extract.kaggle.catalogue import CATALOGUE
 from extract.kaggle.unzip import UnpackedFile
 from extract.noun import Noun
@@ -73,7 +73,7 @@ class Cache:
         # A folder here may be somebody's own mirror: a link in its place would hide its files.
         for place in sorted(self.root.glob("[!.]*/[!.]*")):
             if place.is_dir() and not place.is_symlink():
-                self._refuse_foreign(place)
+                self._refuse_unowned(place)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -161,13 +161,13 @@ class Cache:
         link = self.root / ref.owner / ref.slug
         link.parent.mkdir(exist_ok=True)
         if link.exists() and not link.is_symlink():
-            self._refuse_foreign(link)
+            self._refuse_unowned(link)
         # Relative, so that the mirror can be moved as a whole.
         with placed(link) as unfinished:
             unfinished.symlink_to(os.path.relpath(self.version(ref), link.parent))
         self._forget_older(ref, before)
 
-    def _refuse_foreign(self, place: Path) -> NoReturn:
+    def _refuse_unowned(self, place: Path) -> NoReturn:
         raise CacheError(
             f"{place} is a folder that no fetch has made; fetch into another one: --mirror DIR"
         )

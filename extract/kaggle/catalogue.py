@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.atomic import placed
 from extract.dataset import DatasetRef
-from extract.foreign_text import storable
+from extract.files.atomic import placed
 from extract.noun import Noun
 from extract.outcome import DatasetOutcome
+from extract.untrusted_text import storable
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,11 +17,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.archive import BrokenArchiveError
-from extract.atomic import write_placed
 from extract.code_fingerprint import code_of
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason, dataset_drop
+from extract.files.archive import BrokenArchiveError
+from extract.files.atomic import write_placed
+from extract.files.unreadable import UnreadableError
 from extract.kaggle.cache import Cache, Fetched
 from extract.kaggle.catalogue import Catalogue, parsed_record
 from extract.kaggle.crawl import read_record
@@ -33,7 +34,6 @@ from extract.licenses import LicenceConfig, admit
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA
 from extract.source import Listing
 from extract.store import sha256_of
-from extract.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from extract.kaggle.client import Kaggle

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from extract.foreign_text import one_line
 from extract.licenses import Statement
 from extract.records import LIST_RECORD, METADATA
+from extract.untrusted_text import one_line
 
 _LINE_CHARS = 300
 _TAGS = 50

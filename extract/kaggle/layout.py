@@ -23,10 +23,10 @@ from typing import Any
 
 from extract.dataset import DatasetRef, SkippedFile
 from extract.drop import Drop, Reason, dataset_drop
-from extract.foreign_text import one_line, paragraphs
 from extract.kaggle.fields import instant, line, statements, tag_names
 from extract.records import FETCH_RECORD, LIST_RECORD, METADATA, RECORDS
 from extract.source import Listing
+from extract.untrusted_text import one_line, paragraphs
 
 # Bounds on hostile folders, well above what a dataset needs.
 _RECORD_BYTES = 8 << 20

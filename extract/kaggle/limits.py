@@ -6,7 +6,7 @@ opens a source can bring others.
 
 from pydantic import Field
 
-from extract.archive import UnpackLimits
+from extract.files.archive import UnpackLimits
 from extract.noun import Noun
 
 WORKER_MEMORY_MB = 1500

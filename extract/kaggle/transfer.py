@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extract.atomic import write_placed
+from extract.files.atomic import write_placed
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.service import ServiceFault
 

@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from extract.archive import ByteBudget, UnpackLimits, opened_zip
+from extract.files.archive import ByteBudget, UnpackLimits, opened_zip
+from extract.files.unreadable import UnreadableError
 from extract.noun import Noun
 from extract.records import RECORDS
-from extract.unreadable import UnreadableError
 
 _NAME_CHARS, _DEPTH = 200, 16
 """More than any honest archive was seen to have; the paths stay short below any mirror."""

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from extract.archive import BrokenArchiveError, ByteBudget, opened_zip, whole_archive
+from extract.files.archive import BrokenArchiveError, ByteBudget, opened_zip, whole_archive
+from extract.files.unreadable import UnreadableError
 from extract.reading.limits import MAX_FILES, ReadConfig
-from extract.unreadable import UnreadableError
 
 _SINGLE: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 

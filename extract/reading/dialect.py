@@ -20,8 +20,8 @@ from itertools import islice
 
 import polars as pl
 
+from extract.files.unreadable import UnreadableError
 from extract.reading.limits import ReadConfig, check_height, check_width
-from extract.unreadable import UnreadableError
 
 _SNIFF_CHARS, _SNIFF_RECORDS = 1 << 18, 500
 """What a dialect is guessed on; the guess is checked by the width of all records."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from extract.files.unreadable import UnreadableError
 from extract.reading.dialect import (
     Rectangle,
     decode,
@@ -29,7 +30,6 @@ from extract.reading.dialect import (
 )
 from extract.reading.header import split_header
 from extract.reading.limits import ReadConfig, check_height, check_width
-from extract.unreadable import UnreadableError
 
 _DELIMITED = {".csv", ".tsv", ".tab", ".psv", ".txt", ".data", ".dat"}
 _LOOSE = {".txt", ".data", ".dat"}

@@ -6,9 +6,9 @@ themselves. What is beyond them is refused with an `UnreadableError`.
 
 from pydantic import Field
 
+from extract.files.unreadable import UnreadableError
 from extract.licenses import LicenceConfig
 from extract.noun import Noun
-from extract.unreadable import UnreadableError
 
 MAX_FILES = 64
 """Files with tables in one dataset, and in one archive; more are likely one table in pieces."""

@@ -7,7 +7,7 @@ stay as they are, but for names that polars takes for a pattern of names.
 
 from collections.abc import Iterable
 
-from extract.foreign_text import one_line
+from extract.untrusted_text import one_line
 
 _COLUMN_CHARS = 80
 _TABLE_CHARS = 80

@@ -19,7 +19,7 @@ import polars as pl
 
 from extract.dataset import Column, DatasetRef, Licence, RawDataset, SkippedFile, Table
 from extract.drop import Drop, Reason, dataset_drop
-from extract.foreign_text import one_line
+from extract.files.unreadable import UnreadableError
 from extract.licenses import admit
 from extract.memory import Memory, Stage
 from extract.noun import Noun
@@ -30,7 +30,7 @@ from extract.reading.names import column_names, table_name
 from extract.reading.types import TypedColumn, type_column, type_native
 from extract.source import Listing, Source
 from extract.store import Store, sha256_of
-from extract.unreadable import UnreadableError
+from extract.untrusted_text import one_line
 from extract.workers import WorkerDied, Workers, WorkerTimeout, run_patiently
 
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from extract.atomic import write_placed
+from extract.files.atomic import write_placed
 from extract.licenses import read_licence
 from extract.records import LIST_RECORD, METADATA
 from extract.source import Flaw, Opening, Source, SourceKind
@@ -36,7 +36,7 @@ class BundledConfig(SourceKind):
     """Tables of installed packages, written as a mirror before they are read."""
 
     kind: ClassVar[str] = "bundled"
-    nothing_found: ClassVar[str] = "no dataset in {folder}: remove it, and it is written again"
+    empty_advice: ClassVar[str] = "no dataset in {folder}: remove it, and it is written again"
 
     def flaw(self, mirror: Path | None) -> Flaw | None:
         """A mirror would be written over."""

@@ -25,7 +25,7 @@ class KaggleConfig(SourceKind, Wanted, ServiceConfig):
     kind: ClassVar[str] = "kaggle"
     service: ClassVar[str] = "Kaggle"
     worker_memory_mb: ClassVar[int] = WORKER_MEMORY_MB
-    nothing_found: ClassVar[str] = "no dataset found: widen source.kaggle.searches"
+    empty_advice: ClassVar[str] = "no dataset found: widen source.kaggle.searches"
 
     @property
     def n_connections(self) -> int:

@@ -48,7 +48,7 @@ class MirrorConfig(SourceKind):
     """A directory that the user names."""
 
     kind: ClassVar[str] = "mirror"
-    nothing_found: ClassVar[str] = (
+    empty_advice: ClassVar[str] = (
         "no dataset in {folder}: expected <owner>/<slug>/dataset-metadata.json beside the files"
     )
 

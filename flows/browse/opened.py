@@ -125,9 +125,10 @@ def _verified(file: ReleaseRow, by_hash: dict[str, bytes], folder: Path) -> byte
             f"{name} is not in {folder}/data/files. A task whose licence lets a recipe only ship "
             f"gets its files by `opendare restore {folder}`; any other is damaged: build again"
         )
-    found = hashlib.sha256(content).hexdigest()
-    if found != file["sha256"]:
-        raise ReleaseError(f"{name}: expected sha256 {file['sha256']}, found {found}; build again")
+    observed = hashlib.sha256(content).hexdigest()
+    if observed != file["sha256"]:
+        expected = file["sha256"]
+        raise ReleaseError(f"{name}: expected sha256 {expected}, found {observed}; build again")
     return content
 
 

@@ -28,7 +28,7 @@ def show_task(release: OpenedRelease, name: str, write: Path | None) -> None:
     task = release.task(name)
     contents = release.contents(task)
     if write is not None:
-        lay_out(contents, write)
+        write_files(contents, write)
     with any_reader():
         _print_page(task, contents)
         if write is not None:
@@ -36,7 +36,7 @@ def show_task(release: OpenedRelease, name: str, write: Path | None) -> None:
         print(f"\nto score an answer:\n  {_score_command(release.folder, task['task_id'])}")
 
 
-def lay_out(contents: Mapping[str, bytes], folder: Path) -> None:
+def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
     """Lay out files whose names are plain. Raises `ReleaseError` before anything is written."""
     for name in contents:
         # A release may come from a stranger: a name must not lead out of the folder.

@@ -1,7 +1,7 @@
 """Whether the folders of a build can be used, and whether their disks have room.
 
-A folder that is not there yet is judged by the nearest one above it that is. What a check makes is
-gone when it ends. Not guaranteed: quotas, which a system shows only to who runs into them.
+A folder that is not there yet is measured at the nearest one above it that is. What a check makes
+is gone when it ends. Not guaranteed: quotas, which a system shows only to who runs into them.
 """
 
 import fcntl

@@ -1,21 +1,18 @@
-"""What this machine has for a build: memory and cores, and the control groups that bound them.
+"""What this machine has for a build: memory and cores.
 
-Enters the settings; leaves whether as many workers as they ask for fit. Limits are compared, not
+Takes the settings; returns whether as many workers as they ask for fit. Limits are compared, not
 what builds really use, which is mostly far less: a warning here says that a build may run out of
-memory, not that it will. Control groups are read in either version of their hierarchy, and nothing
-is changed in them.
+memory, not that it will.
 """
 
 import os
-from pathlib import Path
 
+from flows.doctor.control_groups import core_limit, memory_limit
 from flows.doctor.diagnosis import Diagnosis, Setup, ok, warning
 from flows.settings import Settings
 from validate.environments.matrix import REFERENCE, environments_of
 
 _MB = 2**20
-_ROOT = Path("/sys/fs/cgroup")
-_OWN = Path("/proc/self/cgroup")
 
 
 def memory(setup: Setup) -> Diagnosis:
@@ -24,7 +21,7 @@ def memory(setup: Setup) -> Diagnosis:
     connections, each_mb = setup.source.n_connections, setup.source.worker_memory_mb
     # Those that ask a service stay to the end of a build; readers and the environment matrix take
     # turns.
-    needed_mb = connections * each_mb + max(_extract_mb(settings), _lab_mb(settings))
+    needed_mb = connections * each_mb + max(_extract_mb(settings), _executor_mb(settings))
     asking = f", {connections} connections to {setup.source.service}" if connections else ""
     n = settings.workers.processes
     observed = (
@@ -48,7 +45,7 @@ def _extract_mb(settings: Settings) -> int:
     return settings.workers.processes * settings.read.memory_mb
 
 
-def _lab_mb(settings: Settings) -> int:
+def _executor_mb(settings: Settings) -> int:
     return (settings.workers.processes + _singles(settings)) * settings.workers.executor.memory_mb
 
 
@@ -68,14 +65,18 @@ def _smaller(settings: Settings, total_mb: int) -> str:
     source = settings.source.chosen
     connections, each_mb = source.n_connections, source.worker_memory_mb
     left_mb = total_mb - connections * each_mb
-    in_lab = left_mb // settings.workers.executor.memory_mb - _singles(settings)
-    count = min(in_lab, left_mb // settings.read.memory_mb)
+    n_fitting = left_mb // settings.workers.executor.memory_mb - _singles(settings)
+    count = min(n_fitting, left_mb // settings.read.memory_mb)
     if count >= 1:
         return f"--set workers.count={count}"
     left_mb = total_mb - min(connections, 1) * each_mb
-    lab_mb = max(500, left_mb // (1 + _singles(settings)))
+    executor_mb = max(500, left_mb // (1 + _singles(settings)))
     read_mb = max(500, min(settings.read.memory_mb, left_mb))
-    knobs = {"workers.count": 1, "workers.executor.memory_mb": lab_mb, "read.memory_mb": read_mb}
+    knobs = {
+        "workers.count": 1,
+        "workers.executor.memory_mb": executor_mb,
+        "read.memory_mb": read_mb,
+    }
     if connections:
         knobs[f"source.{source.kind}.connections"] = 1
     return " ".join(f"--set {knob}={value}" for knob, value in knobs.items())
@@ -90,56 +91,3 @@ def _usable_cores() -> int:
     pinned = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     n = pinned or os.cpu_count() or 1
     return max(1, min(n, int(core_limit() or n)))
-
-
-# --- control groups ---------------------------------------------------------------------------
-
-
-def control_group(controller: str) -> Path | None:
-    """Folder of this process under a controller; None where it has none."""
-    try:
-        lines = _OWN.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        _, names, path = line.split(":", 2)
-        if controller in names.split(","):
-            # In containers the path may be that of the host; then the root is this process's.
-            places = (_ROOT / controller / path.lstrip("/"), _ROOT / controller)
-            return next((place for place in places if place.is_dir()), None)
-    unified = [_ROOT / line[4:] for line in lines if line.startswith("0::/")]
-    known = [place for place in unified if controller in _words(place / "cgroup.controllers")]
-    return known[0] if known else None
-
-
-def memory_limit() -> int | None:
-    """Bytes that the control groups leave to this process; None: no limit."""
-    names = ("memory.max", "memory.limit_in_bytes")
-    files = [place / name for place in _upwards("memory") for name in names]
-    limits = [int(word) for file in files for word in _words(file) if word.isdecimal()]
-    return min(limits, default=None)
-
-
-def core_limit() -> float | None:
-    """Cores' worth of time that the control groups leave to this process; None: no limit."""
-    limits = []
-    for place in _upwards("cpu"):
-        apart = [*_words(place / "cpu.cfs_quota_us"), *_words(place / "cpu.cfs_period_us")]
-        quota_and_period = _words(place / "cpu.max") or apart
-        # Without a limit the quota is `max`, or -1.
-        if quota_and_period and all(word.isdecimal() for word in quota_and_period):
-            limits.append(int(quota_and_period[0]) / int(quota_and_period[1]))
-    return min(limits, default=None)
-
-
-def _upwards(controller: str) -> list[Path]:
-    """The folder of this process and those above it, whose limits hold too."""
-    folder = control_group(controller)
-    return [] if folder is None else [folder, *folder.parents]
-
-
-def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text().split()
-    except OSError:
-        return []

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.doctor import probes
+from flows.doctor.control_groups import control_group
 from flows.doctor.diagnosis import Diagnosis, Setup, broken, ok, warning
-from flows.doctor.machine import control_group
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROBE_S = 5.0

@@ -13,7 +13,7 @@ from extract.store import sha256_of
 from publish.release import ReleaseFile
 
 MANIFEST = "manifest.json"
-FORMAT = "opendare-release-1"
+_FORMAT = "opendare-release-1"
 _RESTORED = re.compile(r"data/(files|answers)/restored-[^/]+\.parquet")
 
 
@@ -37,7 +37,7 @@ def list_files(folder: Path) -> tuple[ReleaseFile, ...]:
 def write_manifest(folder: Path, release: str) -> tuple[ReleaseFile, ...]:
     """Hash all files, write the manifest and give its entries."""
     files = list_files(folder)
-    body = {"format": FORMAT, "release": release, "files": [file.model_dump() for file in files]}
+    body = {"format": _FORMAT, "release": release, "files": [file.model_dump() for file in files]}
     (folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     return files
 
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> tuple[ReleaseFile, ...] | None:
     """The entries, or None when the folder holds no manifest of ours."""
     try:
         body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if body["format"] != FORMAT:
+        if body["format"] != _FORMAT:
             return None
         return tuple(ReleaseFile.model_validate(entry) for entry in body["files"])
     except (OSError, ValueError, TypeError, KeyError):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from extract.drop import Drop
-from extract.foreign_text import one_line
+from extract.untrusted_text import one_line
 from publish.data.parquet import TableRow, write_rows
 from publish.release import SplitCount
 from publish.writer import ReleaseContents, ReleaseWriter, unsplit

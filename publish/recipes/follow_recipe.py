@@ -10,13 +10,13 @@ from extract.store import Store
 from extract.stored_table import locate, read_stored
 from publish.recipes.recipe_settings import RecipeSettings
 from publish.release import Recipe
-from transform.files.rendered_task import identify
+from transform.draft_task import draft
 from transform.files.task_folder import TaskFolder
 from transform.plan import Plan
-from transform.plan_tasks import draft
 from transform.rows.split import split_rows
 from transform.run.execute import execute
 from transform.task import Task
+from transform.task_id import identify
 
 
 class RecipeError(Exception):

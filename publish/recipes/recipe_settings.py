@@ -10,7 +10,7 @@ from typing import Any
 
 from extract.noun import Noun
 from extract.reading.limits import ReadConfig
-from transform.plan_tasks import DesignConfig
+from transform.draft_task import DesignConfig
 from transform.profile.measure import ProfileConfig
 from transform.propose.heuristic import ProposeConfig
 from transform.rows.size import SizeConfig

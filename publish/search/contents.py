@@ -56,7 +56,7 @@ def _read_group(path: Path, group: int) -> dict[str, bytes]:
     return dict(zip(table["sha256"].to_pylist(), table["content"].to_pylist(), strict=True))
 
 
-def read_task_tables(
+def released_tables(
     files: Sequence[Mapping[str, Any]], contents: Contents
 ) -> dict[str, pl.DataFrame]:
     """The tables `train` and `val` of a task, from its `files` column.

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from publish.data.parquet import TableRow
 from publish.search.answer_leak import AnswerLeak
-from publish.search.contents import Contents, comparable_types, read_task_tables
+from publish.search.contents import Contents, comparable_types, released_tables
 from publish.search.siblings import RowKeys, row_keys
 from transform.task import ID_COLUMN, VARIANTS
 
@@ -50,7 +50,7 @@ class OpenedTask:
 
 def open_task(row: TableRow, contents: Contents, truth: bytes) -> OpenedTask:
     """Join the held-out rows with their truth."""
-    tables = read_task_tables(row["files"], contents)
+    tables = released_tables(row["files"], contents)
     grading = json.loads(row["reward_model"]["ground_truth"])
     targets, executed = tuple(grading["targets"]), VARIANTS[row["variant"]].executed
     answer = comparable_types(pl.read_parquet(io.BytesIO(truth))).select(ID_COLUMN, *targets)

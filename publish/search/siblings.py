@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from transform.profile.dependence import codes_of, determination
-from transform.profile.identities import SAME_NUMBER, SPOILT, SURE, correlation
+from transform.profile.identities import MAX_DISAGREEING, SAME_NUMBER, SURE, correlation
 from transform.series.shifts import foretells, repeats
 
 _ENOUGH = 50
@@ -53,6 +53,7 @@ def telling_columns(
     others = [n for n in table.columns if n not in keys]
     if not keys or not others:
         return
+    # Rows that share their keys could be joined with any of several, which would prove nothing.
     identified = pl.struct(keys).is_unique()
     beside = held_out.filter(identified).join(
         table.filter(identified), on=keys, nulls_equal=True, suffix=" beside"
@@ -65,12 +66,12 @@ def telling_columns(
             yield name, beside.height
 
 
-def _decides(told: pl.Series, target: pl.Series) -> bool:
-    if told.dtype.is_numeric() and target.dtype.is_numeric():
-        r = correlation(_numbers(told), _numbers(target), SPOILT)
+def _decides(observed: pl.Series, target: pl.Series) -> bool:
+    if observed.dtype.is_numeric() and target.dtype.is_numeric():
+        r = correlation(_numbers(observed), _numbers(target), MAX_DISAGREEING)
         if r >= SAME_NUMBER:
             return True
-    return determination(codes_of(told), codes_of(target)) >= SURE
+    return determination(codes_of(observed), codes_of(target)) >= SURE
 
 
 def moved_columns(
@@ -95,6 +96,7 @@ def moved_columns(
     for name in train.columns:
         if name in {*keys, target} or name in checked or not train[name].dtype.is_numeric():
             continue
+        # Measuring one column against all instants is dear, and siblings repeat the same columns.
         checked.add(name)
         how = foretells(*_aligned(past, target, train, name, by))
         if how:

@@ -16,9 +16,6 @@ from typing import Literal
 from pydantic import Field
 
 from extract.evidence.domain import Domain
-from extract.evidence.evidence import SourceEvidence
-from extract.evidence.freshness import freshness
-from extract.evidence.near_duplicates.clusters import Clusters
 from extract.noun import Noun
 
 SplitSide = Literal["train", "eval"]
@@ -50,21 +47,6 @@ class SplitEvidence(Noun):
     """Language of a source's own words; None or absent when unknown."""
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What was found about a source, `well_known`, `artificial` and notes; absent is nothing."""
-
-
-def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvidence:
-    """What the evidence about all sources says about sides."""
-    by_key = {evidence.ref.key: evidence for evidence in evidences}
-    newest = {key: evidence.newest_instant for key, evidence in by_key.items()}
-    books = dict.fromkeys(clusters.well_known, ("well_known",))
-    tags = {key: (*books.get(key, ()), *evidence.tags) for key, evidence in by_key.items()}
-    return SplitEvidence(
-        freshness=freshness(newest, [evidence.last_update for evidence in evidences]),
-        clusters=clusters.names,
-        domains={key: evidence.domain for key, evidence in by_key.items()},
-        languages={key: evidence.language for key, evidence in by_key.items()},
-        tags=tags,
-    )
 
 
 @dataclass(frozen=True)

@@ -307,8 +307,8 @@ def _harmless() -> Iterator[Archive]:
     inner = packed(Member(b"../slip.csv"))
     yield Archive("archive-in-archive", packed(Member(b"inner.zip", inner)), "")
     path = b"../slip.csv"
-    told = struct.pack("<BI", 1, zlib.crc32(b"a.csv")) + path
-    extra = struct.pack("<HH", 0x7075, len(told)) + told
+    path_field = struct.pack("<BI", 1, zlib.crc32(b"a.csv")) + path
+    extra = struct.pack("<HH", 0x7075, len(path_field)) + path_field
     yield Archive("second-name-in-a-field", packed(Member(b"a.csv", extra=extra)), "")
     mode = stat.S_IFREG | stat.S_ISUID | stat.S_ISGID | 0o777
     yield Archive("set-user-id", packed(Member(b"a.csv", mode=mode)), "")

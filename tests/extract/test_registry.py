@@ -44,7 +44,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def found() -> list[str]:
+def kinds() -> list[str]:
     package, shape = importlib.import_module("shapes"), importlib.import_module("shapes.shape")
     classes = concrete_subclasses(package, shape.Shape, "name")
     assert {name: cls.name for name, cls in classes.items()} == {name: name for name in classes}
@@ -52,10 +52,10 @@ def found() -> list[str]:
 
 
 def test_concrete_classes_are_found_where_they_are_defined(package: Path) -> None:
-    assert found() == ["circle", "square"]
+    assert kinds() == ["circle", "square"]
 
 
 def test_one_name_has_one_class(package: Path) -> None:
     (package / "again.py").write_text(SQUARE)
     with pytest.raises(AssertionError, match="two classes have the name 'square'"):
-        found()
+        kinds()

@@ -1,7 +1,7 @@
 """What a planted fault is, by the place where it is planted.
 
-Every fault names what is wrong, who must stop it, and a twin: the same world without the fault, or
-with something harmless that looks like it, which must pass every gate.
+Every fault names what is wrong, who must stop it, and a counterpart: the same world without the
+fault, or with something harmless that looks like it, which must pass every gate.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ class Planted:
     expected: tuple[str, ...]
     """Who may stop it: a gate, a drop reason, `proposal`, `draft` or `layout`."""
     errand: Errand
-    twin: Errand
+    counterpart: Errand
     shows: Callable[[Seen], bool]
     """Whether a proven task still has the fault."""
     columns: tuple[str, ...] = ()
     """Columns of which one must be gone, where columns are the fault."""
     keeps: tuple[str, ...] = ()
-    """Columns that the proven twin must still ship: the look-alike is no fault."""
+    """Columns that the proven counterpart must still ship: the look-alike is no fault."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Tampered:
     base: Base
     plant: Callable[[TaskFolder], TaskFolder]
     """Changes a copy; what it raises is what the reference raised."""
-    twin: Callable[[TaskFolder], TaskFolder]
+    counterpart: Callable[[TaskFolder], TaskFolder]
     place: Place = "task"
 
 

@@ -82,7 +82,7 @@ def leaks(
     """A table with some columns more, as published and under the plan of its clean counterpart."""
     bad = source(name, _with(world(), columns))
     good = source(f"{name} twin", _with(world(), alike))
-    twin = Errand(good, (target,), variants)
+    counterpart = Errand(good, (target,), variants)
     keeps = tuple(alike)
     yield Planted(
         name=name,
@@ -90,7 +90,7 @@ def leaks(
         planted=planted,
         expected=("proposal", "no_proposal", "draft", *_BY_GATES),
         errand=Errand(bad, (target, column), variants),
-        twin=twin,
+        counterpart=counterpart,
         shows=shows,
         columns=tuple(columns),
         keeps=keeps,
@@ -101,7 +101,7 @@ def leaks(
         planted=planted,
         expected=("draft", *_BY_GATES) if "ts-xf" in variants else _BY_GATES,
         errand=Errand(bad, (target,), variants, like=good),
-        twin=twin,
+        counterpart=counterpart,
         shows=shows,
         columns=tuple(columns),
         keeps=keeps,
@@ -325,7 +325,7 @@ def identifiers() -> Iterator[Planted]:
     bad = source("sorted identifier", _numbered(clinic().sort("readmitted", maintain_order=True)))
     good = source("sorted identifier twin", _numbered(clinic()))
     variants: tuple[Variant, ...] = ("class-mm",)
-    twin = Errand(good, ("readmitted",), variants)
+    counterpart = Errand(good, ("readmitted",), variants)
     for place, like, expected in _both_places(good, ("proposal",), _BY_GATES):
         errand = Errand(
             bad, ("readmitted",), variants, fooled=_with_record_no if like is not None else None
@@ -336,7 +336,7 @@ def identifiers() -> Iterator[Planted]:
             planted,
             expected,
             errand,
-            twin,
+            counterpart,
             ships("record_no"),
             ("record_no",),
         )
@@ -400,11 +400,13 @@ def targets() -> Iterator[Planted]:
     )
     bad, good = source("rule", _ruled(0.0)), source("rule twin", _ruled(0.13))
     planted = "the label follows from three columns without exception"
-    twin = Errand(good, ("readmitted",), ("class-mm",))
+    counterpart = Errand(good, ("readmitted",), ("class-mm",))
     gates = ("saturated", "leak")
     for place, like, expected in _both_places(good, ("proposal", "no_proposal"), gates):
         errand = Errand(bad, ("readmitted",), ("class-mm",), like=like)
-        yield Planted("label by rule", place, planted, expected, errand, twin, _is_ruled, _CAUSES)
+        yield Planted(
+            "label by rule", place, planted, expected, errand, counterpart, _is_ruled, _CAUSES
+        )
 
 
 def _noise(name: str, planted: str, bad: Errand, good: Errand) -> Iterator[Planted]:

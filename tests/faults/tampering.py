@@ -55,7 +55,7 @@ def truth_of(task: TaskFolder) -> pl.DataFrame:
 
 
 def with_tables(
-    task: TaskFolder, train: pl.DataFrame, val: pl.DataFrame, **told: Any
+    task: TaskFolder, train: pl.DataFrame, val: pl.DataFrame, **changes: Any
 ) -> TaskFolder:
     """Other public tables, and other fields of the instructions; the text says what they are."""
     before = task.spec.instructions
@@ -63,7 +63,7 @@ def with_tables(
     # The cells of a noisy table are read by its steps; their types are what the steps make them.
     if not before.is_executed:
         columns = cell_types(train.drop(ID_COLUMN), val.drop(ID_COLUMN))
-    instructions = replaced(before, columns=columns, **told)
+    instructions = replaced(before, columns=columns, **changes)
     for name in before.data.names:
         (task.public / name).unlink()
     sides = shipped(train, val).sort(ID_COLUMN), shipped(val, train).sort(ID_COLUMN)
@@ -109,12 +109,12 @@ def with_clean(task: TaskFolder, change: Change) -> TaskFolder:
     return task
 
 
-def with_steps(task: TaskFolder, steps: tuple[StepSpec, ...], **told: Any) -> TaskFolder:
+def with_steps(task: TaskFolder, steps: tuple[StepSpec, ...], **changes: Any) -> TaskFolder:
     """Other steps, said in the text, with the truth and the program that follow from them.
 
     Raises what the reference raises.
     """
-    instructions: Instructions = replaced(task.spec.instructions, steps=steps, **told)
+    instructions: Instructions = replaced(task.spec.instructions, steps=steps, **changes)
     text = wording.say(instructions)
     spec = replaced(task.spec, instructions=instructions, literal_text=text, question=text)
     draft = Draft(spec=spec, folder=task.folder, truth=None)
@@ -139,15 +139,15 @@ def with_whole(task: TaskFolder, rows: pl.DataFrame, ahead: tuple[str, ...] = ()
 
     `ahead` are new columns that the future rows of a forecast carry.
     """
-    told = task.spec.instructions
+    instructions = task.spec.instructions
     train, val = (rows.filter(pl.col(HELD_OUT) == side).drop(HELD_OUT) for side in (False, True))
-    grid: Grid | None = told.grid
+    grid: Grid | None = instructions.grid
     if grid is not None:
         grid = replaced(grid, known_covariates=(*grid.known_covariates, *ahead))
         val_columns = [ID_COLUMN, grid.column, *grid.entities, *grid.known_covariates]
     else:
-        val_columns = [name for name in val.columns if name not in told.targets]
-    truth = shipped(val.select(ID_COLUMN, *told.targets)).sort(ID_COLUMN)
+        val_columns = [name for name in val.columns if name not in instructions.targets]
+    truth = shipped(val.select(ID_COLUMN, *instructions.targets)).sort(ID_COLUMN)
     changed = with_truth(with_tables(task, train, val.select(val_columns), grid=grid), truth)
     grading = grading_of(changed.spec.instructions, shipped(train, val), truth)
     return replaced(changed, truth=replaced(changed.truth, grading=grading))

@@ -1,8 +1,8 @@
 """Faults in finished tasks: their answer, their text, their rows and their steps.
 
 Each changes a proven task as a slip of the code that makes tasks would; hashes, columns and text
-follow the change, so that nothing but the fault can be found. The twin is the same task written
-anew, or changed in a way that matters to nobody.
+follow the change, so that nothing but the fault can be found. The counterpart is the same task
+written anew, or changed in a way that matters to nobody.
 """
 
 import random
@@ -170,8 +170,8 @@ def _listing(task: TaskFolder, *, without_first: bool = False) -> tuple[StepSpec
     """The steps with one more rule after the cleaning: the categories of a column, to be kept."""
     kept = pl.read_parquet(task.private / "clean.parquet")
     name = next(n for n in ("insurance", "ward", "heating", "condition") if n in kept.columns)
-    found = tuple(kept[name].drop_nulls().unique().sort().to_list())
-    rule = FilterCategories(column=name, categories=found[int(without_first) :], missing="keep")
+    texts = tuple(kept[name].drop_nulls().unique().sort().to_list())
+    rule = FilterCategories(column=name, categories=texts[int(without_first) :], missing="keep")
     return _after_cleaning(task, rule.spec())
 
 
@@ -212,10 +212,12 @@ def texts() -> Iterator[Tampered]:
 # --- steps ------------------------------------------------------------------------------------
 
 
-def _steps(edit: Callable[[TaskFolder, list[StepSpec]], list[StepSpec]], **told: Any) -> Plant:
+def _steps(
+    edit: Callable[[TaskFolder, list[StepSpec]], list[StepSpec]], **instructions: Any
+) -> Plant:
     """Other steps, with the text, the truth and the program that follow from them."""
     return lambda task: with_steps(
-        task, tuple(edit(task, list(task.spec.instructions.steps))), **told
+        task, tuple(edit(task, list(task.spec.instructions.steps))), **instructions
     )
 
 
@@ -256,9 +258,9 @@ def _features_before_fit(task: TaskFolder) -> list[str]:
     """Columns of the matrix, in order."""
     from transform.run.execute import apply_steps, load_workspace
 
-    told = task.spec.instructions
-    before = tuple(registry.resolve(spec) for spec in told.steps[:-1])
-    return apply_steps(before, load_workspace(told, task.public)).features
+    instructions = task.spec.instructions
+    before = tuple(registry.resolve(spec) for spec in instructions.steps[:-1])
+    return apply_steps(before, load_workspace(instructions, task.public)).features
 
 
 def _scaled_tree(task: TaskFolder, steps: list[StepSpec]) -> list[StepSpec]:
@@ -286,10 +288,10 @@ def _without_noise(kinds: tuple[str, ...]) -> Plant:
     """The rows that only one rule removes are not there."""
 
     def plant(task: TaskFolder) -> TaskFolder:
-        told = task.spec.instructions
-        spec = next(s for s in told.steps if s.kind in kinds)
+        instructions = task.spec.instructions
+        spec = next(s for s in instructions.steps if s.kind in kinds)
         rule = registry.resolve(spec)
-        others = tuple(s for s in told.steps if s != spec)
+        others = tuple(s for s in instructions.steps if s != spec)
         train, val = tables(task)
         assert isinstance(rule, FilterRange | FilterCategories)
         cell = pl.col(rule.column)

@@ -1,4 +1,4 @@
-"""Every planted fault is stopped for its reason, and every clean twin is proven."""
+"""Every planted fault is stopped for its reason, and every clean counterpart is proven."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,8 @@ from extract.evidence.evidence import SourceEvidence
 from extract.evidence.near_duplicates.clusters import cluster
 from extract.evidence.well_known import well_known_evidence
 from extract.workers import Workers
-from publish.selecting.split import SourceSplitConfig, gather, split_sources
+from publish.selecting.gather import gather
+from publish.selecting.split import SourceSplitConfig, split_sources
 from tests.faults.copies import strangers
 from tests.faults.fault import (
     LAYOUT,
@@ -68,7 +69,7 @@ def _errands(items: list[pytest.Item]) -> Iterator[Errand]:
     for name in names:
         if name in WALKED:
             yield WALKED[name].errand
-            yield WALKED[name].twin
+            yield WALKED[name].counterpart
 
 
 def _missed(name: str) -> object:
@@ -101,9 +102,9 @@ def test_the_walk_stops_the_fault(walker: Walker, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WALKED)
-def test_the_twin_is_proven(walker: Walker, name: str) -> None:
+def test_the_counterpart_is_proven(walker: Walker, name: str) -> None:
     fault = WALKED[name]
-    came = walker.start(fault.twin).result()
+    came = walker.start(fault.counterpart).result()
     refused = [t.result for t in came.trials if isinstance(t.result, Drop)]
     assert came.proven, came.drops or refused
     assert not refused
@@ -122,9 +123,9 @@ def test_a_gate_stops_the_tampered_task(walker: Walker, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_the_tampered_twin_passes(walker: Walker, name: str) -> None:
+def test_the_tampered_counterpart_passes(walker: Walker, name: str) -> None:
     fault = TAMPERED[name]
-    assert tampered(walker, fault, fault.twin, folder_name(f"{name} twin")) is None
+    assert tampered(walker, fault, fault.counterpart, folder_name(f"{name} twin")) is None
 
 
 def tampered(
@@ -157,13 +158,13 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceEvidence, ...
 @pytest.mark.parametrize("name", [_missed(name) for name in TOLD])
 def test_the_source_is_told(walker: Walker, books: tuple[SourceEvidence, ...], name: str) -> None:
     fault = TOLD[name]
-    found = findings(walker.evidence(fault.bad), books)
-    print(f"{name}: told by {', '.join(found) or 'nobody'}")
-    assert set(found) & set(fault.expected), f"{found} instead of {fault.expected}"
+    observed = findings(walker.evidence(fault.bad), books)
+    print(f"{name}: told by {', '.join(observed) or 'nobody'}")
+    assert set(observed) & set(fault.expected), f"{observed} instead of {fault.expected}"
 
 
 @pytest.mark.parametrize("name", TOLD)
-def test_nothing_is_told_of_the_twin(
+def test_nothing_is_told_of_the_counterpart(
     walker: Walker, books: tuple[SourceEvidence, ...], name: str
 ) -> None:
     assert findings(walker.evidence(TOLD[name].good), books) == ()
@@ -181,7 +182,7 @@ def findings(evidence: SourceEvidence | Drop, books: tuple[SourceEvidence, ...])
         "well_known": bool(cluster([evidence], books).well_known),
     }
     doubts = (tag for tag in evidence.tags if not tag.startswith("note_"))
-    return (*doubts, *(name for name, found in checks.items() if found))
+    return (*doubts, *(name for name, doubtful in checks.items() if doubtful))
 
 
 # --- sources beside each other ----------------------------------------------------------------
@@ -193,11 +194,13 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
     sources = (fault.original, fault.again, *strangers())
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
     assert len(known) == len(sources)
-    found = cluster(known)
-    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in found.duplicates]}")
+    clusters = cluster(known)
+    print(f"{name}: {[(t.ours, t.theirs, t.share) for t in clusters.duplicates]}")
     original, again = fault.original.key, fault.again.key
-    assert found.names[again] == found.names[original]
-    sides = split_sources({"open": {*found.names}}, gather(known, found), SourceSplitConfig()).sides
+    assert clusters.names[again] == clusters.names[original]
+    sides = split_sources(
+        {"open": {*clusters.names}}, gather(known, clusters), SourceSplitConfig()
+    ).sides
     assert sides[again] == sides[original]
     assert set(sides.values()) == {"train", "eval"}
 
@@ -205,5 +208,5 @@ def test_a_source_published_again_is_one_cluster(walker: Walker, name: str) -> N
 def test_strangers_stay_alone(walker: Walker) -> None:
     sources = (*{f.original.key: f.original for f in COPIED.values()}.values(), *strangers())
     known = [e for e in map(walker.evidence, sources) if isinstance(e, SourceEvidence)]
-    found = cluster(known)
-    assert found.names == {source.key: source.key for source in sources}, found.duplicates
+    clusters = cluster(known)
+    assert clusters.names == {source.key: source.key for source in sources}, clusters.duplicates

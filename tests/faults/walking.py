@@ -25,9 +25,10 @@ from extract.store import Store
 from extract.stored_table import file_of, located
 from extract.workers import Workers
 from tests.faults.worlds import Source
+from transform.draft_task import DesignConfig
 from transform.files.task_folder import TaskFolder, lay_out
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, plan_tasks
+from transform.plan_tasks import plan_tasks
 from transform.profile.measure import ProfileConfig, profile
 from transform.propose.heuristic import HeuristicProposer
 from transform.rows.size import SizeConfig
@@ -36,7 +37,8 @@ from transform.run.execute import load_tables
 from transform.task import ID_COLUMN, Task, Variant
 from validate.environments.executor import Executor
 from validate.gate import Gate
-from validate.trial import Prover, Trial
+from validate.prover import Prover
+from validate.trial import Trial
 from validate.verdict import Check
 
 Fooled = Callable[[Plan, pl.DataFrame], Plan]
@@ -76,9 +78,9 @@ class Seen:
     @classmethod
     def of(cls, plan: Plan, task: TaskFolder, store: Store) -> "Seen":
         """Read the files."""
-        told = task.spec.instructions
-        train, val = load_tables(told, task.public)
-        if not told.is_executed:
+        instructions = task.spec.instructions
+        train, val = load_tables(instructions, task.public)
+        if not instructions.is_executed:
             val = val.join(pl.read_parquet(task.truth_file), on=ID_COLUMN)
         return cls(plan, task, store.path(plan.split.sha256), train, val)
 
@@ -102,21 +104,21 @@ class Walked:
     def stopped_by(self, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Who refused, or left one of the columns out: reasons, gates, `proposal`, `draft`."""
         # What our checks refuse of a proposal is refused as one.
-        found = ["proposal" if d.reason == Reason.INFEASIBLE else d.reason for d in self.drops]
+        stops = ["proposal" if d.reason == Reason.INFEASIBLE else d.reason for d in self.drops]
         if not self.plans and not self.drops:
-            found.append("proposal")
+            stops.append("proposal")
         for plan, trial in zip(self.plans, self.trials, strict=True):
             if not set(columns) <= _named(plan):
-                found.append("proposal")
+                stops.append("proposal")
             refusals = [attempt.verdict.refusal for attempt in trial.attempts if attempt.verdict]
-            found += [check.name for check in refusals if check is not None]
+            stops += [check.name for check in refusals if check is not None]
             if isinstance(trial.result, Drop):
-                found.append(trial.result.reason)
+                stops.append(trial.result.reason)
         for seen in self.proven:
             at_once = all(check.verdict == "valid" for check in self._first_checks(seen))
             if at_once and any(_is_left_out(column, seen) for column in columns):
-                found.append("draft")
-        return tuple(dict.fromkeys(found))
+                stops.append("draft")
+        return tuple(dict.fromkeys(stops))
 
     def _first_checks(self, seen: Seen) -> tuple[Check, ...]:
         (trial,) = (t for t in self.trials if t.task_id == seen.plan.task_id)
@@ -176,8 +178,8 @@ class Walker:
         """What is known about a source, or why it is refused."""
         if source.key not in self._evidence:
             raw = self.read(source)
-            found = raw if isinstance(raw, Drop) else source_evidence(raw)
-            self._evidence[source.key] = found
+            outcome = raw if isinstance(raw, Drop) else source_evidence(raw)
+            self._evidence[source.key] = outcome
         return self._evidence[source.key]
 
     def _walk(self, errand: Errand) -> Walked:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.files.rendered_task import derive_seed
+from transform.seed import derive_seed
 
 Floats = npt.NDArray[np.float64]
 

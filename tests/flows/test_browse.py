@@ -17,7 +17,7 @@ import pytest
 
 from flows.browse.opened import OpenedRelease, ReleaseError, resolve_name
 from flows.browse.preview import previews
-from flows.browse.show import lay_out, show_task
+from flows.browse.show import show_task, write_files
 from flows.browse.tasks import TASK_COLUMNS, show_tasks
 from flows.browse.why import show_why
 from flows.cli import main
@@ -208,7 +208,7 @@ def test_files_that_do_not_ship_name_the_repair(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".", "", "a\\b"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ReleaseError, match="plain file name"):
-        lay_out({"good.csv": b"", name: b""}, tmp_path / "work")
+        write_files({"good.csv": b"", name: b""}, tmp_path / "work")
     assert not (tmp_path / "work").exists()
 
 

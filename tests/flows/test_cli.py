@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from flows.quiet import quiet_environment
+from flows.runner.quiet import quiet_environment
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("pydantic", "polars", "prefect", "numpy", "pyarrow", "rich", "yaml")

@@ -21,7 +21,7 @@ import pytest
 from extract.kaggle.credentials import LOGIN_HELP
 from extract.kaggle.limits import WORKER_MEMORY_MB
 from extract.kaggle.service import FaultKind, ServiceFault
-from flows.doctor import disk, kaggle, machine, sandbox, versions
+from flows.doctor import control_groups, disk, kaggle, machine, sandbox, versions
 from flows.doctor.diagnosis import (
     Diagnosis,
     HealthCheck,
@@ -66,9 +66,9 @@ def of_kaggle(ask: Callable[[], str] | None = None, **environment: str) -> Setup
 
 
 def test_without_kaggle_nobody_logs_in() -> None:
-    found = examine(CHECKS[:4], Setup(settings(), {"KAGGLE_KEY": KEY}))
-    assert {diagnosis.severity for diagnosis in found.values()} == {"skipped"}
-    assert found["credentials"].observed == "source.kind is bundled; nothing to log in to"
+    diagnoses = examine(CHECKS[:4], Setup(settings(), {"KAGGLE_KEY": KEY}))
+    assert {diagnosis.severity for diagnosis in diagnoses.values()} == {"skipped"}
+    assert diagnoses["credentials"].observed == "source.kind is bundled; nothing to log in to"
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,10 @@ def test_each_fault_has_its_repair(
 
 def test_who_has_no_credentials_is_told_once_how_to_get_them() -> None:
     """By the real call, which ends before anything is asked."""
-    found = kaggle.kaggle_api(of_kaggle(partial(settings(kaggle=True).source.chosen.ask, {})))
-    assert found == broken("Kaggle needs credentials in the environment, found nothing", LOGIN_HELP)
+    diagnosis = kaggle.kaggle_api(of_kaggle(partial(settings(kaggle=True).source.chosen.ask, {})))
+    assert diagnosis == broken(
+        "Kaggle needs credentials in the environment, found nothing", LOGIN_HELP
+    )
 
 
 @pytest.mark.parametrize("error", [OSError("unreachable"), SystemExit(1)])
@@ -228,8 +230,8 @@ def test_a_secret_is_hidden_in_every_form_in_which_it_is_sent(tmp_path: Path) ->
     }
     basic = base64.b64encode(f"ann:{KEY}".encode()).decode()
     said = ["ann", KEY, TOKEN, quote(TOKEN, safe=""), basic, "in_the_file", "/usr/bin"]
-    told = masked_line(" | ".join(said), secrets_in(environment))
-    assert told == f"ann | {MASK} | {MASK} | {MASK} | {MASK} | {MASK} | /usr/bin"
+    masked = masked_line(" | ".join(said), secrets_in(environment))
+    assert masked == f"ann | {MASK} | {MASK} | {MASK} | {MASK} | {MASK} | /usr/bin"
 
 
 def test_what_looks_like_a_secret_is_hidden_too() -> None:
@@ -362,9 +364,9 @@ def test_limits_of_control_groups_count(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
-    assert machine.memory_limit() is None
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
+    assert control_groups.memory_limit() is None
     (tmp_path / "own").write_text(f"{own}\n")
     for line in own.splitlines():
         _, names, path = line.split(":", 2)
@@ -376,22 +378,22 @@ def test_limits_of_control_groups_count(
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (tmp_path / folder / name).write_text(f"{text}\n")
-    assert machine.memory_limit() == 5000
-    assert machine.core_limit() == (1.5 if "cpu.max" in files else None)
+    assert control_groups.memory_limit() == 5000
+    assert control_groups.core_limit() == (1.5 if "cpu.max" in files else None)
 
 
 def test_a_quota_of_older_control_groups_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
     (tmp_path / "own").write_text("5:cpu:/\n")
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
-    assert machine.core_limit() is None
+    assert control_groups.core_limit() is None
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("50000")
-    assert machine.core_limit() == 0.5
+    assert control_groups.core_limit() == 0.5
     assert machine.cores(setup("workers.count=2")).repair == "--set workers.count=1"
 
 
@@ -415,8 +417,8 @@ def test_a_limit_that_no_worker_can_raise_is_broken() -> None:
         "print(sandbox.limits(Setup(load(Path(sys.argv[1])), {})))"
     )
     command = [sys.executable, "-c", program, str(BUNDLED)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "severity='broken', found='ulimit -d is 1024 MB, and a worker is to have 3000" in told
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "severity='broken', found='ulimit -d is 1024 MB, and a worker is to have 3000" in output
 
 
 UNABLE = {
@@ -437,9 +439,9 @@ UNABLE = {
 def test_a_probe_sees_a_system_that_only_pretends(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works, found = sandbox._probed(name)
+    works, output = sandbox._probed(name)
     if not works:
-        pytest.skip(f"this system is no better: {found}")
+        pytest.skip(f"this system is no better: {output}")
     # Only what still runs at the end takes all of it.
     monkeypatch.setattr(sandbox, "_PROBE_S", 2.0 if name == "death" else 60.0)
     pretend, said = UNABLE[name]
@@ -447,9 +449,9 @@ def test_a_probe_sees_a_system_that_only_pretends(
         "import resource, sys\nfrom flows.doctor import probes\n"
         f"{pretend}\nsys.exit(probes.run_probe({name!r}))"
     )
-    works, found = sandbox._ended([sys.executable, "-S", "-c", program])
+    works, output = sandbox._ended([sys.executable, "-S", "-c", program])
     assert not works
-    assert said in found
+    assert said in output
 
 
 @LINUX
@@ -460,8 +462,8 @@ def test_nothing_of_a_probe_survives(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "import os, sys, time\nif os.fork() == 0:\n"
         "    open(sys.argv[1], 'w').write(str(os.getpid()))\n    time.sleep(60)"
     )
-    works, found = sandbox._ended([sys.executable, "-S", "-c", program, str(mark)])
-    assert (works, found) == (False, "something of it still ran after 4 s")
+    works, output = sandbox._ended([sys.executable, "-S", "-c", program, str(mark)])
+    assert (works, output) == (False, "something of it still ran after 4 s")
     deadline = time.monotonic() + 300
     status = Path("/proc", mark.read_text(), "stat")
     while time.monotonic() < deadline and status.exists() and " Z " not in status.read_text():
@@ -516,8 +518,8 @@ def test_bubblewrap_must_start_something(tmp_path: Path) -> None:
 
 
 def test_a_control_group_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_ROOT", tmp_path)
-    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN", tmp_path / "own")
     assert "memory and pids" in sandbox.cgroups(setup()).observed
     assert sandbox.cgroups(setup()).severity == "warning"
     (tmp_path / "own").write_text("0::/\n")
@@ -639,14 +641,14 @@ def test_a_check_that_raises_or_hangs_costs_the_others_nothing() -> None:
         HealthCheck("works", lambda its: ok("well")),
     )
     started = time.monotonic()
-    found = examine(checks, setup(), limit_s=1.5)
+    diagnoses = examine(checks, setup(), limit_s=1.5)
     assert time.monotonic() - started < 100
     never.set()
-    assert list(found) == ["hangs", "fails", "works"]
-    assert found["hangs"].observed == "no answer within 1.5 s"
-    assert found["fails"].observed == "the check failed: KeyError: 'no such thing'"
-    assert (found["hangs"].severity, found["fails"].severity) == ("broken", "broken")
-    assert found["works"] == ok("well")
+    assert list(diagnoses) == ["hangs", "fails", "works"]
+    assert diagnoses["hangs"].observed == "no answer within 1.5 s"
+    assert diagnoses["fails"].observed == "the check failed: KeyError: 'no such thing'"
+    assert (diagnoses["hangs"].severity, diagnoses["fails"].severity) == ("broken", "broken")
+    assert diagnoses["works"] == ok("well")
 
 
 def test_what_asks_for_action_says_which() -> None:

@@ -57,16 +57,16 @@ def mirror(small_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         shutil.copytree(small_mirror / key, root / key)
     for key in WITHHELD:
         path = root / key / "dataset-metadata.json"
-        told = {"licenses": [{"name": "CC-BY-ND-4.0"}], "description": PAGE}
-        path.write_text(json.dumps(json.loads(path.read_text()) | told))
+        metadata = {"licenses": [{"name": "CC-BY-ND-4.0"}], "description": PAGE}
+        path.write_text(json.dumps(json.loads(path.read_text()) | metadata))
     _with_addresses(root / "cyd/alike-one/flats.csv")
     return root
 
 
 def _with_addresses(path: Path) -> None:
     header, *rows = _cells(path)
-    told = [[*row, f"tenant{i}@example.org"] for i, row in enumerate(rows)]
-    _write(path, [[*header, "email"], *told])
+    with_addresses = [[*row, f"tenant{i}@example.org"] for i, row in enumerate(rows)]
+    _write(path, [[*header, "email"], *with_addresses])
 
 
 def _cells(path: Path) -> list[list[str]]:
@@ -148,13 +148,13 @@ def test_no_released_file_holds_their_data(release: Path, restored: Path, mirror
 def _shown(release: Path, mirror: Path) -> set[str]:
     """Withheld sources of which a line of some file has three telling cells of a row."""
     lines = {frozenset(re.split(r"[,|\s]", line)) for f in _files(release) for line in _lines(f)}
-    found = set()
+    shown = set()
     for key in WITHHELD:
         (path,) = (mirror / key).glob("*.csv")
         rows = [{cell for cell in row if len(cell) > 2} for row in _cells(path)[1:100]]
         if any(len(row & line) > 2 for row in rows for line in lines):
-            found.add(key)
-    return found
+            shown.add(key)
+    return shown
 
 
 def _files(release: Path) -> list[Path]:
@@ -402,8 +402,8 @@ def test_a_user_restores_with_kaggle_access_of_their_own(
 ) -> None:
     with LoopbackKaggle(mirror, faults=Faults.passing(1)) as server:
         arguments = kaggle_arguments("restore", tmp_path, str(release))
-        told = environment(server.environment)
-        done = run_opendare(arguments, tmp_path, tmp_path / "mirror", told)
+        variables = environment(server.environment)
+        done = run_opendare(arguments, tmp_path, tmp_path / "mirror", variables)
         fetched = {(r.ref, r.version) for r in server.requests if r.rpc == "DownloadDataset"}
         assert server.count("ListDatasets") == 0, "what a recipe names is not searched for"
     assert done.code == EXIT_DONE, done.complained

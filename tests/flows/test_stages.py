@@ -29,7 +29,8 @@ from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gates.size import Size
 from validate.gates.wording import Wording
-from validate.trial import MAX_REPAIRS, Trial
+from validate.prover import MAX_REPAIRS
+from validate.trial import Trial
 from validate.verdict import Finding
 
 NOBODY: Any = None
@@ -129,8 +130,8 @@ def planned(
     raw: RawDataset, store: Store, workers: Workers, settings: Settings
 ) -> tuple[Plan | Drop, ...]:
     measured = profiled(raw, store, workers, settings)
-    found = propose_tasks((measured, evidence(raw)), store, settings)
-    proposals = tuple(item for item in found if isinstance(item, Proposal))
+    proposed = propose_tasks((measured, evidence(raw)), store, settings)
+    proposals = tuple(item for item in proposed if isinstance(item, Proposal))
     return plan_dataset((raw, measured, proposals), store, workers, settings)
 
 

@@ -214,13 +214,13 @@ def write_public(
         content = _csv(table) if data.format == "csv" else _parquet(table)
         contents[f"{role}.{data.format}"] = (content, data.format, role)
     contents["metadata.md"] = (b"# Homes\n", "markdown", "metadata")
-    found = []
+    files = []
     for name, (content, format, role) in contents.items():
         (folder / name).write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
         fields = {"format": format, "role": role}
-        found.append(TaskFile(name=name, sha256=sha256, bytes=len(content), **fields))
-    return tuple(found)
+        files.append(TaskFile(name=name, sha256=sha256, bytes=len(content), **fields))
+    return tuple(files)
 
 
 def _csv(table: pl.DataFrame) -> bytes:

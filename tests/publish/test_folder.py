@@ -138,14 +138,14 @@ def test_one_open_source_stops_the_build(workshop: Any, build: Any, tmp_path: Pa
 
 
 def test_twins_stand_on_one_side(build: Any, tmp_path: Path) -> None:
-    twins = dict.fromkeys(["ann/open5", "ann/alike1", "ann/open0"], "twin")
+    near_duplicates = dict.fromkeys(["ann/open5", "ann/alike1", "ann/open0"], "twin")
     ages = {source.ref.key: source.updated_at for source in build.sources}
-    _run(build, tmp_path / "r", evidence=SplitEvidence(freshness=ages, clusters=twins))
+    _run(build, tmp_path / "r", evidence=SplitEvidence(freshness=ages, clusters=near_duplicates))
     sides = {
         row["source_ref"]: row["extra_info"]["split"]
         for row in _rows(tmp_path / "r", "data/tasks*/*.parquet")
     }
-    assert len({sides[ref] for ref in twins}) == 1
+    assert len({sides[ref] for ref in near_duplicates}) == 1
     clusters = {row["ref"]: row["cluster"] for row in _rows(tmp_path / "r", "data/sources/*")}
     assert clusters["ann/open0"] == "twin"
     assert clusters["ann/open1"] is None

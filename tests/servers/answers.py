@@ -95,32 +95,32 @@ def substitute(fault: str, *, by_storage: bool) -> Answer | None:
     return refused(int(fault), f"Refused with {fault}")
 
 
-def stored(found: Stored, asked: Mapping[str, str], modified: str) -> Answer:
+def stored(file: Stored, asked: Mapping[str, str], modified: str) -> Answer:
     """An object, or the range of it that is asked for by headers (in lower case)."""
     headers = {
         "Content-Type": "application/octet-stream",
-        "ETag": found.etag,
+        "ETag": file.etag,
         "Last-Modified": modified,
         "Accept-Ranges": "bytes",
     }
-    same = asked.get("if-range", found.etag) in (found.etag, modified)
-    wanted = _asked_range(asked.get("range", ""), found.size) if same else None
+    same = asked.get("if-range", file.etag) in (file.etag, modified)
+    wanted = _asked_range(asked.get("range", ""), file.size) if same else None
     if wanted is None:
-        return Answer(200, Slice(found.path, 0, found.size), headers)
+        return Answer(200, Slice(file.path, 0, file.size), headers)
     start, stop = wanted
     if start >= stop:
-        return Answer(416, b"", {"Content-Range": f"bytes */{found.size}"})
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.size}"
-    return Answer(206, Slice(found.path, start, stop), headers)
+        return Answer(416, b"", {"Content-Range": f"bytes */{file.size}"})
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    return Answer(206, Slice(file.path, start, stop), headers)
 
 
 def _asked_range(header: str, size: int) -> tuple[int, int] | None:
     """Start and stop of a range, empty where it lies outside; None where none is asked for."""
-    found = _RANGE.fullmatch(header.strip())
-    if found is None or not (found[1] or found[2]):
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or not (match[1] or match[2]):
         return None
-    if not found[1]:
-        return max(size - int(found[2]), 0), size
-    if found[2] and int(found[2]) < int(found[1]):
+    if not match[1]:
+        return max(size - int(match[2]), 0), size
+    if match[2] and int(match[2]) < int(match[1]):
         return None
-    return int(found[1]), min(int(found[2]) + 1, size) if found[2] else size
+    return int(match[1]), min(int(match[2]) + 1, size) if match[2] else size

@@ -54,11 +54,13 @@ class Storage:
         """One file of an archive as an object of its own; None where there is no such file."""
         key = f"{archive.etag} {name}"
         try:
-            found = self._keep(key, lambda path: _unpack(archive, name, path))
+            unpacked = self._keep(key, lambda path: _unpack(archive, name, path))
         except (KeyError, zipfile.BadZipFile):
             return None
         return (
-            self._keep(f"{key} {flaw}", lambda path: _spoil(found, flaw, path)) if flaw else found
+            self._keep(f"{key} {flaw}", lambda path: _spoil(unpacked, flaw, path))
+            if flaw
+            else unpacked
         )
 
     def _keep(self, key: str, make: Callable[[Path], None]) -> Stored:
@@ -76,8 +78,8 @@ class Storage:
 
 def files_of(folder: Path) -> dict[str, int]:
     """Names and sizes of the files of a dataset, sorted, without the records beside them."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    names = {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    names = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     return {name: size for name, size in names.items() if name not in _BESIDE}
 
 

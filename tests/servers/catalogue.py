@@ -90,10 +90,10 @@ class Catalogue:
             dataset = self._datasets.get(ref)
             if dataset is None:
                 raise MissingError(ref)
-            found = dataset.current if number is None else dataset.versions.get(number)
-        if found is None:
+            version = dataset.current if number is None else dataset.versions.get(number)
+        if version is None:
             raise MissingError(f"{ref}/{number}")
-        return found
+        return version
 
     def listed(self) -> tuple[Version, ...]:
         """The current versions, by reference; the same object until something changes."""
@@ -213,10 +213,10 @@ def _file_records(
 def _object(path: Path) -> dict[str, Any]:
     """One JSON object; empty where there is none that can be read."""
     try:
-        found = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _instant(text: object) -> datetime:

@@ -223,12 +223,12 @@ class _Server(ThreadingHTTPServer):
             self.log.append(request)
             return len(self.log) - 1
 
-    def note(self, place: int, **found: Any) -> None:
+    def note(self, place: int, **fields: Any) -> None:
         """What became of a request; `sent` adds up."""
         with self.lock:
             asked = self.log[place]
-            found["sent"] = asked.sent + found.get("sent", 0)
-            self.log[place] = replace(asked, **found)
+            fields["sent"] = asked.sent + fields.get("sent", 0)
+            self.log[place] = replace(asked, **fields)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -244,8 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A call."""
-        found = _CALL.fullmatch(self._path()[0])
-        call = found[1] if found else "?"
+        match = _CALL.fullmatch(self._path()[0])
+        call = match[1] if match else "?"
         try:
             body = self._json()
             subject = self.server.service.subject(call, body)
@@ -266,12 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """An object in storage."""
         path, query = self._path()
-        found = _STORED.match(path)
-        if found is None:
+        address = _STORED.match(path)
+        if address is None:
             place = self.server.arrived(Request("?", "", None, self._authorised()))
             self._send(place, refused(404, "not found"), "")
             return
-        ref, version = unquote(found[1]), int(found[2])
+        ref, version = unquote(address[1]), int(address[2])
         start = _START.match(self.headers.get("Range", ""))
         place = self.server.arrived(
             Request(

@@ -82,8 +82,8 @@ class Query:
 
     def select(self, versions: Sequence[Version]) -> list[Record]:
         """The records that match, in order."""
-        found = [version.record for version in versions if self._matches(version)]
-        return sorted(found, key=_SORTS[self.sort_by], reverse=True)
+        matching = [version.record for version in versions if self._matches(version)]
+        return sorted(matching, key=_SORTS[self.sort_by], reverse=True)
 
     def _matches(self, version: Version) -> bool:
         record = version.record
@@ -125,10 +125,10 @@ class Page:
         token = text(body, "pageToken")
         if not token:
             return cls(name, (max(whole(body, "page") or 1, 1) - 1) * size, size)
-        found = _TOKEN.fullmatch(token)
-        if found is None or found[1] != name:
+        match = _TOKEN.fullmatch(token)
+        if match is None or match[1] != name:
             raise BadRequestError("the page token is not one of this query")
-        return cls(name, int(found[2]), size)
+        return cls(name, int(match[2]), size)
 
     def cut(self, results: Sequence[Record]) -> tuple[list[Record], str]:
         """The items on it, and the token of the next page: empty on the last one."""

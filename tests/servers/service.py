@@ -68,11 +68,11 @@ class Service:
 
     def answer(self, call: str, body: Record, fault: str) -> Answer:
         """The answer of a call; what is missing or cannot be understood is an answer as well."""
-        found = self._calls().get(call)
-        if found is None:
+        handler = self._calls().get(call)
+        if handler is None:
             return refused(404, f"there is no call {call}")
         try:
-            return found(body, fault)
+            return handler(body, fault)
         except MissingError as error:
             return refused(404, f"not found: {error}")
         except BadRequestError as error:
@@ -86,10 +86,10 @@ class Service:
             return refused_by_storage(403, "SignatureDoesNotMatch")
         version = self._given_out(unquote(address[1]), int(address[2]))
         name = unquote(address[3] or "")
-        found = self._object(version, name, fault) if version else None
-        if version is None or found is None:
+        content = self._object(version, name, fault) if version else None
+        if version is None or content is None:
             return refused_by_storage(404, "NoSuchKey")
-        return stored(found, headers, version.last_modified)
+        return stored(content, headers, version.last_modified)
 
     def pack(self, version: Version) -> None:
         """Make the archive of a version now, before somebody changes its folder."""

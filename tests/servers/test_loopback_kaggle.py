@@ -162,7 +162,7 @@ def test_lists_all_pages_with_their_records() -> None:
 def test_list_records_of_a_mirror_survive(mirror: Path) -> None:
     records = [json.loads(path.read_text()) for path in mirror.glob("*/*/list-record.json")]
     with LoopbackKaggle(mirror) as server:
-        found = client(
+        printed = client(
             server,
             """
             page = api.dataset_list_with_response(page_size=200)
@@ -170,7 +170,7 @@ def test_list_records_of_a_mirror_survive(mirror: Path) -> None:
             """,
         )
     assert len(records) > 1
-    assert _by_ref(found) == _by_ref(_as_sent(records))
+    assert _by_ref(printed) == _by_ref(_as_sent(records))
 
 
 def _by_ref(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -187,7 +187,7 @@ def _as_sent(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_metadata_files_and_status(kaggle: LoopbackKaggle, folder: Path, tmp_path: Path) -> None:
-    found = client(
+    observed = client(
         kaggle,
         """
         import pathlib, sys, os
@@ -205,10 +205,10 @@ def test_metadata_files_and_status(kaggle: LoopbackKaggle, folder: Path, tmp_pat
     )
     said = json.loads((folder / "ann" / "churn" / "dataset-metadata.json").read_text())
     files = {name: len(data) for name, data in published(folder / "ann" / "churn").items()}
-    assert found["metadata"] == said
-    assert dict(found["files"]) == files
-    assert found["end"] == ""
-    assert found["status"] == {"status": "ready", "current_version_number": 1}
+    assert observed["metadata"] == said
+    assert dict(observed["files"]) == files
+    assert observed["end"] == ""
+    assert observed["status"] == {"status": "ready", "current_version_number": 1}
 
 
 _DOWNLOAD = """
@@ -243,8 +243,8 @@ def test_one_file(kaggle: LoopbackKaggle, folder: Path, tmp_path: Path) -> None:
         NAME=name,
         TARGET=str(tmp_path / "target"),
     )
-    (found,) = (tmp_path / "target").iterdir()
-    assert found.read_bytes() == (folder / "ann" / "churn" / name).read_bytes()
+    (file,) = (tmp_path / "target").iterdir()
+    assert file.read_bytes() == (folder / "ann" / "churn" / name).read_bytes()
     assert call(kaggle, "DownloadDataset", {**CHURN, "fileName": "../x"}).status == 404
 
 
@@ -374,8 +374,8 @@ _RECORDS: tuple[dict[str, Any], ...] = (
 )
 def test_filters(body: dict[str, object], expected: list[str]) -> None:
     with LoopbackKaggle(records=_RECORDS) as server:
-        found = [ref.partition("/")[2] for ref in _refs(server, **body)]
-    assert found == expected if "sortBy" in body else sorted(found) == sorted(expected)
+        slugs = [ref.partition("/")[2] for ref in _refs(server, **body)]
+    assert slugs == expected if "sortBy" in body else sorted(slugs) == sorted(expected)
 
 
 def test_file_types_are_those_of_the_files(kaggle: LoopbackKaggle) -> None:
@@ -385,13 +385,13 @@ def test_file_types_are_those_of_the_files(kaggle: LoopbackKaggle) -> None:
 
 def test_pages_by_number_end_at_the_limit() -> None:
     with LoopbackKaggle(records=made_records(500), result_limit=300) as server:
-        found = [_refs(server, page=number) for number in (1, 2, 3)]
+        pages = [_refs(server, page=number) for number in (1, 2, 3)]
         assert (
             call(server, "ListDatasets", {"pageSize": 150, "page": 2}).json["nextPageToken"] == ""
         )
         assert len(_refs(server, pageSize=1_000)) == 200
-    assert [len(refs) for refs in found] == [200, 100, 0]
-    assert len({ref for refs in found for ref in refs}) == 300
+    assert [len(refs) for refs in pages] == [200, 100, 0]
+    assert len({ref for refs in pages for ref in refs}) == 300
 
 
 @pytest.mark.parametrize(
@@ -487,13 +487,13 @@ def test_a_raw_archive_is_served_as_it_is(folder: Path) -> None:
 
 
 def test_archives_repeat(folder: Path) -> None:
-    found = []
+    archives = []
     for _ in range(2):
         with LoopbackKaggle(folder) as server:
-            found.append(fetch(server, address(server)))
-    assert found[0].body == found[1].body
-    assert found[0].headers["ETag"] == found[1].headers["ETag"]
-    assert contents(found[0].body) == published(folder / "ann" / "churn")
+            archives.append(fetch(server, address(server)))
+    assert archives[0].body == archives[1].body
+    assert archives[0].headers["ETag"] == archives[1].headers["ETag"]
+    assert contents(archives[0].body) == published(folder / "ann" / "churn")
 
 
 # Storage.
@@ -706,10 +706,10 @@ def test_a_fault_that_cannot_happen_is_refused(lasting: dict[str, int | str]) ->
 def test_passing_faults_pass_and_repeat() -> None:
     def draws(order: list[str]) -> dict[str, list[str]]:
         fate = Fate(Faults.passing(11, rate=0.9, most=2))
-        found: dict[str, list[str]] = {ref: [] for ref in order}
+        draws_by_ref: dict[str, list[str]] = {ref: [] for ref in order}
         for ref in order:
-            found[ref].append(fate.draw("Storage", ref, ref))
-        return found
+            draws_by_ref[ref].append(fate.draw("Storage", ref, ref))
+        return draws_by_ref
 
     one, other = draws(["a/a", "b/b"] * 300), draws(["b/b"] * 300 + ["a/a"] * 300)
     assert one == other

@@ -16,13 +16,13 @@ from extract.drop import Drop
 from extract.stored_table import LocatedTable
 from transform.families.instruction import InstructionConfig
 from transform.families.tabular_instruction import draft_instruction
-from transform.files.rendered_task import identify
 from transform.files.task_folder import Draft
 from transform.plan import Plan, Repair, SplitFile
 from transform.proposal import Feature, Proposal
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
 from transform.task import tabular_variant
+from transform.task_id import identify
 
 MakeRaw = Callable[..., RawDataset]
 

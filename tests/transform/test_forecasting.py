@@ -89,7 +89,7 @@ def drafts(
     assert isinstance(split, Split), split
     made = []
     with tempfile.TemporaryDirectory() as place:
-        file = split.write(Store(place))
+        file = split.write(Store(str(place)))
     for variant in ("ts-xf", "ts-cf"):
         plan = Plan(
             task_id=f"o__s__v1__{variant}-0", variant=variant, proposal=proposal, split=file
@@ -103,20 +103,25 @@ def tables(draft: Draft | Drop) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     """Train, val and truth, parts joined; what holds for every forecast is asserted here."""
     assert isinstance(draft, Draft), draft
     assert draft.truth is not None
-    told = draft.spec.instructions
-    assert told.grid is not None
-    parts = read_task_tables(draft.public, told)
+    instructions = draft.spec.instructions
+    assert instructions.grid is not None
+    parts = read_task_tables(draft.public, instructions)
     train, val = parts[0]
     for more_train, more_val in parts[1:]:
         train, val = train.join(more_train, on="row_id"), val.join(more_val, on="row_id")
     truth = pl.read_parquet(draft.truth_file)
-    time = told.grid.column
+    time = instructions.grid.column
     assert train[time].max() < val[time].min()  # type: ignore[operator]
-    assert val.columns == ["row_id", time, *told.grid.entities, *told.grid.known_covariates]
-    assert not set(told.targets) & set(val.columns)
+    assert val.columns == [
+        "row_id",
+        time,
+        *instructions.grid.entities,
+        *instructions.grid.known_covariates,
+    ]
+    assert not set(instructions.targets) & set(val.columns)
     assert truth["row_id"].to_list() == val["row_id"].sort().to_list()
     assert sorted([*train["row_id"], *val["row_id"]]) == list(range(train.height + val.height))
-    keys = [time, *told.grid.entities]
+    keys = [time, *instructions.grid.entities]
     assert not train.select(keys).is_duplicated().any()
     assert not val.select(keys).is_duplicated().any()
     return train, val, truth

@@ -81,19 +81,19 @@ def test_truth_wins_and_rubbish_loses(make_task: MakeTask, shape: str) -> None:
 @every_shape
 def test_the_text_is_complete(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
-    told = wording.read(task.spec.question)
-    assert told == task.spec.instructions
-    assert write_program(told) == task.truth.program
+    instructions = wording.read(task.spec.question)
+    assert instructions == task.spec.instructions
+    assert write_program(instructions) == task.truth.program
 
 
 @every_shape
 def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
     expected = pl.read_parquet(task.clean_file)
-    found = cleaned(task.spec.instructions, task.public)
-    assert found.columns == expected.columns
+    observed = cleaned(task.spec.instructions, task.public)
+    assert observed.columns == expected.columns
     # A column that lost a cell to noise ships as numbers; 1 and 1.0 are one value.
-    assert found.cast(expected.schema).equals(expected)
+    assert observed.cast(expected.schema).equals(expected)
     assert expected.height >= 200
 
 
@@ -191,12 +191,12 @@ def test_an_emptied_cell_does_not_make_a_held_out_row(
     case = make_case("categories")
     features = [feature.name for feature in case.proposal.features]
     turn = pl.int_range(700) % len(features)
-    twins = case.frame.with_columns(
+    copies = case.frame.with_columns(
         pl.when(turn != place).then(pl.col(name)).alias(name) for place, name in enumerate(features)
     )
     sides = pl.Series([i >= 700 for i in range(1400)])
     split = Split("random", None, sides, "by hand")
-    doubled = replace(case, frame=pl.concat([case.frame, twins]), split=split)
+    doubled = replace(case, frame=pl.concat([case.frame, copies]), split=split)
     monkeypatch.setattr(missing_values, "MAX_INJECTED_COLUMNS", len(features))
     draft = doubled.draft(tmp_path)
     assert isinstance(draft, Draft)
@@ -219,20 +219,20 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
 @every_shape
 def test_grading_fits_the_answer(make_task: MakeTask, shape: str) -> None:
     case, task = make_task(shape)
-    grading, told = task.truth.grading, task.spec.instructions
+    grading, instructions = task.truth.grading, task.spec.instructions
     is_class = case.proposal.problem == "classification"
-    assert told.variant == ("class-if" if is_class else "reg-if")
-    assert grading.metric == told.metric == ("exact" if is_class else "allclose")
-    assert grading.scores == told.scores
-    assert set(grading.atol) == set(told.scores if is_class else told.targets)
-    labels = {str(label) for name in told.targets for label in case.frame[name]}
+    assert instructions.variant == ("class-if" if is_class else "reg-if")
+    assert grading.metric == instructions.metric == ("exact" if is_class else "allclose")
+    assert grading.scores == instructions.scores
+    assert set(grading.atol) == set(instructions.scores if is_class else instructions.targets)
+    labels = {str(label) for name in instructions.targets for label in case.frame[name]}
     assert set(grading.classes) == (labels if is_class else set())
 
 
 def test_all_formats_occur_among_the_shapes(make_task: MakeTask) -> None:
     """The tests above say nothing about a format that no shape has drawn."""
-    found = {make_task(shape)[1].spec.instructions.data.format for shape in SHAPES}
-    assert found == {"csv", "parquet", "sqlite"}
+    formats = {make_task(shape)[1].spec.instructions.data.format for shape in SHAPES}
+    assert formats == {"csv", "parquet", "sqlite"}
 
 
 # --- refusals ----------------------------------------------------------------------------------
@@ -353,12 +353,12 @@ def test_a_removed_column_is_nowhere(make_case: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, seed: int) -> None:
-    found = []
+    n_parts = []
     for shape in SHAPES:
         case = make_case(shape, n=500, seed=seed)
         draft = case.draft(tmp_path, repair=Repair(avoid_kinds=("join_tables",)))
-        found.append(draft.spec.instructions.data.parts)
-    assert set(found) == {1}
+        n_parts.append(draft.spec.instructions.data.parts)
+    assert set(n_parts) == {1}
 
 
 # --- the reference -----------------------------------------------------------------------------
@@ -367,15 +367,15 @@ def test_a_forbidden_join_gives_another_file(make_case: Any, tmp_path: Path, see
 @every_shape
 def test_the_reference_is_better_than_chance_and_sure(make_task: MakeTask, shape: str) -> None:
     _, task = make_task(shape)
-    told, truth = task.spec.instructions, pl.read_parquet(task.truth_file)
+    instructions, truth = task.spec.instructions, pl.read_parquet(task.truth_file)
     held_out = pl.read_parquet(task.held_out_file)
-    assert held_out.columns == ["row_id", *told.targets]
+    assert held_out.columns == ["row_id", *instructions.targets]
     assert held_out["row_id"].equals(truth["row_id"])
-    assert is_telling(truth, held_out, told.targets, told.problem)
-    fit = registry.resolve(told.steps[-1])
+    assert is_telling(truth, held_out, instructions.targets, instructions.problem)
+    fit = registry.resolve(instructions.steps[-1])
     assert isinstance(fit, FitPredict)
     # Other matrices than those that the rows were chosen by: the last digits may differ.
-    sure = sure_rows(truth, told.scores, fit.scores, 0.99 * MIN_MARGIN)
+    sure = sure_rows(truth, instructions.scores, fit.scores, 0.99 * MIN_MARGIN)
     assert sure == truth["row_id"].to_list()
 
 
@@ -435,8 +435,8 @@ def test_many_tables_lead_from_the_text_to_truth(make_case: Any, tmp_path: Path)
                 program = write_program(wording.read(draft.spec.question))
                 limits = (60.0, 2000)
                 place = (draft.public, tmp_path / "solver")
-                found = programs.run(run_program, program, *place, *limits, timeout_s=900)
-                if score(answer_of(task, 0.1), found).score != 1.0:
+                prediction = programs.run(run_program, program, *place, *limits, timeout_s=900)
+                if score(answer_of(task, 0.1), prediction).score != 1.0:
                     wrong.append((shape, seed))
                 kinds |= {step.kind for step in draft.spec.instructions.steps}
     assert wrong == []
@@ -459,7 +459,7 @@ from transform.rows.size import SizeConfig
 from transform.rows.split import split_rows
 
 here = Path(sys.argv[1])
-found = {}
+printed = {}
 with Workers(1) as workers:
     for place in sorted(here.parent.glob("case-*")):
         frame = pl.read_parquet(place / "frame.parquet")
@@ -469,13 +469,13 @@ with Workers(1) as workers:
         parts = (raw, frame, plan, split, InstructionConfig(), SizeConfig())
         draft = draft_instruction(*parts, here)
         truth = workers.run(execute, draft, timeout_s=900)
-        found[place.name] = [draft.spec.task_key, truth.sha256, truth.program]
-        found[place.name].append(truth.grading.model_dump_json())
+        printed[place.name] = [draft.spec.task_key, truth.sha256, truth.program]
+        printed[place.name].append(truth.grading.model_dump_json())
 for path in sorted(here.rglob("*")):
     if path.is_file():
         name = path.relative_to(here).as_posix()
-        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-print(json.dumps(found))
+        printed[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+print(json.dumps(printed))
 """
 
 
@@ -508,6 +508,6 @@ def _run_child(folder: Path, hash_seed: str, threads: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    printed = json.loads(done.stdout)
+    assert isinstance(printed, dict)
+    return printed

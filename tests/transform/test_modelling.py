@@ -11,7 +11,6 @@ from polars.testing import assert_frame_equal
 from extract.dataset import DatasetRef, Licence, RawDataset
 from extract.drop import Drop
 from transform.families.modelling import ModellingConfig, draft_modelling
-from transform.files.rendered_task import identify
 from transform.files.tables import read_task_tables
 from transform.files.task_folder import Draft
 from transform.plan import Plan, Repair, SplitFile
@@ -19,6 +18,7 @@ from transform.proposal import Feature, Proposal
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, split_rows
 from transform.task import tabular_variant
+from transform.task_id import identify
 
 REF = DatasetRef(owner="o", slug="s")
 RAW = RawDataset(

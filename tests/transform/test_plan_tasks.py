@@ -13,9 +13,9 @@ from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.store import Store
 from tests.planning import plans_of
+from transform.draft_task import DesignConfig, draft
 from transform.files.task_folder import Draft
 from transform.plan import Plan
-from transform.plan_tasks import DesignConfig, draft
 from transform.rows.size import SizeConfig
 from transform.rows.split import Splitting
 from transform.run.execute import load_tables
@@ -85,10 +85,10 @@ def walked(
 
 
 def test_each_problem_gives_its_variants(walked: tuple[RawDataset, Drafts]) -> None:
-    found = variants(walked[1])
-    assert found["class-mm"] == found["class-if"] >= 1
-    assert found["reg-mm"] == found["reg-if"] >= 1
-    assert found["ts-cf"] == found["ts-xf"] == found["ts-if"] >= 1
+    counts = variants(walked[1])
+    assert counts["class-mm"] == counts["class-if"] >= 1
+    assert counts["reg-mm"] == counts["reg-if"] >= 1
+    assert counts["ts-cf"] == counts["ts-xf"] == counts["ts-if"] >= 1
     names = [result.spec.task_id for result in walked[1] if isinstance(result, Draft)]
     assert len(set(names)) == len(names)
     # The series has too few columns for what an instruction task needs.

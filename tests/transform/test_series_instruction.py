@@ -15,7 +15,6 @@ from transform import wording
 from transform.families.forecasting import ForecastingConfig
 from transform.families.instruction import InstructionConfig
 from transform.families.series_instruction import draft_series_instruction
-from transform.files.rendered_task import identify
 from transform.files.task_folder import Draft, TaskFolder
 from transform.plan import Plan, Repair
 from transform.proposal import Feature, Proposal, TimeAxis
@@ -28,6 +27,7 @@ from transform.steps.fitting.fit_predict import FitPredict
 from transform.steps.series.derive_lag import DeriveLag
 from transform.steps.series.derive_rolling import DeriveRolling
 from transform.steps.step import CleaningStep
+from transform.task_id import identify
 from validate.controls import answer_of, run_controls
 from validate.score import score
 
@@ -139,9 +139,9 @@ def test_truth_wins_and_rubbish_loses(make_task: MakeTask, shape: str) -> None:
 @every_shape
 def test_the_text_is_complete(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    told = wording.read(task.spec.question)
-    assert told == task.spec.instructions
-    assert write_program(told) == task.truth.program
+    instructions = wording.read(task.spec.question)
+    assert instructions == task.spec.instructions
+    assert write_program(instructions) == task.truth.program
 
 
 @every_shape
@@ -163,9 +163,9 @@ def test_the_program_leads_to_truth(make_task: MakeTask, shape: str, tmp_path: P
 def test_the_stated_cleaning_gives_the_clean_table_exactly(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
     expected = pl.read_parquet(task.clean_file)
-    found = cleaned(task.spec.instructions, task.public)
-    assert found.columns == expected.columns
-    assert found.cast(expected.schema).equals(expected)
+    observed = cleaned(task.spec.instructions, task.public)
+    assert observed.columns == expected.columns
+    assert observed.cast(expected.schema).equals(expected)
     noisy, _ = load_tables(task.spec.instructions, task.public)
     assert noisy.height > 1.05 * expected.height
 
@@ -224,9 +224,9 @@ def test_what_is_held_out_is_the_source(make_task: MakeTask, shape: str) -> None
 @every_shape
 def test_every_lag_is_known_for_every_row_to_predict(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    told, steps = task.spec.instructions, steps_of(task)
+    instructions, steps = task.spec.instructions, steps_of(task)
     end = max(i for i, step in enumerate(steps) if step.stage == "lag")
-    work = apply_steps(tuple(steps[: end + 1]), load_workspace(told, task.public))
+    work = apply_steps(tuple(steps[: end + 1]), load_workspace(instructions, task.public))
     new = [step.name for step in steps[: end + 1] if isinstance(step, DeriveLag | DeriveRolling)]
     assert sum(work.val.select(new).null_count().row(0)) == 0
     assert sum(work.train.select(new).null_count().row(0)) > 0
@@ -244,9 +244,9 @@ def test_instructions_lead_to_something_about_the_world(make_task: MakeTask, sha
 @every_shape
 def test_own_violations_of_what_looks_back_are_seen(make_task: MakeTask, shape: str) -> None:
     _, _, task = make_task(shape)
-    told, steps = task.spec.instructions, steps_of(task)
+    instructions, steps = task.spec.instructions, steps_of(task)
     right = pl.read_parquet(task.truth_file)["sales"]
-    work = load_workspace(told, task.public)
+    work = load_workspace(instructions, task.public)
     for place, step in enumerate(steps):
         if step.stage in ("resample", "fill", "lag", "incomplete"):
             for wrong in step.mutations():
@@ -295,11 +295,11 @@ def test_amendments_are_honoured(make_raw: Any, tmp_path: Path) -> None:
     plan, second = drafted(frame, make_raw, tmp_path / "second", asked)
     assert isinstance(second, Draft)
     assert plan.task_id == first.spec.task_id
-    told = second.spec.instructions
-    assert "derive_date_parts" not in {step.kind for step in told.steps}
-    assert told.steps[-1].parameters["estimator"] != fit
-    assert lag not in told.steps
-    assert "visitors" not in {column.name for column in told.columns}
+    instructions = second.spec.instructions
+    assert "derive_date_parts" not in {step.kind for step in instructions.steps}
+    assert instructions.steps[-1].parameters["estimator"] != fit
+    assert lag not in instructions.steps
+    assert "visitors" not in {column.name for column in instructions.columns}
 
 
 def test_noise_is_refused(make_raw: Any, tmp_path: Path) -> None:

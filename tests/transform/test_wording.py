@@ -62,7 +62,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 MODEL_NAMES = st.sampled_from(sorted(MODELS))
 
 
-def told(**changes: Any) -> Instructions:
+def instructions_of(**changes: Any) -> Instructions:
     """A small task; `changes` of its fields."""
     variant: str = changes.get("variant", "reg-mm")
     fields: dict[str, Any] = {
@@ -79,7 +79,7 @@ def told(**changes: Any) -> Instructions:
 @pytest.mark.parametrize(("form", "parts"), FORMATS)
 @pytest.mark.parametrize("variant", get_args(Variant))
 def test_every_variant_in_every_format(variant: Variant, form: Any, parts: int) -> None:
-    instructions = told(variant=variant, data=DataFiles(format=form, parts=parts))
+    instructions = instructions_of(variant=variant, data=DataFiles(format=form, parts=parts))
     assert wording.read(wording.say(instructions)) == instructions
 
 
@@ -93,7 +93,7 @@ def test_every_grid(
         column="day", frequency=frequency, entities=entities, known_covariates=known_covariates
     )
     for variant in ("ts-xf", "ts-if"):
-        instructions = told(variant=variant, grid=grid)
+        instructions = instructions_of(variant=variant, grid=grid)
         text = wording.say(instructions)
         assert wording.read(text) == instructions
         assert "one series" in text
@@ -101,15 +101,15 @@ def test_every_grid(
 
 def test_a_history_that_is_not_on_the_grid_is_not_said_to_be() -> None:
     grid = Grid(column="day", frequency="1d", entities=(), known_covariates=())
-    said = wording.say(told(variant="ts-if", grid=grid))
+    said = wording.say(instructions_of(variant="ts-if", grid=grid))
     assert "`day` holds ISO 8601 instants; those to predict stand every day" in said
-    assert "instants, every day" in wording.say(told(variant="ts-cf", grid=grid))
+    assert "instants, every day" in wording.say(instructions_of(variant="ts-cf", grid=grid))
 
 
 def test_the_tolerance_is_read_as_it_is_said() -> None:
-    loose = told(variant="reg-if", rtol=0.25)
+    loose = instructions_of(variant="reg-if", rtol=0.25)
     assert "relative tolerance of 0.25" in wording.say(loose)
-    assert wording.read(wording.say(loose)) == loose != told(variant="reg-if")
+    assert wording.read(wording.say(loose)) == loose != instructions_of(variant="reg-if")
     with pytest.raises(ValueError, match="expected the line"):
         wording.read(wording.say(loose).replace("1e-08", "1e-07"))
 
@@ -117,15 +117,15 @@ def test_the_tolerance_is_read_as_it_is_said() -> None:
 @pytest.mark.parametrize("rtol", [1e-5, 0.001, 2.5e-7, 1.0])
 @pytest.mark.parametrize("variant", ["class-if", "reg-if"])
 def test_the_tolerance_is_stated_and_read_back(variant: str, rtol: float) -> None:
-    instructions = told(variant=variant, rtol=rtol)
+    instructions = instructions_of(variant=variant, rtol=rtol)
     text = wording.say(instructions)
     assert repr(rtol) in text
-    assert wording.read(text) == instructions != told(variant=variant, rtol=rtol / 2)
+    assert wording.read(text) == instructions != instructions_of(variant=variant, rtol=rtol / 2)
 
 
 def test_names_are_quoted_verbatim() -> None:
     columns = tuple(ColumnSpec(name=n, type="text") for n in ("a, b", 'say "hi"', "it's (text)"))
-    text = wording.say(told(columns=columns, targets=("it's (text)",)))
+    text = wording.say(instructions_of(columns=columns, targets=("it's (text)",)))
     for quoted in ("`a, b` (text)", '`say "hi"` (text)', "`it's (text)`", "`prediction.csv`"):
         assert quoted in text
     for name in ("`row_id`", "`train.csv`", "`val.csv`", "`metadata.md`"):
@@ -195,7 +195,7 @@ def test_hostile_names_and_values_come_back(
     labels: list[str],
     grid: Grid | None,
 ) -> None:
-    instructions = told(
+    instructions = instructions_of(
         variant=variant,
         data=DataFiles(format=form[0], parts=form[1]),
         columns=columns,
@@ -253,18 +253,18 @@ def long_tasks() -> list[Instructions]:
     }
     grid = Grid(column="day", frequency="1w", entities=("kind",), known_covariates=("w", "x"))
     return [
-        told(
+        instructions_of(
             variant="class-if",
             data=DataFiles(format="sqlite", parts=3),
             scores=("score_a", "score_b"),
             steps=tuple(step.spec() for step in steps),
             **common,
         ),
-        told(variant="ts-xf", data=DataFiles(format="parquet"), grid=grid, **common),
-        told(
+        instructions_of(variant="ts-xf", data=DataFiles(format="parquet"), grid=grid, **common),
+        instructions_of(
             variant="ts-if", grid=grid, steps=tuple(step.spec() for step in _in_series()), **common
         ),
-        told(variant="class-mm", **common),
+        instructions_of(variant="class-mm", **common),
     ]
 
 
@@ -304,9 +304,9 @@ def test_no_character_can_change_unseen(task: Instructions) -> None:
         changed = rng.choice([c for c in ' ,.`"\\0aZ(\n' if c != text[position]])
         before, after = text[:position], text[position + 1 :]
         for tampered in (before + after, before + changed + after):
-            found = heard(tampered)
-            assert tampered == text or found != task, (position, text[position], changed)
-            assert found is None or wording.say(found) == tampered
+            understood = heard(tampered)
+            assert tampered == text or understood != task, (position, text[position], changed)
+            assert understood is None or wording.say(understood) == tampered
 
 
 def test_what_is_not_ours_is_refused(task: Instructions) -> None:

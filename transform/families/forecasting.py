@@ -20,19 +20,14 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.rendered_task import (
-    RenderedTask,
-    assign_ids,
-    derive_seed,
-    render_task,
-    too_small,
-)
+from transform.files.rendered_task import RenderedTask, assign_ids, render_task, too_small
 from transform.files.tables import cell_types, pick_format
 from transform.files.task_folder import Draft
 from transform.plan import Plan
 from transform.proposal import Aggregation, Proposal
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split, as_instants, cells
+from transform.seed import derive_seed
 from transform.series.aggregate import aggregated
 from transform.series.comparable import RECENT, comparable_series
 from transform.series.covariates import leaks_target
@@ -321,9 +316,9 @@ def _is_calendar(train: pl.DataFrame, name: str, time: str) -> bool:
         return False
     if values.select((pl.col(name) == when.year()).all()).item():
         return True
-    alone = values.select(time, name).unique()
+    pairs = values.select(time, name).unique()
     clock = pl.corr(pl.col(name), when.epoch("s")).abs().fill_nan(0)
-    return alone[time].is_unique().all() and alone.select(clock).item() > _CLOCK
+    return pairs[time].is_unique().all() and pairs.select(clock).item() > _CLOCK
 
 
 # --- rendering --------------------------------------------------------------------------------

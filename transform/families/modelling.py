@@ -14,7 +14,7 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.noun import Noun
-from transform.files.rendered_task import RenderedTask, assign_ids, derive_seed, render_task
+from transform.files.rendered_task import RenderedTask, assign_ids, render_task
 from transform.files.tables import cell_types, pick_format
 from transform.files.task_folder import Draft
 from transform.plan import Plan
@@ -29,6 +29,7 @@ from transform.rows.divide import (
 )
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split
+from transform.seed import derive_seed
 from transform.task import ID_COLUMN, VARIANTS, Instructions, Variant
 
 

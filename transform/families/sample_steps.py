@@ -12,9 +12,9 @@ from itertools import groupby
 
 import polars as pl
 
-from transform.files.rendered_task import derive_seed
 from transform.plan import Repair
 from transform.proposal import Problem
+from transform.seed import derive_seed
 from transform.steps.fitting.models import MODELS
 from transform.steps.registry import step_classes
 from transform.steps.step import CleaningStep, RowRule, Step, StepContext, Workspace

@@ -6,7 +6,6 @@ bytes. Not guaranteed: that the task is any good, or that the frames agree with 
 the instructions promise.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -24,7 +23,6 @@ from transform.files.parquet import write_parquet, write_truth
 from transform.files.tables import shipped, task_file, write_tables
 from transform.files.task_folder import TRUTH_FILE, Draft
 from transform.proposal import Proposal
-from transform.rows.split import Split
 from transform.run.grading import grading_of
 from transform.task import ID_COLUMN, Instructions, TaskSpec, Truth, Variant
 
@@ -49,25 +47,6 @@ class RenderedTask:
     skill: str | None = None
     notes: tuple[str, ...] = ()
     """Our own sentences for `metadata.md`."""
-
-
-def identify(proposal: Proposal, variant: Variant, split: Split) -> str:
-    """`<owner>__<slug>__v<version>__<variant>-<8 hex of target, entity, grain and split>`."""
-    ref = proposal.dataset
-    grain = proposal.time.model_dump_json() if proposal.time else ""
-    # Empty texts keep targets and entities apart: (a, b) and () is not (a) and (b).
-    parts = (proposal.table, *proposal.targets, "", *proposal.entities, "", grain, split.key)
-    return f"{ref.owner}__{ref.slug}__v{ref.version}__{variant}-{_digest(parts)[:8]}"
-
-
-def derive_seed(*keys: str) -> int:
-    """A 64-bit seed that depends on the keys alone."""
-    return int(_digest(keys)[:16], 16)
-
-
-def _digest(parts: Sequence[str]) -> str:
-    # A separator that no name holds.
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def assign_ids(

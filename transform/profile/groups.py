@@ -18,7 +18,7 @@ _MAX_TOP_SHARE = 0.1
 """Share of the rows of the largest unit, which lies on one side as a whole."""
 _MIN_DETERMINED = 2
 """Columns that the unit determines; one alone is a recoding or a hierarchy."""
-_TOLD_APART = 0.5
+_MIN_DISTINGUISHED = 0.5
 """Distinct values of those columns together, by units: a description nearly names its unit."""
 
 
@@ -31,7 +31,7 @@ def find_group(frame: pl.DataFrame, table: TableProfile) -> str | None:
             continue
         known = frame[determined].n_unique()
         rank = (len(determined), column.n_unique, column.name)
-        if known >= _TOLD_APART * column.n_unique and (best is None or rank[:2] > best[:2]):
+        if known >= _MIN_DISTINGUISHED * column.n_unique and (best is None or rank[:2] > best[:2]):
             best = rank
     return best[2] if best else None
 

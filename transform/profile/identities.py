@@ -36,7 +36,7 @@ _EXPLAINED = 0.999
 """R² of a linear fit, of values or of logarithms, from which there is an identity."""
 _RECODED = 0.95
 """The same as `SURE`, from which two columns that tell each other are one."""
-SPOILT = 0.03
+MAX_DISAGREEING = 0.03
 """Share of the rows, the worst, that may disagree: typing errors do not end an identity."""
 _MAX_BINS = 50
 """Values of a column that may be a number cut into bins."""
@@ -66,7 +66,7 @@ def copies(matrix: SampledMatrix, target: str) -> dict[str, str]:
 def _same_number(matrix: SampledMatrix, i: int, t: int) -> str:
     """How a column repeats a number, or an empty text."""
     if matrix.numeric[i]:
-        r = correlation(matrix.values[:, i], matrix.values[:, t], SPOILT)
+        r = correlation(matrix.values[:, i], matrix.values[:, t], MAX_DISAGREEING)
         if r >= SAME_NUMBER:
             return f"on another scale (|r| = {r:.5f})"
     share = binned(matrix.codes[:, i], matrix.values[:, t])
@@ -99,10 +99,10 @@ def _shuffled(n: int) -> Ints:
     return np.random.default_rng(n).permutation(n)
 
 
-def correlation(a: Floats, b: Floats, spoilt: float = 0.0) -> float:
+def correlation(a: Floats, b: Floats, disagreeing: float = 0.0) -> float:
     """|r| over rows with both values, of the values or of their ranks; 0 when too few.
 
-    The `spoilt` share of the rows in which the ranks disagree most is left out.
+    The `disagreeing` share of the rows in which the ranks disagree most is left out.
     """
     from scipy.stats import rankdata
 
@@ -114,10 +114,10 @@ def correlation(a: Floats, b: Floats, spoilt: float = 0.0) -> float:
     signed = _pearson(*ranks)
     rank = abs(signed)
     # Below, no few rows can hide that two columns are one.
-    if spoilt and rank > 0.5:
+    if disagreeing and rank > 0.5:
         one, two = (side - side.mean() for side in ranks)
         gap = np.abs(one - np.sign(signed) * two)
-        kept = gap.argsort(kind="stable")[: int(np.ceil(len(gap) * (1 - spoilt)))]
+        kept = gap.argsort(kind="stable")[: int(np.ceil(len(gap) * (1 - disagreeing)))]
         a, b = a[kept], b[kept]
         rank = max(rank, abs(_pearson(rankdata(a), rankdata(b))))
     return max(abs(_pearson(a, b)), rank)
@@ -196,7 +196,7 @@ def _decides(matrix: SampledMatrix, target: str, values: Floats) -> bool:
     quick = both & (np.arange(len(both)) % max(1, len(both) // _QUICK) == 0)
     if correlation(values[quick], matrix.values[quick, t]) < _PROMISING:
         return False
-    return correlation(values, matrix.values[:, t], SPOILT) >= SAME_NUMBER
+    return correlation(values, matrix.values[:, t], MAX_DISAGREEING) >= SAME_NUMBER
 
 
 def _factors(matrix: SampledMatrix, names: list[str]) -> tuple[Floats, list[str]]:
@@ -225,7 +225,7 @@ def _terms(target: Floats, columns: Floats) -> list[int]:
     rows = np.isfinite(columns[:, usable]).all(axis=1) & np.isfinite(target)
     dropped: list[int] = []
     while usable.any() and rows.sum() >= max(_ENOUGH, 3 * int(usable.sum())):
-        r2, weights = _fit(columns[np.ix_(rows, usable)], target[rows], SPOILT)
+        r2, weights = _fit(columns[np.ix_(rows, usable)], target[rows], MAX_DISAGREEING)
         if r2 < _EXPLAINED:
             break
         weightiest = int(np.flatnonzero(usable)[weights.argmax()])
@@ -242,14 +242,14 @@ def _known(target: Floats, columns: Floats) -> tuple[Floats, npt.NDArray[np.bool
     return columns, np.isfinite(columns[known]).mean(axis=0) >= _KNOWN
 
 
-def _fit(columns: Floats, target: Floats, spoilt: float) -> tuple[float, Floats]:
+def _fit(columns: Floats, target: Floats, disagreeing: float) -> tuple[float, Floats]:
     """R² of least squares with intercept, and the weight of each standardised column.
 
     Where the fit is close, it is made again without the worst rows.
     """
     r2, weights, rest = _least_squares(columns, target)
     if r2 > _PROMISING:
-        kept = np.abs(rest).argsort(kind="stable")[: int(np.ceil(len(rest) * (1 - spoilt)))]
+        kept = np.abs(rest).argsort(kind="stable")[: int(np.ceil(len(rest) * (1 - disagreeing)))]
         again, weights, _ = _least_squares(columns[kept], target[kept])
         r2 = max(r2, again)
     return r2, weights

@@ -66,7 +66,7 @@ def _aggregation(column: ColumnProfile) -> Aggregation:
 
 
 def _target_kind(column: ColumnProfile, role: Role) -> TargetKind | None:
-    """What predicting a column would be, judged by its values; None when it is no target."""
+    """What predicting a column would be, by its values; None when it is no target."""
     if role not in ("number", "category") or column.missing_share > _MAX_TARGET_MISSING:
         return None
     if role == "category" or (column.integer_like and column.n_unique <= _MAX_NUMBER_CLASSES):

@@ -75,6 +75,7 @@ def forest_signal(
 
 def _forest(kind: TargetKind) -> Any:
     """Half of the features at each split, so that one strong feature does not hide the others."""
+    # Imported late: scikit-learn takes a second to load, and most processes never fit.
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     if kind == "regression":
@@ -92,7 +93,7 @@ def _score(truth: npt.NDArray[Any], guess: npt.NDArray[Any], kind: TargetKind) -
     return float(f1_score(truth, guess, average="macro", zero_division=0))
 
 
-def feature_alone(
+def single_feature_signal(
     matrix: SampledMatrix, target: str, feature: str, kind: TargetKind, test: npt.NDArray[np.bool_]
 ) -> float:
     """What one feature tells by itself, on the same rows; see `single_feature_score`."""

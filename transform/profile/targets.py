@@ -26,7 +26,7 @@ from transform.profile.profile import (
     TargetKind,
     TargetSet,
 )
-from transform.profile.signal import Signal, feature_alone, forest_signal
+from transform.profile.signal import Signal, forest_signal, single_feature_signal
 
 MIN_FEATURES = 2
 """With one feature there is nothing to model."""
@@ -36,7 +36,7 @@ _CANDIDATES = 10
 """Columns that are measured, by their names and places; each takes a few forests."""
 _SUSPICIOUS = 0.85
 """Score of the forest below which no feature can be said to give the target away."""
-_MAX_ALONE = 0.95
+_MAX_SINGLE_FEATURE_SCORE = 0.95
 """Score of one feature above which it is left out."""
 _SUSPECTS = 3
 """Features that are tried alone, the weightiest."""
@@ -226,8 +226,8 @@ def _leak(table: TargetTable, candidate: CandidateTarget, signal: Signal) -> Col
         return None
     heaviest = sorted(signal.weights, key=lambda name: -signal.weights[name])[:_SUSPECTS]
     for name in heaviest:
-        score = feature_alone(table.matrix, target, name, candidate.kind, table.test)
-        if score >= _MAX_ALONE:
+        score = single_feature_signal(table.matrix, target, name, candidate.kind, table.test)
+        if score >= _MAX_SINGLE_FEATURE_SCORE:
             return ColumnNote(name=name, why=f"`{name}` alone predicts `{target}` with {score:.2f}")
     if signal.score <= table.config.max_score:
         return None

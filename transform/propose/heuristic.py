@@ -66,9 +66,9 @@ class HeuristicProposer:
         for name in profile.looked_at:
             table = profile.table(name)
             assert table.findings is not None
-            found = tuple(_Table(profile, table, table.findings, self.config).proposals())
-            proposals += found
-            if not found:
+            of_table = tuple(_Table(profile, table, table.findings, self.config).proposals())
+            proposals += of_table
+            if not of_table:
                 why += [f"table {name!r}: {reason}" for reason in _refusals(table.findings)]
         return tuple(proposals) or _nothing(profile, "; ".join(why))
 

@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 
 from extract.drop import Drop, Reason
-from transform.files.rendered_task import derive_seed, too_small
+from transform.files.rendered_task import too_small
 from transform.files.tables import shipped
 from transform.proposal import Proposal
 from transform.rows.near_duplicates import nearly_in
 from transform.rows.size import SizeConfig
 from transform.rows.split import Split
+from transform.seed import derive_seed
 from transform.task import ID_COLUMN, Variant
 
 _MIN_CLASSES = 2

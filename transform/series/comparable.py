@@ -16,7 +16,7 @@ BETWEEN = 0.3
 RECENT = 800
 """Values at the end of a history that are looked at, at most."""
 _BLOCKS = 8
-"""Horizons at the end of a history by which it is judged."""
+"""Horizons at the end of a history by which it is measured."""
 
 
 def comparable_series(histories: Sequence[_Floats], horizon: int) -> list[int]:

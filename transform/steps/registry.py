@@ -9,10 +9,10 @@ from typing import get_args
 
 import transform.steps as folder
 from extract.registry import concrete_subclasses
-from transform.steps.step import Stage, Step
+from transform.steps.step import Step, StepStage
 from transform.task import StepSpec
 
-_STAGES = get_args(Stage)
+_STAGES = get_args(StepStage)
 
 
 @cache

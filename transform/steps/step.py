@@ -25,7 +25,7 @@ from transform.run.perturbation import Perturbation
 from transform.steps.phrase import Phrase
 from transform.task import ID_COLUMN, StepSpec
 
-Stage = Literal[
+StepStage = Literal[
     "join",
     "markers",
     "text",
@@ -199,7 +199,7 @@ class Step(Noun):
     """One instruction. Subclasses hold only parameters as fields."""
 
     kind: ClassVar[str]
-    stage: ClassVar[Stage]
+    stage: ClassVar[StepStage]
     phrase: ClassVar[Phrase]
     per_task: ClassVar[int] = 1
     """Steps of the kind that a task states at most; of cleaning, `MAX_RULES_OF_KIND` decides."""

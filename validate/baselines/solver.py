@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from transform.files.rendered_task import derive_seed
 from transform.files.task_folder import TaskFolder
 from transform.run.execute import load_tables
+from transform.seed import derive_seed
 from transform.task import ID_COLUMN, Instructions
 
 _Floats = npt.NDArray[np.float64]

@@ -51,8 +51,8 @@ def _description_issues(raw: RawDataset) -> Iterator[Issue]:
     proven = {"years", "columns"} <= names or {"files", "rows"} <= names
     for doubt in doubts:
         # Years alone are a proof where the text says in so many words what its data spans.
-        alone = doubt.name == "years" and claims.period is not None
-        reason = Reason.SOURCE_MISMATCH if proven or alone else None
+        suffices = doubt.name == "years" and claims.period is not None
+        reason = Reason.SOURCE_MISMATCH if proven or suffices else None
         yield doubt.model_copy(update={"reason": reason})
 
 

@@ -1,4 +1,4 @@
-"""Which columns of two tables may be the same, judged by their sketches.
+"""Which columns of two tables may be the same, estimated from their sketches.
 
 Takes two sketches, returns pairs of columns with how likely each pair is, or whether the tables are
 alike enough to be opened. No row is looked at, so a pair may turn out to be two columns that share

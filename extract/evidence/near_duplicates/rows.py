@@ -19,7 +19,7 @@ def row_share(long: pl.DataFrame, short: pl.DataFrame) -> float:
 def share_beyond_chance(
     long: pl.DataFrame, short: pl.DataFrame, *, least: float, chance: float
 ) -> float:
-    """The share of rows; 0 when it is below `least` or owed to common values.
+    """The share of rows; 0 when it is below `least` or due to common values.
 
     Columns that are shuffled each by itself meet as often as chance has it; of the share they may
     reach the part `chance`.

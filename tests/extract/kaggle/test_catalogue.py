@@ -47,9 +47,9 @@ def seen(
     key: str = "ann/churn", version: int = 1, passed_over: str = "", **said: Any
 ) -> SearchResult:
     record = {"ref": key, "currentVersionNumber": version, "title": "Churn", **said}
-    found = read_record(json.dumps(record))
-    assert found is not None
-    return found.model_copy(update={"passed_over": passed_over})
+    listed = read_record(json.dumps(record))
+    assert listed is not None
+    return listed.model_copy(update={"passed_over": passed_over})
 
 
 def totals(catalogue: Catalogue) -> list[tuple[str, str, int]]:
@@ -60,8 +60,8 @@ def totals(catalogue: Catalogue) -> list[tuple[str, str, int]]:
 
 
 def row(catalogue: Catalogue, key: str = "ann/churn") -> dict[str, Any]:
-    (found,) = [row for row in catalogue.rows(tuple(COLUMNS)) if row["dataset"] == key]
-    return found
+    (match,) = [row for row in catalogue.rows(tuple(COLUMNS)) if row["dataset"] == key]
+    return match
 
 
 def fates(catalogue: Catalogue) -> dict[str, tuple[str, str]]:
@@ -83,10 +83,10 @@ def test_a_dataset_is_there_with_all_that_its_record_says(catalogue: Catalogue) 
         "tags": [{"name": "tabular"}, {"name": "business"}],
     }
     catalogue.add_results(catalogue.begin(), [seen(version=3, **said)])
-    found = row(catalogue)
-    assert found.pop("first_seen") == found.pop("last_checked")
-    assert json.loads(found.pop("record"))["licenseName"] == "CC0: Public Domain"
-    assert found == {
+    entry = row(catalogue)
+    assert entry.pop("first_seen") == entry.pop("last_checked")
+    assert json.loads(entry.pop("record"))["licenseName"] == "CC0: Public Domain"
+    assert entry == {
         "dataset": "ann/churn",
         "version": 3,
         "status": "listed",
@@ -113,8 +113,8 @@ def test_first_seen_stays_and_last_checked_moves(catalogue: Catalogue) -> None:
         time.sleep(0.002)
     conclude(catalogue, CHURN, "fetched")
     checks.append(row(catalogue))
-    assert len({found["first_seen"] for found in checks}) == 1
-    instants = [found["last_checked"] for found in checks]
+    assert len({entry["first_seen"] for entry in checks}) == 1
+    instants = [entry["last_checked"] for entry in checks]
     assert instants == sorted(set(instants))
     assert row(catalogue)["title"] == "Title 2"
 
@@ -126,10 +126,10 @@ def test_a_new_version_is_another_question(catalogue: Catalogue) -> None:
     assert row(catalogue)["status"] == "refused"
     assert row(catalogue)["licence_evidence"] == ["record: GPL"]
     catalogue.add_results(3, [seen(version=4)])
-    found = row(catalogue)
-    assert (found["status"], found["reason"], found["detail"]) == ("listed", "", "")
-    assert found["licence_evidence"] == []
-    assert found["versions"] == [1, 4]
+    entry = row(catalogue)
+    assert (entry["status"], entry["reason"], entry["detail"]) == ("listed", "", "")
+    assert entry["licence_evidence"] == []
+    assert entry["versions"] == [1, 4]
 
 
 def test_evidence_is_kept_where_none_is_told(catalogue: Catalogue) -> None:
@@ -232,9 +232,9 @@ def test_a_name_without_a_record_leaves_what_is_known(catalogue: Catalogue) -> N
         )
         == 2
     )
-    found = row(catalogue)
-    assert found.pop("last_checked") > known.pop("last_checked")
-    assert found == known
+    entry = row(catalogue)
+    assert entry.pop("last_checked") > known.pop("last_checked")
+    assert entry == known
     assert row(catalogue, "ann/b")["version"] is None
     assert row(catalogue, "ann/b")["versions"] is None
 
@@ -319,18 +319,18 @@ def test_only_our_own_columns_can_be_asked_for(filled: Catalogue) -> None:
 def test_texts_are_values_and_nothing_else(catalogue: Catalogue, text: str) -> None:
     catalogue.add_results(1, [seen(title=text, licenseName=text, tags=[text]), seen("bob/other")])
     conclude(catalogue, CHURN, "refused", text, text, [text])
-    assert {found["dataset"] for found in catalogue.rows(("dataset",))} == {
+    assert {entry["dataset"] for entry in catalogue.rows(("dataset",))} == {
         "ann/churn",
         "bob/other",
     }
     stored = text.replace("\ud800", "?")
-    found = row(catalogue)
-    assert (found["reason"], found["detail"], found["licence_evidence"]) == (stored,) * 2 + (
+    entry = row(catalogue)
+    assert (entry["reason"], entry["detail"], entry["licence_evidence"]) == (stored,) * 2 + (
         [stored],
     )
-    assert json.loads(found["record"])["title"] == text
+    assert json.loads(entry["record"])["title"] == text
     assert catalogue.rows(("dataset",), status=text, reason=text, match=text) == []
-    assert [found["dataset"] for found in catalogue.rows(("dataset",), reason=text)] == [
+    assert [entry["dataset"] for entry in catalogue.rows(("dataset",), reason=text)] == [
         "ann/churn"
     ]
 
@@ -458,11 +458,11 @@ def test_a_killed_writer_leaves_a_whole_file(catalogue: Catalogue, path: Path) -
             writer.wait()
             assert writer.stdout is not None
             reported = max([reported, *map(int, writer.stdout.read().split())])
-        found = catalogue.count(1)
-        assert found >= reported
-        assert found % 20 == 0
-        assert len(catalogue.rows(("dataset", "versions"))) == found
-    assert found > 100
+        n_rows = catalogue.count(1)
+        assert n_rows >= reported
+        assert n_rows % 20 == 0
+        assert len(catalogue.rows(("dataset", "versions"))) == n_rows
+    assert n_rows > 100
 
 
 # --- broken files -------------------------------------------------------------------------------

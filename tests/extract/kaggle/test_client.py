@@ -58,7 +58,7 @@ def kaggle(server: LoopbackKaggle, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("given", "description"),
     [
         ({}, "nothing"),
         ({"KAGGLE_USERNAME": "ann"}, "half a key"),
@@ -66,8 +66,10 @@ def kaggle(server: LoopbackKaggle, tmp_path_factory: pytest.TempPathFactory) -> 
         ({"KAGGLE_USERNAME": " ", "KAGGLE_KEY": ""}, "nothing"),
     ],
 )
-def test_absent_credentials_are_told_with_the_repair(given: dict[str, str], found: str) -> None:
-    with pytest.raises(ServiceFault, match=f"found {found}: make a key at") as caught:
+def test_absent_credentials_are_told_with_the_repair(
+    given: dict[str, str], description: str
+) -> None:
+    with pytest.raises(ServiceFault, match=f"found {description}: make a key at") as caught:
         check_credentials(given)
     assert caught.value.kind == "no_access"
     assert "secret" not in str(caught.value)
@@ -141,13 +143,18 @@ def test_nothing_is_printed_and_nothing_written_at_home(
     )
     home = tmp_path / "home"
     home.mkdir()
-    told = {**server.environment, "HOME": str(home), "PATH": os.environ["PATH"], "VERBOSE": "1"}
-    told.pop("KAGGLE_CONFIG_DIR")
+    variables = {
+        **server.environment,
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "VERBOSE": "1",
+    }
+    variables.pop("KAGGLE_CONFIG_DIR")
     script = tmp_path / "script.py"
     script.write_text(program)
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "client")],
-        env={**told, "PYTHONPATH": str(ROOT)},
+        env={**variables, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,

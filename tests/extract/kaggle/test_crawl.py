@@ -41,11 +41,11 @@ class Service:
 
     def __call__(self, query: PageQuery) -> Page:
         self.asked.append(query)
-        found = [record for record in self.records if self.matches(record, query)][: self.limit]
+        matching = [record for record in self.records if self.matches(record, query)][: self.limit]
         start = int(query.token or 0)
         stop = start + query.page_size
-        texts = tuple(json.dumps(record) for record in found[start:stop])
-        return Page(records=texts, next_token=str(stop) if stop < len(found) else "")
+        texts = tuple(json.dumps(record) for record in matching[start:stop])
+        return Page(records=texts, next_token=str(stop) if stop < len(matching) else "")
 
     def matches(self, record: Record, query: PageQuery) -> bool:
         return (
@@ -73,10 +73,10 @@ def run(
     **looked_for: Any,
 ) -> list[int]:
     """What the crawl told on its way."""
-    told = list[int]()
+    counts = list[int]()
     search = Search.model_validate({"max_bytes": EVERYTHING} | looked_for)
-    crawl(search, ask, catalogue, number, limits, told.append)
-    return told
+    crawl(search, ask, catalogue, number, limits, counts.append)
+    return counts
 
 
 def keys(catalogue: Catalogue) -> list[str]:
@@ -111,9 +111,9 @@ def test_one_search_within_the_limit_is_one_query(catalogue: Catalogue) -> None:
 
 def test_beyond_the_limit_searches_are_split_by_size(catalogue: Catalogue) -> None:
     service = Service(made_records(250))
-    told = run(service, catalogue, WIDE)
-    assert told == sorted(told)
-    assert told[-1] == 250
+    counts = run(service, catalogue, WIDE)
+    assert counts == sorted(counts)
+    assert counts[-1] == 250
     assert keys(catalogue) == refs(service.records)
     ranges = sorted((query.min_bytes, query.max_bytes) for query in service.searches)
     leaves = [
@@ -173,8 +173,8 @@ def test_what_cannot_be_split_any_more_is_told_with_its_repair(catalogue: Catalo
     service = Service(same_size(101))
     with pytest.raises(TruncatedError) as caught:
         run(service, catalogue, WIDE)
-    told = "more datasets of 5000 bytes than a search can show; name tags or a text: "
-    assert str(caught.value) == told + "source.kaggle.searches"
+    message = "more datasets of 5000 bytes than a search can show; name tags or a text: "
+    assert str(caught.value) == message + "source.kaggle.searches"
     narrow = {"licence": "other", "file_type": "csv", "min_bytes": 5_000, "max_bytes": 5_000}
     with pytest.raises(TruncatedError):
         run(service, catalogue, WIDE, **narrow)
@@ -244,8 +244,8 @@ def test_what_is_passed_over_does_not_count(catalogue: Catalogue) -> None:
     assert [ref.slug for ref in catalogue.wanted(1)] == sorted(f"n{i}" for i in range(1, 60, 2))
     passed = catalogue.rows(("dataset", "reason", "detail"), status="passed_over")
     assert len(passed) == 30
-    told = {"reason": "search", "detail": "usability 0.40, wanted at least 0.50"}
-    assert all(told.items() <= row.items() for row in passed)
+    reason = {"reason": "search", "detail": "usability 0.40, wanted at least 0.50"}
+    assert all(reason.items() <= row.items() for row in passed)
 
 
 def test_two_searches_share_results(catalogue: Catalogue) -> None:
@@ -312,8 +312,8 @@ def test_a_token_that_repeats_once_is_asked_for_again(catalogue: Catalogue) -> N
             return Page(records=service(query).records, next_token="20")
         return service(query)
 
-    told = run(ask, catalogue)
-    assert told == [20, 40, 60, 80, 90]
+    counts = run(ask, catalogue)
+    assert counts == [20, 40, 60, 80, 90]
     assert repeated
 
 
@@ -434,10 +434,10 @@ def test_texts_are_one_bounded_line_each() -> None:
     one = read_record(json.dumps(record))
     assert one is not None
     assert one.ref.key == "ann/churn"
-    for found in (one.title, one.licence, *one.tags):
-        assert found.startswith("a [2J b c")
-        assert found.isprintable()
-        assert len(found) <= 300
+    for line in (one.title, one.licence, *one.tags):
+        assert line.startswith("a [2J b c")
+        assert line.isprintable()
+        assert len(line) <= 300
     assert len(one.tags) == 1
     assert json.loads(one.record)["title"] == text
 
@@ -456,8 +456,8 @@ def test_odd_records_do_not_spoil_a_page(catalogue: Catalogue) -> None:
     texts = NAMELESS[:-1] + good
     random.Random(5).shuffle(texts)
     run(lambda query: Page(records=tuple(texts), next_token=""), catalogue)
-    found = [key for key in keys(catalogue) if key != "ann/churn"]
-    assert found == refs(made_records(30))
+    others = [key for key in keys(catalogue) if key != "ann/churn"]
+    assert others == refs(made_records(30))
 
 
 # --- through the real client --------------------------------------------------------------------
@@ -473,18 +473,18 @@ from extract.kaggle.queries import Search
 
 environment, path, max_bytes = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 limits = KaggleLimits(connections=1, calls_per_minute=1e9)
-told, begun = [], time.monotonic()
+counts, begun = [], time.monotonic()
 
 def tell(shown):
     # Not ru_maxrss, which begins at that of the parent.
     fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    told.append((shown, *(int(fields[name].split()[0]) >> 10 for name in ("VmRSS", "VmHWM"))))
+    counts.append((shown, *(int(fields[name].split()[0]) >> 10 for name in ("VmRSS", "VmHWM"))))
 
 with tempfile.TemporaryDirectory() as home:
     with Kaggle(environment, Path(home), limits) as kaggle:
         search = Search(max_bytes=max_bytes)
         crawl(search, kaggle.page, Catalogue(path), 1, limits, tell)
-print(json.dumps({"told": told, "seconds": time.monotonic() - begun}))
+print(json.dumps({"counts": counts, "seconds": time.monotonic() - begun}))
 """
 _SERVER = """
 import json, sys
@@ -526,13 +526,13 @@ def test_many_thousands_through_the_real_client(tmp_path: Path, n: int, calls: i
     records = made_records(n)
     assert keys(Catalogue(path)) == refs(records)
     assert counted == {"calls": calls, "all": calls}
-    shown = [told[0] for told in measured["told"]]
+    shown = [counts[0] for counts in measured["counts"]]
     assert shown == sorted(shown)
-    _, resident, peak = measured["told"][shown.index(2_000)]
-    last = measured["told"][-1]
+    _, resident, peak = measured["counts"][shown.index(2_000)]
+    last = measured["counts"][-1]
     print(
         f"{n} datasets: {calls} calls, {measured['seconds']:.1f} s; resident {resident} MB after "
         f"2000, {last[1]} MB after all; peak {peak} MB, {last[2]} MB"
     )
-    assert max(told[1] for told in measured["told"]) - resident < RESIDENT_MB
+    assert max(counts[1] for counts in measured["counts"]) - resident < RESIDENT_MB
     assert last[2] - peak < PEAK_MB

@@ -56,7 +56,7 @@ class Fetched:
 
     mirror: Path
     cache: Path
-    found: Mapping[str, Listing | Drop]
+    results: Mapping[str, Listing | Drop]
     downloads: Mapping[str, int]
     before: Mapping[str, bytes]
     after: Mapping[str, bytes]
@@ -77,9 +77,9 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
         source = KaggleSource(Cache(cache), opening, wanted, _LIMITS)
         with source, ThreadPoolExecutor(_LIMITS.connections) as threads:
             refs = source.refs()
-            found = dict(zip((r.key for r in refs), threads.map(source.fetch, refs), strict=True))
-        downloads = {key: server.count("DownloadDataset", key) for key in found}
-    return Fetched(mirror, cache, found, downloads, before, outside(root, cache))
+            results = dict(zip((r.key for r in refs), threads.map(source.fetch, refs), strict=True))
+        downloads = {key: server.count("DownloadDataset", key) for key in results}
+    return Fetched(mirror, cache, results, downloads, before, outside(root, cache))
 
 
 def write_mirror(root: Path) -> None:
@@ -113,30 +113,30 @@ def outside(root: Path, cache: Path) -> dict[str, bytes]:
 
 def test_good_datasets_are_fetched_beside_hostile_ones(fetched: Fetched) -> None:
     for key in _GOOD:
-        listing = fetched.found[key]
+        listing = fetched.results[key]
         assert isinstance(listing, Listing), listing
         assert listing.files == ("a.csv",)
         assert (listing.folder / "a.csv").read_bytes() == CELLS
-    assert len(fetched.found) == len(_GOOD) + len(archives()) + 1 + len(metadata())
+    assert len(fetched.results) == len(_GOOD) + len(archives()) + 1 + len(metadata())
 
 
 def test_each_archive_gets_its_reason(fetched: Fetched) -> None:
     wrong = {}
     for archive in archives():
-        found = fetched.found[f"archives/{archive.name}"]
-        told = f"{found.reason} {found.detail}" if isinstance(found, Drop) else ""
+        result = fetched.results[f"archives/{archive.name}"]
+        message = f"{result.reason} {result.detail}" if isinstance(result, Drop) else ""
         expected = f"bad_archive {archive.reason}:" if archive.reason else ""
         if archive.pending:
             expected = "unreachable storage: expected a ZIP archive, found a text"
-        is_owed = isinstance(found, Drop) and found.transient
+        is_owed = isinstance(result, Drop) and result.transient
         if (
-            not told.startswith(expected)
-            or bool(told) != bool(expected)
+            not message.startswith(expected)
+            or bool(message) != bool(expected)
             or is_owed != archive.pending
         ):
-            wrong[archive.name] = (expected, told)
+            wrong[archive.name] = (expected, message)
     assert wrong == {}
-    huge = fetched.found[_HUGE]
+    huge = fetched.results[_HUGE]
     assert isinstance(huge, Drop)
     assert (huge.reason, huge.transient) == ("too_large", False)
 
@@ -152,9 +152,9 @@ def test_each_metadata_gets_the_reason_that_a_mirror_gives(fetched: Fetched) -> 
     for case in metadata():
         key = f"{OWNER}/{case.name}"
         here = verdict(mirror, ref_of(key))
-        there = fetched.found[key]
+        there = fetched.results[key]
         if isinstance(there, Listing):
-            there = judged(there)
+            there = admitted(there)
         if case.name in _LIKE_AN_OUTAGE:
             assert isinstance(there, Drop)
             assert (there.reason, there.transient) == ("unreachable", True), case.name
@@ -166,9 +166,9 @@ def test_each_metadata_gets_the_reason_that_a_mirror_gives(fetched: Fetched) -> 
 
 
 def test_what_is_told_is_one_bounded_printable_line(fetched: Fetched) -> None:
-    for key, found in fetched.found.items():
-        texts = [found.detail] if isinstance(found, Drop) else [found.title, found.subtitle]
-        texts += [] if isinstance(found, Drop) else [one.text for one in found.statements]
+    for key, result in fetched.results.items():
+        texts = [result.detail] if isinstance(result, Drop) else [result.title, result.subtitle]
+        texts += [] if isinstance(result, Drop) else [one.text for one in result.statements]
         for text in texts:
             assert text.isprintable(), key
             assert len(text) <= 500, key
@@ -183,9 +183,9 @@ def test_nothing_outside_the_cache_has_changed(fetched: Fetched) -> None:
 def test_the_cache_holds_what_was_fetched_and_no_poison(fetched: Fetched) -> None:
     kept = {
         key
-        for key, found in fetched.found.items()
-        if isinstance(found, Listing) or found.reason not in ("bad_archive", "too_large")
-        if not (isinstance(found, Drop) and found.transient)
+        for key, result in fetched.results.items()
+        if isinstance(result, Listing) or result.reason not in ("bad_archive", "too_large")
+        if not (isinstance(result, Drop) and result.transient)
     }
     versions = fetched.cache / ".versions"
     shown = {f"{path.parent.name}/{path.name}" for path in fetched.cache.glob("[!.]*/*")}
@@ -203,15 +203,15 @@ def test_the_cache_holds_what_was_fetched_and_no_poison(fetched: Fetched) -> Non
 def test_the_cache_is_read_as_the_service_was(fetched: Fetched) -> None:
     source = MirrorSource(fetched.cache)
     refs = {ref.key: ref for ref in source.refs()}
-    for key, found in fetched.found.items():
+    for key, result in fetched.results.items():
         if key in refs:
             assert said(verdict(source, refs[key])) == said(
-                judged(found) if isinstance(found, Listing) else found
+                admitted(result) if isinstance(result, Listing) else result
             ), key
-            if isinstance(found, Listing):
+            if isinstance(result, Listing):
                 again = source.fetch(refs[key])
                 assert isinstance(again, Listing)
-                assert (again.files, again.hashes) == (found.files, found.hashes)
+                assert (again.files, again.hashes) == (result.files, result.hashes)
 
 
 def ref_of(key: str) -> DatasetRef:
@@ -221,15 +221,15 @@ def ref_of(key: str) -> DatasetRef:
 
 def verdict(source: MirrorSource, ref: DatasetRef) -> Listing | Drop:
     """What reading makes of a dataset, up to its licence."""
-    found = source.fetch(ref)
-    return judged(found) if isinstance(found, Listing) else found
+    result = source.fetch(ref)
+    return admitted(result) if isinstance(result, Listing) else result
 
 
-def judged(listing: Listing) -> Listing | Drop:
+def admitted(listing: Listing) -> Listing | Drop:
     licence = admit(listing.ref, listing.statements, LicenceConfig())
     return licence if isinstance(licence, Drop) else listing
 
 
-def said(found: Listing | Drop) -> str:
+def said(result: Listing | Drop) -> str:
     """Everything that a dataset says of itself, or why it was refused."""
-    return found.model_dump_json(exclude={"folder", "files", "hashes", "skipped"})
+    return result.model_dump_json(exclude={"folder", "files", "hashes", "skipped"})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from extract.drop import Drop
-from extract.file_lock import InUseError
+from extract.files.file_lock import InUseError
 from extract.kaggle.cache import Cache, CacheError
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.queries import Search
@@ -58,13 +58,13 @@ def all_of(source: KaggleSource) -> dict[str, Listing | Drop]:
     return {ref.key: source.fetch(ref) for ref in source.refs()}
 
 
-def reasons(found: dict[str, Listing | Drop]) -> dict[str, str]:
-    return {key: item.reason for key, item in found.items() if isinstance(item, Drop)}
+def reasons(results: dict[str, Listing | Drop]) -> dict[str, str]:
+    return {key: item.reason for key, item in results.items() if isinstance(item, Drop)}
 
 
-def same_as_mirror(found: dict[str, Listing | Drop], mirror: Path) -> None:
+def same_as_mirror(results: dict[str, Listing | Drop], mirror: Path) -> None:
     expected = {ref.key: MirrorSource(mirror).fetch(ref) for ref in MirrorSource(mirror).refs()}
-    listed = {key: item for key, item in found.items() if isinstance(item, Listing)}
+    listed = {key: item for key, item in results.items() if isinstance(item, Listing)}
     assert len(listed) == 9
     for key, item in listed.items():
         other = expected[key]
@@ -76,24 +76,24 @@ def same_as_mirror(found: dict[str, Listing | Drop], mirror: Path) -> None:
 def test_everything_comes_once(small_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(small_mirror) as server:
         with opened(server, tmp_path) as source:
-            found = all_of(source)
+            results = all_of(source)
             transferred = source.bytes_transferred
         begun = len(server.requests)
         with opened(server, tmp_path) as source:
             again = all_of(source)
             assert source.bytes_transferred == 0
         asked = server.requests[begun:]
-    same_as_mirror(found, small_mirror)
-    assert again == found
+    same_as_mirror(results, small_mirror)
+    assert again == results
     assert transferred > 50_000
-    assert reasons(found) == {
+    assert reasons(results) == {
         "bad/forbidden": "licence_refused",
         "bad/metadata": "bad_metadata",
         "bad/nobody-knows": "licence_unknown",
     }
     assert {request.rpc for request in asked} == {"ListDatasets", "GetDatasetMetadata"}
     refused = {request.ref for request in asked if request.rpc == "GetDatasetMetadata"}
-    assert refused == set(reasons(found)), "what is here is not asked for again"
+    assert refused == set(reasons(results)), "what is here is not asked for again"
 
 
 def test_every_version_is_pinned_recorded_and_kept(small_mirror: Path, tmp_path: Path) -> None:
@@ -142,11 +142,11 @@ def test_a_changed_licence_is_noticed_without_a_new_version(
     record = {"currentVersionNumber": 2, "lastUpdated": "2021-03-02T00:00:00Z"}
     (folder / "list-record.json").write_text(json.dumps(record))
     with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
-        (found,) = all_of(source).values()
+        (listing,) = all_of(source).values()
         assert server.count("Storage") == 0
-    assert isinstance(found, Listing)
-    assert [s.text for s in found.statements] == ["CC-BY-NC-4.0"]
-    assert found.title == "Now closed"
+    assert isinstance(listing, Listing)
+    assert [s.text for s in listing.statements] == ["CC-BY-NC-4.0"]
+    assert listing.title == "Now closed"
 
 
 def test_an_odd_answer_ruins_nothing_that_is_here(small_mirror: Path, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_an_odd_answer_ruins_nothing_that_is_here(small_mirror: Path, tmp_path: 
         assert all_of(source) == before
     (folder / "dataset-metadata.json").write_text(good)
     with LoopbackKaggle(mirror) as server, opened(server, tmp_path / "cache") as source:
-        (found,) = all_of(source).values()
-    assert isinstance(found, Listing)
-    assert found.updated_at == "2021-03-02T00:00:00Z", "it was asked for again"
+        (listing,) = all_of(source).values()
+    assert isinstance(listing, Listing)
+    assert listing.updated_at == "2021-03-02T00:00:00Z", "it was asked for again"
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def test_what_is_not_given_is_a_drop_and_asked_once(small_mirror: Path, tmp_path
     lasting = {"DownloadDataset bob/wards": 403, "GetDatasetMetadata ann/rents": 404}
     with LoopbackKaggle(small_mirror, faults=Faults(lasting=lasting)) as server:
         with opened(server, tmp_path, datasets=("gone/away",)) as source:
-            found = all_of(source)
+            results = all_of(source)
             rows = source.catalogue.rows(("dataset", "status", "reason"), status="unavailable")
         assert server.count("DownloadDataset", "bob/wards") == 1
     for key in ("bob/wards", "ann/rents", "gone/away"):
-        drop = found[key]
+        drop = results[key]
         assert isinstance(drop, Drop)
         assert (drop.reason, drop.transient) == ("unavailable", False)
     assert [row["dataset"] for row in rows] == ["ann/rents", "bob/wards", "gone/away"]
-    assert isinstance(found["ann/churn"], Listing)
+    assert isinstance(results["ann/churn"], Listing)
 
 
 @pytest.mark.parametrize("fault", [503, "hang", "drip", "html"])
@@ -222,24 +222,24 @@ def test_an_outage_is_owed_and_not_met_for_ever(
     limits = QUICK.model_copy(update={"read_timeout_s": 0.5, "address_s": 0.5})
     with LoopbackKaggle(small_mirror, faults=faults) as server:
         with opened(server, tmp_path, limits) as source:
-            found = all_of(source)
+            results = all_of(source)
         assert server.count("Storage") <= 2 * 5, "after five datasets nobody goes on asking"
-    wanted = {key: found[key] for key in (*GOOD, "bad/empty", "bad/garbage", "bad/prose")}
+    wanted = {key: results[key] for key in (*GOOD, "bad/empty", "bad/garbage", "bad/prose")}
     assert {drop.reason for drop in wanted.values() if isinstance(drop, Drop)} == {"unreachable"}
     assert all(isinstance(drop, Drop) and drop.transient for drop in wanted.values())
     with LoopbackKaggle(small_mirror) as server, opened(server, tmp_path) as source:
-        found = all_of(source)
-    same_as_mirror(found, small_mirror)
-    assert sum(isinstance(item, Listing) for item in found.values()) == len(wanted)
+        results = all_of(source)
+    same_as_mirror(results, small_mirror)
+    assert sum(isinstance(item, Listing) for item in results.values()) == len(wanted)
 
 
 def test_credentials_that_are_taken_back_stop_the_rest(small_mirror: Path, tmp_path: Path) -> None:
     faults = Faults(lasting={"DownloadDataset": 401})
     with LoopbackKaggle(small_mirror, faults=faults) as server:
         with opened(server, tmp_path) as source:
-            found = all_of(source)
+            results = all_of(source)
         assert server.count("DownloadDataset") == 1
-    drops = [item for item in found.values() if isinstance(item, Drop) and item.transient]
+    drops = [item for item in results.values() if isinstance(item, Drop) and item.transient]
     assert {drop.reason for drop in drops} == {"no_access"}
     assert all("kaggle.com/settings" in drop.detail for drop in drops)
     with (
@@ -333,11 +333,11 @@ def test_a_cache_is_a_folder_of_its_own(small_mirror: Path, tmp_path: Path) -> N
 
 def test_an_offline_build_sees_what_a_fetch_saw(small_mirror: Path, tmp_path: Path) -> None:
     with LoopbackKaggle(small_mirror) as server, opened(server, tmp_path) as source:
-        found = all_of(source)
+        results = all_of(source)
     offline = MirrorSource(tmp_path)
-    assert [ref.key for ref in offline.refs()] == sorted(found)
+    assert [ref.key for ref in offline.refs()] == sorted(results)
     for ref in offline.refs():
-        item, other = found[ref.key], offline.fetch(ref)
+        item, other = results[ref.key], offline.fetch(ref)
         if isinstance(item, Listing):
             assert isinstance(other, Listing)
             assert other.model_copy(update={"folder": item.folder}) == item

@@ -115,10 +115,10 @@ def stored(
         if start and start >= len(data):
             yield head(416, f"Content-Range: bytes */{len(data)}", "Content-Length: 0")
             return
-        told = [f"ETag: {etag}", f"Content-Length: {len(data) - start}", *more]
+        headers = [f"ETag: {etag}", f"Content-Length: {len(data) - start}", *more]
         if start:
-            told.append(f"Content-Range: bytes {start}-{len(data) - 1}/{len(data)}")
-        yield head(206 if start else 200, *told)
+            headers.append(f"Content-Range: bytes {start}-{len(data) - 1}/{len(data)}")
+        yield head(206 if start else 200, *headers)
         body = data[start : start + cuts.pop(0)] if cuts else data[start:]
         for at in range(0, len(body), piece):
             yield body[at : at + piece]
@@ -330,7 +330,7 @@ def test_a_length_that_is_no_number_counts_as_not_told(path: Path, length: str) 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "header",
     [
         "",
         "Content-Range: bytes 0-9/300004",
@@ -341,10 +341,10 @@ def test_a_length_that_is_no_number_counts_as_not_told(path: Path, length: str) 
         "Content-Range: nonsense",
     ],
 )
-def test_a_range_that_was_not_asked_for_begins_anew(path: Path, told: str) -> None:
+def test_a_range_that_was_not_asked_for_begins_anew(path: Path, header: str) -> None:
     with Storage(stored(cuts=[HALF])) as storage:
         fault(storage, path)
-        headers = [line for line in (told, f"Content-Length: {len(DATA) - HALF}") if line]
+        headers = [line for line in (header, f"Content-Length: {len(DATA) - HALF}") if line]
         storage.answer = once(206, *headers, body=DATA[HALF:])
         assert "expected bytes from" in fault(storage, path)
         assert received(path) == 0
@@ -357,8 +357,8 @@ def test_a_range_that_nobody_asked_for_is_refused(path: Path) -> None:
     """Bytes that an earlier process left without a note are of who knows what."""
     path.with_name("archive.zip.part").write_bytes(b"old bytes")
     length = f"Content-Length: {len(DATA)}"
-    told = f"Content-Range: bytes 0-{len(DATA) - 1}/{len(DATA)}"
-    with Storage(once(206, told, length, body=DATA)) as storage:
+    header = f"Content-Range: bytes 0-{len(DATA) - 1}/{len(DATA)}"
+    with Storage(once(206, header, length, body=DATA)) as storage:
         assert "expected bytes from" in fault(storage, path)
         storage.answer = stored()
         transfer(storage.address, path, QUICK)
@@ -368,15 +368,15 @@ def test_a_range_that_nobody_asked_for_is_refused(path: Path) -> None:
 def test_more_bytes_than_the_range_has_are_not_taken(path: Path) -> None:
     with Storage(stored(cuts=[HALF])) as storage:
         fault(storage, path)
-        told = f"Content-Range: bytes {HALF}-{len(DATA) - 1}/{len(DATA)}"
-        storage.answer = once(206, told, "Connection: close", body=DATA[HALF:] + b"more")
+        header = f"Content-Range: bytes {HALF}-{len(DATA) - 1}/{len(DATA)}"
+        storage.answer = once(206, header, "Connection: close", body=DATA[HALF:] + b"more")
         assert "found more" in fault(storage, path)
     assert left(path) == []
 
 
-@pytest.mark.parametrize("told", ["", "Content-Range: bytes */7", "Content-Range: nonsense"])
-def test_a_range_that_is_not_there_begins_anew(path: Path, told: str) -> None:
-    headers = [line for line in (told, "Content-Length: 0") if line]
+@pytest.mark.parametrize("header", ["", "Content-Range: bytes */7", "Content-Range: nonsense"])
+def test_a_range_that_is_not_there_begins_anew(path: Path, header: str) -> None:
+    headers = [line for line in (header, "Content-Length: 0") if line]
     with Storage(stored(cuts=[HALF])) as storage:
         fault(storage, path)
         storage.answer = once(416, *headers)
@@ -446,9 +446,11 @@ def test_the_md5_holds_for_a_transfer_in_two_pieces(path: Path) -> None:
     assert left(path) == []
 
 
-@pytest.mark.parametrize("told", ["md5=", "md5=AAAA", "md5=*", "md5=\xe9", "crc32c=AAAAAA==", ","])
-def test_what_is_no_md5_is_not_compared(path: Path, told: str) -> None:
-    with Storage(stored(DATA, '"one"', f"x-goog-hash: {told}")) as storage:
+@pytest.mark.parametrize(
+    "header", ["md5=", "md5=AAAA", "md5=*", "md5=\xe9", "crc32c=AAAAAA==", ","]
+)
+def test_what_is_no_md5_is_not_compared(path: Path, header: str) -> None:
+    with Storage(stored(DATA, '"one"', f"x-goog-hash: {header}")) as storage:
         transfer(storage.address, path, QUICK)
     assert path.read_bytes() == DATA
 
@@ -597,9 +599,9 @@ def test_seconds_of_a_header(text: str, seconds: float) -> None:
 
 def test_a_date_of_a_header() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
-    found = retry_after_s({"Retry-After": later})
-    assert found is not None
-    assert 95 < found <= 100
+    wait_s = retry_after_s({"Retry-After": later})
+    assert wait_s is not None
+    assert 95 < wait_s <= 100
     assert retry_after_s({"Retry-After": later.replace("GMT", "-0000")}) is not None
 
 

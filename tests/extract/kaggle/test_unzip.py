@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from extract.archive import BrokenArchiveError, UnpackLimits
+from extract.files.archive import BrokenArchiveError, UnpackLimits
+from extract.files.unreadable import UnreadableError
 from extract.kaggle.limits import KaggleLimits
 from extract.kaggle.unzip import Unpacked, unzip
-from extract.unreadable import UnreadableError
 from extract.workers import Workers
 from tests.extract.hostile import CELLS, Archive, Member, archives, packed
 
@@ -41,14 +41,14 @@ def place(tmp_path: Path) -> Path:
 
 def tree(root: Path, leave_out: Path) -> dict[str, tuple[int, bytes]]:
     """Mode and bytes of everything below `root` but for one folder."""
-    found = {}
+    entries = {}
     for path in sorted(root.rglob("*")):
         if path == leave_out or leave_out in path.parents:
             continue
         status = path.lstat()
         is_file = stat.S_ISREG(status.st_mode)
-        found[str(path)] = (status.st_mode, path.read_bytes() if is_file else b"")
-    return found
+        entries[str(path)] = (status.st_mode, path.read_bytes() if is_file else b"")
+    return entries
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -96,13 +96,13 @@ def test_good_members_come_out_whole(place: Path, tmp_path: Path) -> None:
         for n, name in enumerate(names)
     ]
     folder = Member(b"a/", b"", mode=stat.S_IFDIR | 0o755)
-    found = unzip(written(tmp_path, packed(folder, *members)), place, LIMITS)
-    assert [file.name for file in found.files] == sorted(names)
-    for file in found.files:
+    unpacked = unzip(written(tmp_path, packed(folder, *members)), place, LIMITS)
+    assert [file.name for file in unpacked.files] == sorted(names)
+    for file in unpacked.files:
         data = (place / file.name).read_bytes()
         assert data == file.name.encode() * 9
         assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert found.left_out == ()
+    assert unpacked.left_out == ()
 
 
 def test_the_bounds_are_those_of_the_configuration(place: Path, tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import random
 import polars as pl
 import pytest
 
+from extract.files.unreadable import UnreadableError
 from extract.reading.dialect import decode, read_delimited
 from extract.reading.header import split_header
 from extract.reading.limits import ReadConfig
-from extract.unreadable import UnreadableError
 
 LIMITS = ReadConfig()
 

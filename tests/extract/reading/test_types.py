@@ -241,8 +241,8 @@ def test_native_types() -> None:
         }
     )
     read = {column.name: type_native(column, column.name) for column in frame}
-    found = {name: (c.type, c.values.to_list()) for name, c in read.items() if c is not None}
-    assert found == {
+    columns = {name: (c.type, c.values.to_list()) for name, c in read.items() if c is not None}
+    assert columns == {
         "small": ("integer", [1, None]),
         "huge": ("text", [str(2**64 - 1), "1"]),
         "float": ("number", [None, None]),

@@ -25,7 +25,7 @@ class Nothing(Source):
 
 class NothingConfig(SourceKind):
     kind: ClassVar[str] = "nothing"
-    nothing_found: ClassVar[str] = "as expected in {folder}"
+    empty_advice: ClassVar[str] = "as expected in {folder}"
     depth: int = 3
 
     @contextmanager
@@ -50,7 +50,7 @@ def test_the_kinds_are_those_of_the_files() -> None:
 def test_every_kind_says_what_it_is(tmp_path: Path) -> None:
     for name, kind in source_kinds().items():
         assert kind.kind == name
-        assert kind.nothing_found.format(folder=tmp_path)
+        assert kind.empty_advice.format(folder=tmp_path)
         assert SourceConfig(kind=name).chosen == kind()
         assert bool(kind.service) == bool(kind().n_connections) == bool(kind.worker_memory_mb)
 

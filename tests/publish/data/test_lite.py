@@ -10,12 +10,12 @@ from publish.released_task import ReleasedTask
 
 @pytest.fixture
 def evals(workshop: Any) -> list[ReleasedTask]:
-    found = []
+    entries = []
     for number in range(4):
         source = workshop.source(f"s{number}")
         variants = ["reg-mm", "reg-if"] if number else ["reg-mm", "reg-if", "ts-cf"]
-        found += [ReleasedTask(workshop.released(source, v), source, "eval") for v in variants]
-    return found
+        entries += [ReleasedTask(workshop.released(source, v), source, "eval") for v in variants]
+    return entries
 
 
 def _variants(chosen: list[ReleasedTask]) -> list[str]:

@@ -22,7 +22,7 @@ def publish_with(
     workshop: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Publishes the build with other tasks, without the last repair, so that findings stop it."""
-    monkeypatch.setattr("publish.folder.tasks_to_withhold", lambda found: {})
+    monkeypatch.setattr("publish.folder.tasks_to_withhold", lambda leaks: {})
 
     def run(*items: Any) -> Path:
         ids = {item.task.spec.task_id for item in items}
@@ -36,10 +36,10 @@ def publish_with(
 
 def _remake(workshop: Any, source: Any, variant: str, **tables: pl.DataFrame) -> Any:
     """The task made again with other tables."""
-    found = next(workshop.folder.glob(f"ann__{source.ref.slug}__v2__{variant}-*"), None)
+    earlier = next(workshop.folder.glob(f"ann__{source.ref.slug}__v2__{variant}-*"), None)
     formats = {"reg-mm": "csv", "reg-if": "parquet", "ts-cf": "sqlite"}
-    if found:
-        shutil.rmtree(found)
+    if earlier:
+        shutil.rmtree(earlier)
     return workshop.released(source, variant, formats[variant], **tables)
 
 
@@ -168,7 +168,8 @@ def test_finds_hashes_and_strange_files(build: Any, publish_with: Any, tmp_path:
 def test_finds_the_reference_program(workshop: Any, build: Any, publish_with: Any) -> None:
     item = build.released[8]
     assert item.task.truth.program
-    spec = item.task.spec.model_copy(update={"literal_text": f"Run {item.task.truth.program}"})
+    asked = f"Run {item.task.truth.program}"
+    spec = item.task.spec.model_copy(update={"literal_text": asked, "question": asked})
     item = item.model_copy(update={"task": item.task.model_copy(update={"spec": spec})})
     with pytest.raises(PublishError, match="the reference program"):
         publish_with(item)
@@ -206,8 +207,8 @@ def test_a_column_beside_the_held_out_rows(column: pl.Expr, telling: bool) -> No
         .tail(150)
         .sample(fraction=1, shuffle=True, seed=2)
     )
-    found = dict(telling_columns(held_out, ("price",), sibling))
-    assert found == ({"cost": 150} if telling else {})
+    columns = dict(telling_columns(held_out, ("price",), sibling))
+    assert columns == ({"cost": 150} if telling else {})
 
 
 @pytest.mark.parametrize(
@@ -235,17 +236,17 @@ def test_a_column_moved_in_time(column: pl.Expr, sides: set[str]) -> None:
     keys = row_keys(future.select("day", "shop"))
     assert keys == RowKeys("day", ("shop",))
     pair = past.select("day", "shop", "sales"), future.select("day", "shop", "sales")
-    found = {side for side, *_ in moved_columns(*pair, "sales", keys, sibling, {"rain"})}
-    assert found == sides
+    moved_sides = {side for side, *_ in moved_columns(*pair, "sales", keys, sibling, {"rain"})}
+    assert moved_sides == sides
 
 
 def test_finds_answers_beside_ids_in_words(workshop: Any, build: Any, publish_with: Any) -> None:
     source = build.sources[5]
     held_out = workshop.rows(source)[N_TRAIN:]
     lines = [f"| {i} | {p} |" for i, p in held_out.select("row_id", "price").iter_rows()]
-    told = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
+    remade = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
     with pytest.raises(PublishError, match=r"question.*shows 15 answers of 'price' by id"):
-        publish_with(told)
+        publish_with(remade)
 
 
 def test_words_with_other_numbers_are_no_answers(
@@ -254,5 +255,5 @@ def test_words_with_other_numbers_are_no_answers(
     source = build.sources[5]
     rows = workshop.rows(source)[N_TRAIN:].select("row_id", pl.col("price").reverse())
     lines = [f"| {i} | {p} |" for i, p in rows.iter_rows()]
-    told = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
-    assert find_answer_leaks(publish_with(told)) == ()
+    remade = _remake(workshop, source, "reg-mm", question="\n".join(["Predict `price`.", *lines]))
+    assert find_answer_leaks(publish_with(remade)) == ()

@@ -11,8 +11,8 @@ def _finding(task_id: str, holder: str) -> AnswerLeak:
 
 
 def test_the_task_in_most_pairs_goes_first() -> None:
-    found = [_finding("victim", "a"), _finding("victim", "b"), _finding("victim", "c")]
-    assert list(tasks_to_withhold(found)) == ["victim"]
+    leaks = [_finding("victim", "a"), _finding("victim", "b"), _finding("victim", "c")]
+    assert list(tasks_to_withhold(leaks)) == ["victim"]
 
 
 def test_of_two_the_one_that_shows_goes() -> None:
@@ -21,8 +21,8 @@ def test_of_two_the_one_that_shows_goes() -> None:
 
 
 def test_a_task_that_shows_its_own_answer_goes_always() -> None:
-    found = [_finding("own", "own"), _finding("x", "own"), _finding("x", "y")]
-    assert set(tasks_to_withhold(found)) == {"own", "y"}
+    leaks = [_finding("own", "own"), _finding("x", "own"), _finding("x", "y")]
+    assert set(tasks_to_withhold(leaks)) == {"own", "y"}
 
 
 def test_answers_outside_tasks_cannot_be_repaired() -> None:

@@ -11,8 +11,10 @@ from transform.task import ColumnSpec, Task, TaskSpec
 
 def spec_of(task: Task, columns: tuple[str, ...], target: str) -> TaskSpec:
     named = tuple(ColumnSpec(name=name, type="number") for name in (*columns, target))
-    told = task.spec.instructions.model_copy(update={"columns": named, "targets": (target,)})
-    return task.spec.model_copy(update={"instructions": told, "table": "data"})
+    instructions = task.spec.instructions.model_copy(
+        update={"columns": named, "targets": (target,)}
+    )
+    return task.spec.model_copy(update={"instructions": instructions, "table": "data"})
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_cluster_is_as_fresh_as_its_oldest_member() -> None:
     assert _evals(_split({"tasks": freshness}, freshness, clusters)) == {"a/mid"}
 
 
-def test_a_twin_that_gave_no_task_makes_its_cluster_old() -> None:
+def test_a_near_duplicate_that_gave_no_task_makes_its_cluster_old() -> None:
     freshness = {"a/new": "2025-01-01", "a/old": "2001-01-01", "a/mid": "2020-01-01"}
     split = _split({"tasks": ["a/new", "a/mid"]}, freshness, {"a/new": "x", "a/old": "x"})
     assert split.sides == {"a/mid": "eval", "a/new": "train"}

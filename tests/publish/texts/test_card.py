@@ -135,10 +135,10 @@ print(json.dumps(rows))
 def test_datasets_loads_every_config(build: Any, tmp_path: Path, empty: bool) -> None:
     drop = Drop(key="a/x", source="a/x", room="extract", reason="no_table", detail="none")
     rejects = [] if empty else [drop]
-    found = publish_all(build.released, build.sources, tmp_path / "r", rejects)
+    release = publish_all(build.released, build.sources, tmp_path / "r", rejects)
     command = [sys.executable, "-c", _LOAD, str(tmp_path / "r")]
     rows = json.loads(_run(command, tmp_path, tmp_path / "hf").splitlines()[-1])
-    expected = {f"{c.config} {c.split}": c.rows for c in found.counts if c.rows}
+    expected = {f"{c.config} {c.split}": c.rows for c in release.counts if c.rows}
     assert ("rejects train" in rows) != empty
     assert rows == expected | {"default": expected["tasks eval"]}
 

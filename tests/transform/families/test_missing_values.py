@@ -28,15 +28,15 @@ def _rng(purpose: str) -> random.Random:
 
 def test_largest_cells_and_others_are_emptied_on_both_sides() -> None:
     train, val = _tables()
-    found = hide_cells(train, val, train.columns, _rng)
+    hidden = hide_cells(train, val, train.columns, _rng)
     emptied = [
         [c for c in train.columns if s[c].null_count() > t[c].null_count()]
-        for s, t in zip(found, (train, val), strict=True)
+        for s, t in zip(hidden, (train, val), strict=True)
     ]
     assert emptied[0] == emptied[1]
     assert len(emptied[0]) == 2
     assert "skewed" in emptied[0]
-    for side, before in zip(found, (train, val), strict=True):
+    for side, before in zip(hidden, (train, val), strict=True):
         assert 8 < side["skewed"].null_count() <= 16
         assert side["skewed"].max() < before["skewed"].sort()[-8]
         assert side.drop(emptied[0]).equals(before.drop(emptied[0]))

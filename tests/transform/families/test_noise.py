@@ -48,12 +48,12 @@ def make_bed(make_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Callab
         if shape not in made:
             draft = make_case(shape).draft(tmp_path_factory.mktemp(shape))
             assert isinstance(draft, Draft)
-            told = draft.spec.instructions
-            steps = [registry.resolve(spec) for spec in told.steps]
+            instructions = draft.spec.instructions
+            steps = [registry.resolve(spec) for spec in instructions.steps]
             clean = pl.read_parquet(draft.clean_file).drop("row_id")
-            val = clean.head(100).drop(told.targets)
+            val = clean.head(100).drop(instructions.targets)
             rules = tuple(step for step in steps if isinstance(step, CleaningStep))
-            made[shape] = Bed(clean, val, rules, told.targets)
+            made[shape] = Bed(clean, val, rules, instructions.targets)
         return made[shape]
 
     return make
@@ -88,8 +88,8 @@ def test_every_part_of_a_rule_is_needed(make_bed: Any, shape: str) -> None:
             # Two rows with equal features and different targets need not occur in a table.
             if wrong.name != "ignore_targets":
                 steps = (*bed.rules[:i], *wrong.instead, *bed.rules[i + 1 :])
-                found = bed.cleaned(tables, steps)
-                assert not found.equals(tables.clean), (rule.say(), wrong.name)
+                again = bed.cleaned(tables, steps)
+                assert not again.equals(tables.clean), (rule.say(), wrong.name)
                 tried += 1
     assert tried >= 2 * len({rule.kind for rule in bed.rules})
 
@@ -211,11 +211,11 @@ def test_position_does_not_tell_noise(piles: tuple[Bed, list[NoisyTables]]) -> N
     inserted, changed, pairs = [], [], []
     for tables in piles_of_noise:
         place = {i: p / tables.noisy.height for p, i in enumerate(tables.noisy["row_id"])}
-        twins = set(_duplicates(bed, tables)["row_id"])
+        duplicated = set(_duplicates(bed, tables)["row_id"])
         # That the first of two equal rows stays is stated; over all noise, ids tell nothing.
         inserted += [place[i] for i in sorted(_inserted(tables))]
         changed += [place[i] for i in sorted(_changed(tables))]
-        pairs += [place[i] for i in sorted(twins)]
+        pairs += [place[i] for i in sorted(duplicated)]
     assert min(map(len, (inserted, changed, pairs))) > 1000
     assert _is_even(inserted)
     assert _is_even(changed)

@@ -10,17 +10,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract.dataset import DatasetRef, Licence, RawDataset
-from transform.files.rendered_task import (
-    RenderedTask,
-    assign_ids,
-    derive_seed,
-    identify,
-    render_task,
-)
+from transform.files.rendered_task import RenderedTask, assign_ids, render_task
 from transform.files.tables import cell_types
 from transform.proposal import Feature, Proposal
 from transform.rows.split import Split
+from transform.seed import derive_seed
 from transform.task import DataFiles, FileFormat, Instructions
+from transform.task_id import identify
 
 REF = DatasetRef(owner="some.owner", slug="some-data", version=3)
 RAW = RawDataset(
@@ -77,10 +73,10 @@ def test_public_holds_exactly_the_files_of_the_spec(tmp_path: Path, form: FileFo
 
 
 def test_laying_out_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    told = layout(DataFiles(format="csv"), [1.0, 2, 3, 4, 5, 6, 7])
-    first = render_task(RAW, PROPOSAL, told, tmp_path)
+    rendered = layout(DataFiles(format="csv"), [1.0, 2, 3, 4, 5, 6, 7])
+    first = render_task(RAW, PROPOSAL, rendered, tmp_path)
     (first.public / "leftover").touch()
-    again = render_task(RAW, PROPOSAL, told, tmp_path)
+    again = render_task(RAW, PROPOSAL, rendered, tmp_path)
     assert again == first
     assert not (first.public / "leftover").exists()
 
@@ -108,8 +104,8 @@ def test_truth_of_numbers_ships_its_tolerance(tmp_path: Path) -> None:
 def test_truth_of_labels_ships_the_known_classes(
     tmp_path: Path, labels: list[object], kind: str, classes: tuple[str, ...]
 ) -> None:
-    told = layout(DataFiles(format="csv"), labels, "classification")
-    draft = render_task(RAW, PROPOSAL, told, tmp_path)
+    rendered = layout(DataFiles(format="csv"), labels, "classification")
+    draft = render_task(RAW, PROPOSAL, rendered, tmp_path)
     assert draft.truth is not None
     assert draft.truth.grading.label_type == kind
     assert draft.truth.grading.classes == classes
@@ -134,8 +130,10 @@ def test_an_executed_task_keeps_its_clean_table_apart(tmp_path: Path) -> None:
 
 
 def test_a_target_in_val_is_our_own_mistake(tmp_path: Path) -> None:
-    told = layout(DataFiles(format="csv"), [1.0, 2, 3, 4, 5, 6, 7])
-    leaking = RenderedTask("t", told.instructions, told.train, told.val.with_columns(y=pl.lit(1.0)))
+    rendered = layout(DataFiles(format="csv"), [1.0, 2, 3, 4, 5, 6, 7])
+    leaking = RenderedTask(
+        "t", rendered.instructions, rendered.train, rendered.val.with_columns(y=pl.lit(1.0))
+    )
     with pytest.raises(AssertionError, match="never holds a target"):
         render_task(RAW, PROPOSAL, leaking, tmp_path)
 

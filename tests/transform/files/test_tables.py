@@ -50,7 +50,7 @@ HOSTILE = [
 NAMES = ["a,b", 'quo"te', "it's", "--; DROP TABLE train_1", "ünï 日本", "x{y}\\n", "1"]
 
 
-def told(columns: tuple[ColumnSpec, ...], data: DataFiles, target: str) -> Instructions:
+def instructions_of(columns: tuple[ColumnSpec, ...], data: DataFiles, target: str) -> Instructions:
     return Instructions(
         variant="reg-if",
         problem="regression",
@@ -82,7 +82,7 @@ def tables(n: int = 40) -> tuple[pl.DataFrame, pl.DataFrame]:
 def written(
     folder: Path, data: DataFiles, train: pl.DataFrame, val: pl.DataFrame
 ) -> tuple[Instructions, list[tuple[pl.DataFrame, pl.DataFrame]]]:
-    instructions = told(cell_types(train, val), data, train.columns[-1])
+    instructions = instructions_of(cell_types(train, val), data, train.columns[-1])
     write_tables(folder, data, shipped(train, val), shipped(val, train))
     return instructions, list(read_task_tables(folder, instructions))
 
@@ -166,7 +166,7 @@ def test_program_lines_read_what_polars_reads(tmp_path: Path, data: DataFiles) -
     train = train.with_columns(pl.col(NAMES[2]).cast(pl.String).replace("4", "n/a"))
     clean = tables()[0]
     columns = cell_types(clean, val)
-    instructions = told(columns, data, "y")
+    instructions = instructions_of(columns, data, "y")
     write_tables(tmp_path, data, shipped(train, val), shipped(val, train))
     text_columns = frozenset({NAMES[2]})
     parts = read_task_tables(tmp_path, instructions, text_columns)
@@ -177,10 +177,10 @@ def test_program_lines_read_what_polars_reads(tmp_path: Path, data: DataFiles) -
     types = {column.name: column.type for column in columns}
     for number, pair in enumerate(parts):
         for side, expected in zip(("train", "val"), pair, strict=True):
-            found = scope[f"{side}_parts"][number] if data.parts > 1 else scope[side]
-            assert found.columns.tolist() == expected.columns
+            read = scope[f"{side}_parts"][number] if data.parts > 1 else scope[side]
+            assert read.columns.tolist() == expected.columns
             for name in expected.columns[1:]:
-                cells = found[name]
+                cells = read[name]
                 if types[name] == "text" or (side == "train" and name in text_columns):
                     assert cells.dtype == object
                 elif types[name] == "time":
@@ -193,7 +193,7 @@ def test_program_lines_read_what_polars_reads(tmp_path: Path, data: DataFiles) -
 def test_text_columns_stay_text_in_train_only(tmp_path: Path) -> None:
     train = pl.DataFrame({"row_id": [1, 3], "x": ["1.5", "?"], "y": [1.0, 2.0]})
     val = pl.DataFrame({"row_id": [2], "x": [2.5]})
-    instructions = told(
+    instructions = instructions_of(
         (ColumnSpec(name="x", type="number"), ColumnSpec(name="y", type="number")), FORMS[0], "y"
     )
     write_tables(tmp_path, FORMS[0], train, val)
@@ -206,7 +206,7 @@ def test_text_columns_stay_text_in_train_only(tmp_path: Path) -> None:
 
 def test_integers_that_lost_a_cell_are_read_as_integers(tmp_path: Path) -> None:
     train = pl.DataFrame({"row_id": [1, 3], "x": [1, None], "y": [1.0, 2.0]})
-    instructions = told(
+    instructions = instructions_of(
         (ColumnSpec(name="x", type="integer"), ColumnSpec(name="y", type="number")), FORMS[0], "y"
     )
     write_tables(tmp_path, FORMS[0], shipped(train), train.select("row_id", "x").head(1))
@@ -331,8 +331,8 @@ def test_formats_are_drawn_by_hash_and_fit_the_table() -> None:
     assert drawn == [pick_format(f"task-{i}", [*wide, "y"], wide) for i in range(2000)]
     small = {pick_format(f"task-{i}", narrow, narrow).parts for i in range(200)}
     assert small == {1}
-    twins = {pick_format(f"task-{i}", [*wide, "Y", "y"], wide).format for i in range(200)}
-    assert twins == {"csv", "parquet"}
+    formats = {pick_format(f"task-{i}", [*wide, "Y", "y"], wide).format for i in range(200)}
+    assert formats == {"csv", "parquet"}
 
 
 def test_prediction_is_written_without_an_index(tmp_path: Path) -> None:

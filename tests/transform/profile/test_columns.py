@@ -37,22 +37,22 @@ def of(make_raw: MakeRaw, name: str, values: list[object]) -> ColumnProfile:
 
 
 def test_counts_of_a_number(make_raw: MakeRaw) -> None:
-    found = of(make_raw, "x", [3.0, 1.0, 3.0, None])
-    assert (found.n_unique, found.missing_share, found.minimum, found.maximum) == (
+    column = of(make_raw, "x", [3.0, 1.0, 3.0, None])
+    assert (column.n_unique, column.missing_share, column.minimum, column.maximum) == (
         2,
         0.25,
         "1.0",
         "3.0",
     )
-    assert [(item.value, item.count) for item in found.top] == [("3.0", 2), ("1.0", 1)]
-    assert found.top_share == pytest.approx(2 / 3)
-    assert found.integer_like
-    assert not found.monotone
+    assert [(item.value, item.count) for item in column.top] == [("3.0", 2), ("1.0", 1)]
+    assert column.top_share == pytest.approx(2 / 3)
+    assert column.integer_like
+    assert not column.monotone
 
 
 def test_text_is_measured(make_raw: MakeRaw) -> None:
-    found = of(make_raw, "t", ["one two", "three"])
-    assert (found.mean_length, found.mean_words) == (6.0, 1.5)
+    column = of(make_raw, "t", ["one two", "three"])
+    assert (column.mean_length, column.mean_words) == (6.0, 1.5)
 
 
 def test_an_empty_column_and_an_empty_table(make_raw: MakeRaw) -> None:
@@ -95,17 +95,17 @@ def test_patterns(make_raw: MakeRaw, pattern: str | None, make: str) -> None:
 
 
 def test_values_and_lists_are_bounded(make_raw: MakeRaw) -> None:
-    found = of(make_raw, "x", [str(i) + "y" * 5_000 for i in range(100)])
-    assert len(found.top) == 25
-    assert {len(item.value) for item in found.top} == {80}
-    assert len(found.maximum or "") == 80
+    column = of(make_raw, "x", [str(i) + "y" * 5_000 for i in range(100)])
+    assert len(column.top) == 25
+    assert {len(item.value) for item in column.top} == {80}
+    assert len(column.maximum or "") == 80
 
 
 def test_wide_tables_keep_fewer_values(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transform.profile.columns._TOP_IN_TABLE", 300)
     frame = pl.DataFrame({f"c{k}": list(range(40)) for k in range(30)})
-    found = measured(make_raw, frame)
-    assert {len(column.top) for column in found.columns} == {10}
+    profile = measured(make_raw, frame)
+    assert {len(column.top) for column in profile.columns} == {10}
 
 
 def test_dependencies_point_from_finer_to_coarser(make_raw: MakeRaw) -> None:
@@ -128,9 +128,9 @@ def test_determination_ignores_what_says_nothing() -> None:
 
 def test_hostile_names_are_only_names(make_raw: MakeRaw) -> None:
     frame = pl.DataFrame({name: [i % (3 + k) for i in range(60)] for k, name in enumerate(HOSTILE)})
-    found = measured(make_raw, frame)
-    assert [column.name for column in found.columns] == HOSTILE
-    assert [column.n_unique for column in found.columns] == [3 + k for k in range(len(HOSTILE))]
+    profile = measured(make_raw, frame)
+    assert [column.name for column in profile.columns] == HOSTILE
+    assert [column.n_unique for column in profile.columns] == [3 + k for k in range(len(HOSTILE))]
 
 
 def test_round_trip_and_determinism(make_raw: MakeRaw, monkeypatch: pytest.MonkeyPatch) -> None:

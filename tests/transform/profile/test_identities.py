@@ -29,8 +29,8 @@ def matrix(**columns: object) -> SampledMatrix:
     ids=["scaled", "negative", "rounded", "monotone", "noisy", "with gaps"],
 )
 def test_copies_of_a_number(copy: np.ndarray) -> None:
-    found = copies(matrix(t=A, copy=copy, other=B), "t")
-    assert set(found) == {"copy"}
+    copied = copies(matrix(t=A, copy=copy, other=B), "t")
+    assert set(copied) == {"copy"}
 
 
 def test_recoded_and_finer_classes_are_copies_and_coarser_ones_are_not() -> None:
@@ -46,7 +46,7 @@ def test_correlated_is_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "guilty"),
+    ("target", "related"),
     [
         (A + B, {"a", "b"}),
         (A - B, {"a", "b"}),
@@ -60,13 +60,13 @@ def test_correlated_is_not_copied() -> None:
     ],
     ids=["sum", "difference", "sum of 3", "weighted", "product", "ratio", "%", "product of 3", "-"],
 )
-def test_one_term_of_an_identity_is_left_out(target: np.ndarray, guilty: set[str]) -> None:
+def test_one_term_of_an_identity_is_left_out(target: np.ndarray, related: set[str]) -> None:
     table = matrix(t=target, a=A, b=B, c=C, share=C / 1_000)
-    features = ("a", "b", "c") if "share" not in guilty else ("a", "b", "share")
-    found = identities(table, "t", features)
-    assert len(found) == 1
-    assert set(found) <= guilty
-    left = tuple(name for name in features if name not in found)
+    features = ("a", "b", "c") if "share" not in related else ("a", "b", "share")
+    left_out = identities(table, "t", features)
+    assert len(left_out) == 1
+    assert set(left_out) <= related
+    left = tuple(name for name in features if name not in left_out)
     assert identities(table, "t", left) == {}
 
 
@@ -75,9 +75,9 @@ def test_days_between_two_dates() -> None:
     end = pl.Series([18_000 + int(a) + int(b) for a, b in zip(A, B, strict=True)]).cast(pl.Date)
     days = B.astype(int)
     table = matrix(days=days, start=start, end=end, other=C)
-    found = identities(table, "days", ("start", "end", "other"))
-    assert set(found) <= {"start", "end"}
-    assert found
+    left_out = identities(table, "days", ("start", "end", "other"))
+    assert set(left_out) <= {"start", "end"}
+    assert left_out
 
 
 def test_honest_features_stay() -> None:

@@ -21,10 +21,10 @@ def test_what_tells_the_target_scores_high_and_noise_does_not() -> None:
     assert score(RNG.normal(size=N), (A > 0).astype(float), "classification") < 0.65
 
 
-def test_a_spoilt_cell_and_missing_ones_hide_nothing() -> None:
-    spoilt, gaps = A.copy(), A.copy()
-    spoilt[-1], gaps[::9] = 99.0, np.nan
-    assert score(spoilt, A, "regression") > 0.99
+def test_a_wrong_cell_and_missing_ones_hide_nothing() -> None:
+    with_error, gaps = A.copy(), A.copy()
+    with_error[-1], gaps[::9] = 99.0, np.nan
+    assert score(with_error, A, "regression") > 0.99
     assert score(gaps, np.isnan(gaps).astype(float), "classification") == 1.0
 
 

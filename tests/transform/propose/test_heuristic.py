@@ -40,18 +40,18 @@ def measured(raw: RawDataset) -> Profile:
 
 
 def proposals(raw: RawDataset) -> tuple[Proposal, ...]:
-    found = PROPOSER.propose(measured(raw))
-    assert not isinstance(found, Drop), found.detail
-    return found
+    proposed = PROPOSER.propose(measured(raw))
+    assert not isinstance(proposed, Drop), proposed.detail
+    return proposed
 
 
-def check(raw: RawDataset, found: tuple[Proposal, ...]) -> None:
+def check(raw: RawDataset, proposed: tuple[Proposal, ...]) -> None:
     """None is refused, and they survive a file."""
     with TemporaryDirectory() as folder:
-        plans = plan_tasks(raw, measured(raw), found, Splitting(), Store(folder))
+        plans = plan_tasks(raw, measured(raw), proposed, Splitting(), Store(folder))
     assert [plan for plan in plans if isinstance(plan, Drop)] == []
-    assert {plan.proposal for plan in plans if isinstance(plan, Plan)} == set(found)
-    for proposal in found:
+    assert {plan.proposal for plan in plans if isinstance(plan, Plan)} == set(proposed)
+    for proposal in proposed:
         assert proposal.reasons
         assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
 
@@ -71,14 +71,14 @@ def feature_names(proposal: Proposal) -> set[str]:
 
 def test_a_plain_table(make_raw: MakeRaw) -> None:
     raw = make_raw(title="What people earn: wage", t=pl.DataFrame(people()))
-    found = proposals(raw)
-    check(raw, found)
-    assert {"classification", "regression"} == {proposal.problem for proposal in found}
-    assert found[0].targets == ("wage",)
-    types = {f.name: f.type for p in found for f in p.features}
+    proposed = proposals(raw)
+    check(raw, proposed)
+    assert {"classification", "regression"} == {proposal.problem for proposal in proposed}
+    assert proposed[0].targets == ("wage",)
+    types = {f.name: f.type for p in proposed for f in p.features}
     assert types["town"] == "category"
     assert types["hours"] == "number"
-    assert {p.proposer for p in found} == {"heuristic-1"}
+    assert {p.proposer for p in proposed} == {"heuristic-1"}
 
 
 def test_useless_and_telling_columns_are_left_out(make_raw: MakeRaw) -> None:
@@ -99,17 +99,17 @@ def test_useless_and_telling_columns_are_left_out(make_raw: MakeRaw) -> None:
         }
     )
     raw = make_raw(title="wage", t=frame)
-    found = proposals(raw)
-    check(raw, found)
+    proposed = proposals(raw)
+    check(raw, proposed)
     useless = {"id", "full name", "mail", "note", "planet"}
-    assert not any((feature_names(p) | set(p.targets)) & useless for p in found)
-    wage = next(p for p in found if p.targets[0] in ("wage", "wage_eur"))
+    assert not any((feature_names(p) | set(p.targets)) & useless for p in proposed)
+    wage = next(p for p in proposed if p.targets[0] in ("wage", "wage_eur"))
     assert not feature_names(wage) & {"wage", "wage_eur"}
     assert not {"wage_total", "bonus"} <= feature_names(wage)
-    sports = [p for p in found if p.targets[0] in ("sport", "sport_code")]
+    sports = [p for p in proposed if p.targets[0] in ("sport", "sport_code")]
     assert sports
     assert not any(feature_names(p) & {"sport", "sport_code"} for p in sports)
-    assert any("mail" in reason for reason in found[0].reasons)
+    assert any("mail" in reason for reason in proposed[0].reasons)
 
 
 def test_what_decides_a_class_alone_is_left_out(make_raw: MakeRaw) -> None:
@@ -117,9 +117,9 @@ def test_what_decides_a_class_alone_is_left_out(make_raw: MakeRaw) -> None:
     grade = np.digitize(base["wage"], np.quantile(base["wage"], [0.3, 0.6]))
     frame = pl.DataFrame({"points": base["wage"], "age": base["age"], "hours": base["hours"]})
     raw = make_raw(title="Grades", t=frame.with_columns(grade=pl.Series(grade)))
-    found = proposals(raw)
-    check(raw, found)
-    grades = [proposal for proposal in found if proposal.targets == ("grade",)]
+    proposed = proposals(raw)
+    check(raw, proposed)
+    grades = [proposal for proposal in proposed if proposal.targets == ("grade",)]
     assert grades
     assert not any("points" in feature_names(proposal) for proposal in grades)
 
@@ -128,10 +128,10 @@ def test_noise_and_small_tables_drop(make_raw: MakeRaw) -> None:
     noise = pl.DataFrame({f"x{i}": RNG.normal(size=500) for i in range(5)})
     tiny = pl.DataFrame(people(40))
     for raw in (make_raw(noise=noise), make_raw(tiny=tiny), make_raw()):
-        found = PROPOSER.propose(profile(raw))
-        assert isinstance(found, Drop)
-        assert found.reason == "no_proposal"
-        assert found.detail
+        drop = PROPOSER.propose(profile(raw))
+        assert isinstance(drop, Drop)
+        assert drop.reason == "no_proposal"
+        assert drop.detail
 
 
 def test_families_are_kept_together(make_raw: MakeRaw) -> None:
@@ -150,10 +150,10 @@ def test_families_are_kept_together(make_raw: MakeRaw) -> None:
         }
     )
     raw = make_raw(title="height", t=frame)
-    found = proposals(raw)
-    check(raw, found)
-    assert {p.group_column for p in found} == {"family"}
-    assert not any("family" in feature_names(p) for p in found)
+    proposed = proposals(raw)
+    check(raw, proposed)
+    assert {p.group_column for p in proposed} == {"family"}
+    assert not any("family" in feature_names(p) for p in proposed)
 
 
 def stores(n: int = 400) -> pl.DataFrame:
@@ -171,15 +171,15 @@ def stores(n: int = 400) -> pl.DataFrame:
 
 def test_series_with_covariates(make_raw: MakeRaw) -> None:
     raw = make_raw(t=stores())
-    found = proposals(raw)
-    check(raw, found)
-    forecast = next(p for p in found if p.problem == "forecasting")
+    proposed = proposals(raw)
+    check(raw, proposed)
+    forecast = next(p for p in proposed if p.problem == "forecasting")
     assert forecast.targets == ("sales",)
     assert forecast.entities == ("store",)
     assert forecast.known_covariates == ("promo",)
     assert forecast.time is not None
     assert (forecast.time.frequency, forecast.time.resample) == ("1d", False)
-    predictions = [p for p in found if p.problem != "forecasting"]
+    predictions = [p for p in proposed if p.problem != "forecasting"]
     assert predictions
     assert {p.split_column for p in predictions} == {"date"}
     assert not any({"promo", "weekday"} & set(p.targets) for p in predictions)
@@ -210,9 +210,9 @@ def test_transactions_become_a_daily_sum(make_raw: MakeRaw) -> None:
 
 def test_what_nobody_can_forecast_is_not_proposed(make_raw: MakeRaw) -> None:
     frame = receipts(spread=2).with_columns(pl.col("amount").shuffle(seed=1))
-    found = PROPOSER.propose(profile(make_raw(t=frame)))
-    assert isinstance(found, Drop)
-    assert "amount" not in found.detail
+    drop = PROPOSER.propose(profile(make_raw(t=frame)))
+    assert isinstance(drop, Drop)
+    assert "amount" not in drop.detail
 
 
 def test_the_plainest_grid_with_room_is_taken(make_raw: MakeRaw) -> None:
@@ -232,10 +232,10 @@ def test_files_that_share_rows_serve_once(make_raw: MakeRaw) -> None:
     both = pl.DataFrame(people(1_200))
     other = pl.DataFrame(people(700)).rename({"wage": "pay"})
     raw = make_raw(all=both, part=both.head(500), other=other)
-    found = proposals(raw)
-    check(raw, found)
-    assert {p.table for p in found} == {"all", "other"}
-    assert any("part" in reason for p in found if p.table == "all" for reason in p.reasons)
+    proposed = proposals(raw)
+    check(raw, proposed)
+    assert {p.table for p in proposed} == {"all", "other"}
+    assert any("part" in reason for p in proposed if p.table == "all" for reason in p.reasons)
 
 
 def test_hostile_names(make_raw: MakeRaw) -> None:
@@ -243,9 +243,9 @@ def test_hostile_names(make_raw: MakeRaw) -> None:
     frame = pl.DataFrame(people())
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     raw = make_raw(t=frame)
-    found = proposals(raw)
-    check(raw, found)
-    assert {name for p in found for name in feature_names(p)} <= set(names)
+    proposed = proposals(raw)
+    check(raw, proposed)
+    assert {name for p in proposed for name in feature_names(p)} <= set(names)
 
 
 def test_same_data_same_proposals(make_raw: MakeRaw) -> None:
@@ -259,11 +259,11 @@ def test_same_data_same_proposals(make_raw: MakeRaw) -> None:
 def test_knobs_bound_the_number(make_raw: MakeRaw) -> None:
     raw = make_raw(t=stores(), u=pl.DataFrame(people()))
     config = ProposeConfig(forecasts=0, several_targets=False)
-    found = HeuristicProposer(config).propose(profile(raw, ProfileConfig(tables=1)))
-    assert not isinstance(found, Drop)
-    assert {p.table for p in found} == {"t"}
-    assert Counter(p.problem for p in found)["forecasting"] == 0
-    assert all(len(p.targets) == 1 for p in found)
+    proposed = HeuristicProposer(config).propose(profile(raw, ProfileConfig(tables=1)))
+    assert not isinstance(proposed, Drop)
+    assert {p.table for p in proposed} == {"t"}
+    assert Counter(p.problem for p in proposed)["forecasting"] == 0
+    assert all(len(p.targets) == 1 for p in proposed)
 
 
 @pytest.mark.slow
@@ -273,14 +273,14 @@ def test_yield_on_real_datasets(mirror: Path, tmp_path: Path) -> None:
         raws = [read_dataset(source, ref, store, workers, ReadConfig()) for ref in source.refs()]
     counts: Counter[str] = Counter()
     for raw in raws:
-        found = PROPOSER.propose(profile(raw)) if isinstance(raw, RawDataset) else raw
-        if isinstance(found, Drop):
+        proposed = PROPOSER.propose(profile(raw)) if isinstance(raw, RawDataset) else raw
+        if isinstance(proposed, Drop):
             continue
         assert isinstance(raw, RawDataset)
-        check(raw, found)
+        check(raw, proposed)
         counts["sources"] += 1
-        counts["tabular"] += sum(p.problem != "forecasting" for p in found)
-        counts["forecasting"] += sum(p.problem == "forecasting" for p in found)
-        counts["known covariates"] += sum(bool(p.known_covariates) for p in found)
+        counts["tabular"] += sum(p.problem != "forecasting" for p in proposed)
+        counts["forecasting"] += sum(p.problem == "forecasting" for p in proposed)
+        counts["known covariates"] += sum(bool(p.known_covariates) for p in proposed)
     wanted = {"sources": 26, "tabular": 45, "forecasting": 14, "known covariates": 3}
     assert all(counts[what] >= least for what, least in wanted.items()), counts

@@ -38,8 +38,8 @@ def rows(folder: Path, data: DataFiles, table: str) -> tuple[list[str], list[tup
             header, *cells = csv.reader(file)
         return header, [tuple(row) for row in cells]
     if data.format == "parquet":
-        found = pq.read_table(folder / table)
-        return found.column_names, [tuple(row.values()) for row in found.to_pylist()]
+        content = pq.read_table(folder / table)
+        return content.column_names, [tuple(row.values()) for row in content.to_pylist()]
     with closing(sqlite3.connect(folder / data.names[0])) as database:
         cursor = database.execute(f"SELECT * FROM {table}")
         return [column[0] for column in cursor.description], cursor.fetchall()
@@ -67,9 +67,9 @@ def test_cells_are_the_same_in_another_order(data: DataFiles, tmp_path: Path) ->
 @pytest.mark.parametrize("data", FORMS, ids=str)
 def test_one_seed_gives_one_order(data: DataFiles, tmp_path: Path) -> None:
     write_tables(tmp_path / "public", data, TRAIN, VAL)
-    found = []
+    orders = []
     for place, seed in enumerate((1, 1, 2)):
         shuffle_files(tmp_path / "public", tmp_path / str(place), data, seed)
         tables = (*data.tables("train"), *data.tables("val"))
-        found.append([rows(tmp_path / str(place), data, table) for table in tables])
-    assert found[0] == found[1] != found[2]
+        orders.append([rows(tmp_path / str(place), data, table) for table in tables])
+    assert orders[0] == orders[1] != orders[2]

@@ -39,9 +39,9 @@ def forecast(frequency: Frequency = "1d", resample: bool = False, **fields: Any)
     return proposal(problem="forecasting", time=axis, **fields)
 
 
-def done(found: Split | Drop) -> Split:
-    assert isinstance(found, Split), found
-    return found
+def done(split: Split | Drop) -> Split:
+    assert isinstance(split, Split), split
+    return split
 
 
 def days(n: int, per_day: int = 1) -> list[date]:
@@ -102,9 +102,9 @@ def test_years_as_numbers_are_instants() -> None:
 
 def test_too_few_instants_or_rows_drop() -> None:
     for frame in (table(1_000, d=days(1_000, 500)), table(250, d=days(250))):
-        found = split_rows(frame, [proposal(split_column="d")])
-        assert isinstance(found, Drop)
-        assert found.reason == "too_small"
+        drop = split_rows(frame, [proposal(split_column="d")])
+        assert isinstance(drop, Drop)
+        assert drop.reason == "too_small"
 
 
 def test_proposals_that_disagree_drop() -> None:
@@ -115,9 +115,9 @@ def test_proposals_that_disagree_drop() -> None:
         [forecast(), forecast("1w")],
         [proposal(group_column="x"), proposal()],
     ):
-        found = split_rows(frame, pair)
-        assert isinstance(found, Drop)
-        assert found.reason == "no_proposal"
+        drop = split_rows(frame, pair)
+        assert isinstance(drop, Drop)
+        assert drop.reason == "no_proposal"
 
 
 # --- by group, or at random ------------------------------------------------------------------
@@ -142,12 +142,12 @@ def test_nothing_straddles(n: int, groups: int, values: int, seed: int) -> None:
     )
     first = proposal(problem="classification", names=("x", "z"), group_column="g")
     second = proposal(targets=("z",), names=("x",), group_column="g")
-    found = split_rows(frame, [first, second], SMALL)
-    if isinstance(found, Drop):
-        assert found.reason == "too_small"
+    split = split_rows(frame, [first, second], SMALL)
+    if isinstance(split, Drop):
+        assert split.reason == "too_small"
         return
-    train, held = frame.filter(~found.held_out), frame.filter(found.held_out)
-    assert found.held_out.null_count() == 0
+    train, held = frame.filter(~split.held_out), frame.filter(split.held_out)
+    assert split.held_out.null_count() == 0
     assert train.height >= 20
     assert held.height >= 10
     for columns in (["x", "z", "y"], ["x", "z"]):
@@ -198,16 +198,16 @@ def test_features_that_many_rows_share_bind_only_equal_rows() -> None:
 def test_the_smallest_table_is_split() -> None:
     split = done(split_rows(table(300), [proposal()]))
     assert int(split.held_out.sum()) == 100
-    found = split_rows(table(299), [proposal()])
-    assert isinstance(found, Drop)
-    assert (found.value, found.threshold) == (299, 300)
+    drop = split_rows(table(299), [proposal()])
+    assert isinstance(drop, Drop)
+    assert (drop.value, drop.threshold) == (299, 300)
 
 
 def test_one_unit_that_is_everything_drops() -> None:
     frame = pl.DataFrame({"x": [1] * 500, "y": [2] * 500})
-    found = split_rows(frame, [proposal()])
-    assert isinstance(found, Drop)
-    assert found.reason == "too_small"
+    drop = split_rows(frame, [proposal()])
+    assert isinstance(drop, Drop)
+    assert drop.reason == "too_small"
 
 
 def test_boolean_and_float_labels_are_strata() -> None:

@@ -48,7 +48,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def told(data: DataFiles, steps: tuple[Step, ...] = STEPS) -> Instructions:
+def instructions_of(data: DataFiles, steps: tuple[Step, ...] = STEPS) -> Instructions:
     numbers = TRAIN.with_columns(pl.lit(0.5).alias("x"))
     join = (JoinTables.of(data.parts),) if data.parts > 1 else ()
     return Instructions(
@@ -67,7 +67,7 @@ def laid_out(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Instructio
     form: FileFormat = request.param[0]
     data = DataFiles(format=form, parts=request.param[1])
     write_tables(tmp_path, data, shipped(TRAIN).sort("row_id"), shipped(VAL).sort("row_id"))
-    return told(data), tmp_path
+    return instructions_of(data), tmp_path
 
 
 def test_the_answer_is_what_a_person_would_work_out(laid_out: tuple[Instructions, Path]) -> None:

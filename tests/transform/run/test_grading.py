@@ -10,7 +10,9 @@ from transform.task import RTOL, ColumnSpec, DataFiles, Instructions
 from validate.score import Rules
 
 
-def told(problem: str, targets: tuple[str, ...], scores: tuple[str, ...] = ()) -> Instructions:
+def instructions_of(
+    problem: str, targets: tuple[str, ...], scores: tuple[str, ...] = ()
+) -> Instructions:
     is_class = problem == "classification"
     return Instructions(
         variant="class-if" if is_class else "reg-if",
@@ -30,7 +32,7 @@ def frame(**columns: list[Any]) -> pl.DataFrame:
 
 def test_numbers_get_a_tolerance_from_the_spread_of_train() -> None:
     train, answer = frame(y=[0.0, 1000.0], z=[1, 3]), frame(y=[5.0, 6.0, 7.0], z=[1.0, 1.0, 1.0])
-    grading = grading_of(told("regression", ("y", "z")), train, answer)
+    grading = grading_of(instructions_of("regression", ("y", "z")), train, answer)
     assert grading.atol == {
         "y": pytest.approx(1e-8 * 1000 / 2**0.5),
         "z": pytest.approx(1e-8 * 2**0.5),
@@ -41,7 +43,7 @@ def test_numbers_get_a_tolerance_from_the_spread_of_train() -> None:
 
 
 def test_the_tolerance_that_is_told_is_the_one_that_ships() -> None:
-    loose = told("regression", ("y",)).model_copy(update={"rtol": 0.25})
+    loose = instructions_of("regression", ("y",)).model_copy(update={"rtol": 0.25})
     assert grading_of(loose, frame(y=[0.0, 1.0]), frame(y=[5.0])).rtol == 0.25
 
 
@@ -53,7 +55,9 @@ def test_the_grader_alone_has_the_same_tolerance() -> None:
 def test_scores_get_a_tolerance_from_their_own_spread() -> None:
     answer = frame(kind=["a", "b"], score_a=[0.0, 1.0], score_b=[0.5, 0.5])
     scores = ("score_a", "score_b")
-    grading = grading_of(told("classification", ("kind",), scores), frame(kind=["b", "a"]), answer)
+    grading = grading_of(
+        instructions_of("classification", ("kind",), scores), frame(kind=["b", "a"]), answer
+    )
     assert grading.atol == {"score_a": pytest.approx(1e-8 * 0.5**0.5), "score_b": 0.0}
     assert grading.scores == scores
 
@@ -74,7 +78,7 @@ def test_labels_ship_their_type_and_the_classes_of_train(
     label_type: str,
     classes: tuple[str, ...],
 ) -> None:
-    instructions = told("classification", tuple(train))
+    instructions = instructions_of("classification", tuple(train))
     grading = grading_of(instructions, frame(**train), frame(**answer))
     assert grading.label_type == label_type
     assert grading.classes == classes
@@ -83,10 +87,10 @@ def test_labels_ship_their_type_and_the_classes_of_train(
 
 
 def test_one_row_has_no_spread() -> None:
-    grading = grading_of(told("regression", ("y",)), frame(y=[3.0]), frame(y=[3.0]))
+    grading = grading_of(instructions_of("regression", ("y",)), frame(y=[3.0]), frame(y=[3.0]))
     assert grading.atol == {"y": 0.0}
 
 
 def test_the_stated_relative_tolerance_ships() -> None:
-    instructions = told("regression", ("y",)).model_copy(update={"rtol": 0.01})
+    instructions = instructions_of("regression", ("y",)).model_copy(update={"rtol": 0.01})
     assert grading_of(instructions, frame(y=[1.0, 3.0]), frame(y=[3.0])).rtol == 0.01

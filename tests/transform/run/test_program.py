@@ -34,13 +34,13 @@ def draft(request: pytest.FixtureRequest, make_case: Any, tmp_path: Path) -> Dra
 
 
 def modules(program: str) -> set[str]:
-    found = set()
+    packages = set()
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            packages |= {name.name.partition(".")[0] for name in node.names}
         if isinstance(node, ast.ImportFrom):
-            found.add(str(node.module).partition(".")[0])
-    return found
+            packages.add(str(node.module).partition(".")[0])
+    return packages
 
 
 def test_it_imports_only_what_a_solver_has(draft: Draft) -> None:
@@ -49,11 +49,11 @@ def test_it_imports_only_what_a_solver_has(draft: Draft) -> None:
 
 
 def test_every_step_stands_over_its_lines(draft: Draft) -> None:
-    told = draft.spec.instructions
-    comments = re.findall(r"^# (\d+\. .*)$", write_program(told), re.MULTILINE)
-    prose = [line for line in wording.say(told).split("\n") if re.match(r"\d+\. ", line)]
+    instructions = draft.spec.instructions
+    comments = re.findall(r"^# (\d+\. .*)$", write_program(instructions), re.MULTILINE)
+    prose = [line for line in wording.say(instructions).split("\n") if re.match(r"\d+\. ", line)]
     assert comments == prose
-    assert len(comments) == len(told.steps)
+    assert len(comments) == len(instructions.steps)
 
 
 def test_it_reads_the_public_files_and_writes_the_answer_only(draft: Draft) -> None:
@@ -120,7 +120,7 @@ def _parsed(names: list[str], value: str, form: FileFormat) -> ast.Module:
         FitPredict(estimator="Ridge", module="sklearn.linear_model", arguments={"alpha": 1.0}),
     )
     types = {kind: "text", x: "number", day: "time", y: "number"}
-    told = Instructions(
+    instructions = Instructions(
         variant="reg-if",
         problem="regression",
         data=DataFiles(format=form),
@@ -129,7 +129,7 @@ def _parsed(names: list[str], value: str, form: FileFormat) -> ast.Module:
         metric="allclose",
         steps=tuple(step.spec() for step in steps),
     )
-    return ast.parse(write_program(told))
+    return ast.parse(write_program(instructions))
 
 
 def _shape(tree: ast.Module) -> list[str]:

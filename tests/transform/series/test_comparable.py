@@ -29,8 +29,8 @@ def test_a_trend_within_a_horizon_counts_as_its_spread() -> None:
 
 
 def test_levels_that_are_kept_explain_little() -> None:
-    found = series(*RNG.normal(scale=3, size=40))
-    kept = [found[place] for place in comparable_series(found, 24)]
+    shifted = series(*RNG.normal(scale=3, size=40))
+    kept = [shifted[place] for place in comparable_series(shifted, 24)]
     levels = [values[-48:].mean() for values in kept]
     assert len(kept) > 2
     assert np.var(levels) / (np.var(levels) + 1) < BETWEEN + 0.1

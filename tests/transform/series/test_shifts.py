@@ -68,9 +68,9 @@ LEAKS: dict[str, Callable[[Floats], Floats]] = {
 def test_the_future_is_found(kind: MakeSeries, leak: str) -> None:
     rng = np.random.default_rng(1)
     target = [kind(rng), kind(rng)]
-    told = [LEAKS[leak](y) for y in target]
-    assert foretells(told, target), leak
-    assert foretells(told[:1], target[:1]), leak
+    leaking = [LEAKS[leak](y) for y in target]
+    assert foretells(leaking, target), leak
+    assert foretells(leaking[:1], target[:1]), leak
 
 
 HONEST: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {

@@ -172,16 +172,16 @@ def run_lines() -> RunLines:
 def assert_same() -> Callable[..., None]:
     """Compares a polars frame with a pandas one, cell by cell; missing equals missing."""
 
-    def check(expected: pl.DataFrame, found: pd.DataFrame, rtol: float = 0.0) -> None:
-        assert expected.columns == list(found.columns)
-        assert expected.height == len(found)
+    def check(expected: pl.DataFrame, observed: pd.DataFrame, rtol: float = 0.0) -> None:
+        assert expected.columns == list(observed.columns)
+        assert expected.height == len(observed)
         for column in expected:
-            cells = found[column.name].to_numpy()
+            cells = observed[column.name].to_numpy()
             if column.dtype.is_numeric():
                 numbers = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
                 np.testing.assert_allclose(cells.astype(float), numbers, rtol=rtol, atol=rtol)
             else:
-                texts = [None if pd.isna(cell) else cell for cell in found[column.name]]
+                texts = [None if pd.isna(cell) else cell for cell in observed[column.name]]
                 assert texts == column.to_list()
 
     return check
@@ -194,10 +194,10 @@ def walk() -> Callable[[StepContext, random.Random], tuple[list[Step], Workspace
     def walk_through(context: StepContext, rng: random.Random) -> tuple[list[Step], Workspace]:
         work, steps = Workspace(context.train, context.val, context.targets), []
         for cls in step_classes():
-            found = () if cls.stage == "join" else cls.choose(context, rng)
-            if found:
-                steps.append(found[0])
-                work = found[0].apply(work)
+            chosen = () if cls.stage == "join" else cls.choose(context, rng)
+            if chosen:
+                steps.append(chosen[0])
+                work = chosen[0].apply(work)
                 context = context.after(work)
         return steps, work
 

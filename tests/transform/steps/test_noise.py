@@ -29,7 +29,7 @@ def clean_tables(
     """Proposed steps with tables on which they change nothing."""
     model = ("Ridge", "DecisionTreeClassifier")[seed % 2]
     context = make_sketch(seed, model, n_targets=1 + seed % 3)
-    found = []
+    cleaned = []
     for step in cls.choose(context, random.Random(seed)):
         work = step.apply(Workspace(context.train, context.val, context.targets))
         val = (
@@ -39,8 +39,8 @@ def clean_tables(
         )
         work = Workspace(work.train, val, work.targets)
         assert step.apply(work).train.equals(work.train)
-        found.append((step, work))
-    return found
+        cleaned.append((step, work))
+    return cleaned
 
 
 def with_rows(step: RowRule, work: Workspace, seed: int, n: int = N) -> pl.DataFrame:

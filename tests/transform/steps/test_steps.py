@@ -31,7 +31,7 @@ def chosen(
     cls: type[Step], make_sketch: Callable[..., StepContext], seed: int
 ) -> list[tuple[StepContext, Step]]:
     """What a class proposes on its turn, with the table it saw."""
-    found: list[tuple[StepContext, Step]] = []
+    pairs: list[tuple[StepContext, Step]] = []
     tables = [(model, "none") for model in ("Ridge", "DecisionTreeClassifier", "MLPRegressor")]
     for model, series in (*tables, ("Ridge", "grid"), ("Ridge", "finer")):
         context = make_sketch(seed, model, n_targets=1 + seed % 2, series=series)
@@ -43,8 +43,8 @@ def chosen(
                 for step in before.choose(context, rng)[:1]:
                     work = step.apply(Workspace(context.train, context.val, context.targets))
                     context = context.after(work, None if issubclass(cls, CleaningStep) else step)
-        found += [(context, step) for step in cls.choose(context, rng)]
-    return found
+        pairs += [(context, step) for step in cls.choose(context, rng)]
+    return pairs
 
 
 def stated_mistakes(step: Step) -> list[Step]:
@@ -157,8 +157,8 @@ def test_two_ways_agree(
     """On clean tables, for the step and for every mistake that is a single step."""
     rounding = 1e-12 if cls.kind in ROUNDING else 0.0
     for seed in SEEDS:
-        found = chosen(cls, make_sketch, seed)
-        for context, step in found[:4] + found[4:][-3:]:
+        pairs = chosen(cls, make_sketch, seed)
+        for context, step in pairs[:4] + pairs[4:][-3:]:
             work = Workspace(context.train, context.val, context.targets)
             variants = stated_mistakes(step) if cls.kind != "read_missing" else []
             for one in (step, *variants):

@@ -12,8 +12,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import (
     Mutation,
     RowRule,
-    Stage,
     StepContext,
+    StepStage,
     Workspace,
     sampled_rows,
 )
@@ -27,7 +27,7 @@ class DropDuplicates(RowRule):
     """Of rows equal in all columns but the id, the one with the lowest id stays."""
 
     kind: ClassVar[str] = "drop_duplicates"
-    stage: ClassVar[Stage] = "duplicates"
+    stage: ClassVar[StepStage] = "duplicates"
     noise: ClassVar[str] = "duplicate"
     compares_rows: ClassVar[bool] = True
     phrase: ClassVar[Phrase] = Phrase(

@@ -13,8 +13,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import (
     Mutation,
     RowRule,
-    Stage,
     StepContext,
+    StepStage,
     Workspace,
     sampled_rows,
 )
@@ -25,7 +25,7 @@ class DropMissingTarget(RowRule):
     """Drop training rows in which any target is missing."""
 
     kind: ClassVar[str] = "drop_missing_target"
-    stage: ClassVar[Stage] = "target"
+    stage: ClassVar[StepStage] = "target"
     noise: ClassVar[str] = "missing_target"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, {how:choice} (targets: {columns:columns}).",

@@ -14,8 +14,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import (
     Mutation,
     RowRule,
-    Stage,
     StepContext,
+    StepStage,
     Workspace,
     sampled_rows,
 )
@@ -31,7 +31,7 @@ class FilterCategories(RowRule):
     """Drop training rows with a category that is not listed."""
 
     kind: ClassVar[str] = "filter_categories"
-    stage: ClassVar[Stage] = "categories"
+    stage: ClassVar[StepStage] = "categories"
     noise: ClassVar[str] = "unexpected_category"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, keep only the rows in which {column:column} is one of "

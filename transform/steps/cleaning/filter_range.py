@@ -14,8 +14,8 @@ from transform.steps.phrase import Phrase
 from transform.steps.step import (
     Mutation,
     RowRule,
-    Stage,
     StepContext,
+    StepStage,
     Workspace,
     sampled_rows,
 )
@@ -35,7 +35,7 @@ class FilterRange(RowRule):
     """Drop training rows outside `[low, high]`."""
 
     kind: ClassVar[str] = "filter_range"
-    stage: ClassVar[Stage] = "ranges"
+    stage: ClassVar[StepStage] = "ranges"
     noise: ClassVar[str] = "out_of_range"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove the rows in which {column:column} is below {low:number} "

@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN, DataFiles, possible_parts
 
 
@@ -18,7 +18,7 @@ class JoinTables(Step):
     """Make train and val of their parts."""
 
     kind: ClassVar[str] = "join_tables"
-    stage: ClassVar[Stage] = "join"
+    stage: ClassVar[StepStage] = "join"
     phrase: ClassVar[Phrase] = Phrase(
         "Join {train:columns} on `row_id` into the training table, and {val:columns} on `row_id` "
         "into the table to predict; the columns stand in the order of these tables, the rows in "

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
+from transform.steps.step import CellRule, Mutation, StepContext, StepStage, Workspace
 
 _MAX_TOGETHER = 3
 """Columns that one step states."""
@@ -24,7 +24,7 @@ class NormaliseText(CellRule):
     """Strip ends, collapse inner white space, lower case."""
 
     kind: ClassVar[str] = "normalise_text"
-    stage: ClassVar[Stage] = "text"
+    stage: ClassVar[StepStage] = "text"
     noise: ClassVar[str] = "text_variant"
     phrase: ClassVar[Phrase] = Phrase(
         "In {columns:columns} of the training table, {form:choice}.",

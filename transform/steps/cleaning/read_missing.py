@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
+from transform.steps.step import CellRule, Mutation, StepContext, StepStage, Workspace
 
 _Content = Literal["number", "text"]
 
@@ -30,7 +30,7 @@ class ReadMissing(CellRule):
     """In some columns one text means missing."""
 
     kind: ClassVar[str] = "read_missing"
-    stage: ClassVar[Stage] = "markers"
+    stage: ClassVar[StepStage] = "markers"
     noise: ClassVar[str] = "missing_marker"
     phrase: ClassVar[Phrase] = Phrase(
         "In {columns:columns} of the training table, a cell whose text is exactly {marker:text} "

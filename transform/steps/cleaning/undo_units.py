@@ -11,7 +11,7 @@ from typing import ClassVar
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import CellRule, Mutation, Stage, StepContext, Workspace
+from transform.steps.step import CellRule, Mutation, StepContext, StepStage, Workspace
 
 _FACTORS = (1000, 100)
 _MIN_DISTINCT = 10
@@ -23,7 +23,7 @@ class UndoUnits(CellRule):
     """Divide values above a threshold by a factor."""
 
     kind: ClassVar[str] = "undo_units"
-    stage: ClassVar[Stage] = "units"
+    stage: ClassVar[StepStage] = "units"
     noise: ClassVar[str] = "unit_slip"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, the values of {column:column} above {threshold:number} were "

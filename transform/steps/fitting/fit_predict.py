@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from transform.run.perturbation import FeatureMatrix, disturbed
 from transform.steps.fitting.models import MODELS, Arguments, Model, ScoreKind
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, UnstatedChange, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, UnstatedChange, Workspace
 from transform.task import ID_COLUMN
 
 UNFIT = (ValueError, ArithmeticError, LinAlgError, ConvergenceWarning)
@@ -44,7 +44,7 @@ class FitPredict(Step):
     """An estimator of scikit-learn with its arguments, on all features."""
 
     kind: ClassVar[str] = "fit_predict"
-    stage: ClassVar[Stage] = "fit"
+    stage: ClassVar[StepStage] = "fit"
     phrase: ClassVar[Phrase] = Phrase(
         "Fit the scikit-learn estimator `{estimator:word}` (module `{module:word}`) with "
         "{arguments:arguments} (all others keep their defaults) on the training table: the matrix "

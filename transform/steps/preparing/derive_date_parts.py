@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 Part = Literal["year", "month", "day", "dayofweek", "hour"]
 
@@ -28,7 +28,7 @@ class DeriveDateParts(Step):
     """Year, month, day of the month, day of the week, hour."""
 
     kind: ClassVar[str] = "derive_date_parts"
-    stage: ClassVar[Stage] = "derive"
+    stage: ClassVar[StepStage] = "derive"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, remove the column {column:column} and append its parts {parts:columns} as "
         "number columns in this order, each named by the column, an underscore and the part; "

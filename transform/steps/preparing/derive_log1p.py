@@ -8,7 +8,7 @@ import polars as pl
 
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _MIN_SKEW = 1.0
 _MIN_DISTINCT = 10
@@ -18,7 +18,7 @@ class DeriveLog1p(Step):
     """`log(1 + x)`, in place or beside the column."""
 
     kind: ClassVar[str] = "derive_log1p"
-    stage: ClassVar[Stage] = "derive"
+    stage: ClassVar[StepStage] = "derive"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, take the natural logarithm of one plus each value of {column:column}; "
         "{into:choice}; missing stays missing.",

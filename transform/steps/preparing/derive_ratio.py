@@ -7,7 +7,7 @@ from typing import ClassVar
 import polars as pl
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _MIN_DISTINCT = 40
 """Fewer values are counts of something, codes or parts of a date, whose ratio says little."""
@@ -22,7 +22,7 @@ class DeriveRatio(Step):
     """`numerator / denominator` as a new column."""
 
     kind: ClassVar[str] = "derive_ratio"
-    stage: ClassVar[Stage] = "derive"
+    stage: ClassVar[StepStage] = "derive"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, append a column {name:column}: {numerator:column} divided by "
         "{denominator:column}, missing where either is missing."

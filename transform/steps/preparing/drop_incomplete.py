@@ -10,7 +10,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.impute_number import ImputeNumber
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _MIN_LEFT = 0.3
 """Share of the rows that must be left."""
@@ -20,7 +20,7 @@ class DropIncomplete(Step):
     """Drop training rows in which any of some columns is missing."""
 
     kind: ClassVar[str] = "drop_incomplete"
-    stage: ClassVar[Stage] = "incomplete"
+    stage: ClassVar[StepStage] = "incomplete"
     phrase: ClassVar[Phrase] = Phrase(
         "From the training table, remove the rows in which any of these columns is missing: "
         "{columns:columns}."

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.encode_ordinal import EncodeOrdinal
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _MAX_CATEGORIES = 20
 
@@ -20,7 +20,7 @@ class EncodeOneHot(Step):
     """Indicator columns at the end of the table, sorted by text."""
 
     kind: ClassVar[str] = "encode_one_hot"
-    stage: ClassVar[Stage] = "encode"
+    stage: ClassVar[StepStage] = "encode"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, one-hot encode {columns:columns}: for each of these columns in turn, "
         "append a column for each text that occurs in the training rows{drop:choice}, in code "

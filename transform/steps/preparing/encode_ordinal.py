@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _Order = Literal["text", "appearance", "frequency"]
 _MIN_TEXTS = 4
@@ -23,7 +23,7 @@ class EncodeOrdinal(Step):
     """Codes from 0 in place of texts."""
 
     kind: ClassVar[str] = "encode_ordinal"
-    stage: ClassVar[Stage] = "encode"
+    stage: ClassVar[StepStage] = "encode"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, replace each text of {columns:columns} by its number: the different texts "
         "of a column in the training rows are numbered from 0 {order:choice}{others:choice}.",

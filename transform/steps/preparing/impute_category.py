@@ -12,9 +12,9 @@ from transform.steps.step import (
     FITTED_ON,
     FittedOn,
     Mutation,
-    Stage,
     Step,
     StepContext,
+    StepStage,
     UnstatedChange,
     Workspace,
 )
@@ -24,7 +24,7 @@ class ImputeCategory(Step):
     """The mode, fitted on train, filled into both tables."""
 
     kind: ClassVar[str] = "impute_category"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing texts of {columns:columns} with the most frequent text "
         "of the same column over {source:choice} (of several the first by code points).",

@@ -9,7 +9,7 @@ from pydantic import Field
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.impute_number import missing_columns, share_between
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _QUANTILES = (0.3, 0.7)
 """Where among the values of a column constants are taken from."""
@@ -19,7 +19,7 @@ class ImputeConstant(Step):
     """The same number for all missing cells."""
 
     kind: ClassVar[str] = "impute_constant"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing values of {columns:columns} with the number "
         "{value:number}."
@@ -44,7 +44,7 @@ class ImputeConstant(Step):
         values = list(dict.fromkeys(v for v in (-1.0, *middle) if v))
         rng.shuffle(values)
         if not MODELS[context.model].scaling:
-            values.sort(key=lambda value: -_told_apart(context, columns, value))
+            values.sort(key=lambda value: -_distinguished(context, columns, value))
         return tuple(cls(columns=columns, value=value) for value in values)
 
     def apply(self, work: Workspace) -> Workspace:
@@ -71,7 +71,7 @@ def _short(value: float | None) -> float:
     return float(f"{value or 0.0:.1e}") + 0.0
 
 
-def _told_apart(context: StepContext, columns: tuple[str, ...], value: float) -> float:
+def _distinguished(context: StepContext, columns: tuple[str, ...], value: float) -> float:
     """How clearly some column tells the constant from zero and from the median."""
     cells = [context.train[column] for column in columns]
     medians = [known.cast(pl.Float64).median() for known in cells]

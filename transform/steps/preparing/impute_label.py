@@ -8,7 +8,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.preparing.impute_number import missing_columns
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 
 _MANY = 21
 """More texts than are encoded by indicators, missing included."""
@@ -19,7 +19,7 @@ class ImputeLabel(Step):
     """The same text for all missing cells."""
 
     kind: ClassVar[str] = "impute_label"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing texts of {columns:columns} with the text {value:text}."
     )

@@ -12,9 +12,9 @@ from transform.steps.step import (
     FITTED_ON,
     FittedOn,
     Mutation,
-    Stage,
     Step,
     StepContext,
+    StepStage,
     Workspace,
 )
 
@@ -26,7 +26,7 @@ class ImputeNumber(Step):
     """Mean, median or mode, fitted on train, filled into both tables."""
 
     kind: ClassVar[str] = "impute_number"
-    stage: ClassVar[Stage] = "impute"
+    stage: ClassVar[StepStage] = "impute"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, fill the missing values of {columns:columns} with {strategy:choice} of "
         "the same column over {source:choice}.",
@@ -55,13 +55,13 @@ class ImputeNumber(Step):
         steps = [cls(columns=columns, strategy=s) for s in _STRATEGIES if columns]
         # Sorting below is stable, so chance decides among equals.
         rng.shuffle(steps)
-        plain = {step: step._told_apart(context) for step in steps}
+        plain = {step: step._distinguished(context) for step in steps}
         steps = [step for step in steps if min(plain[step][:-1]) > 0]
         if not MODELS[context.model].scaling:
             return tuple(sorted(steps, key=lambda step: -min(plain[step][:-1])))
         return tuple(sorted(steps, key=lambda step: -plain[step][-1]))
 
-    def _told_apart(self, context: StepContext) -> list[float]:
+    def _distinguished(self, context: StepContext) -> list[float]:
         """How clearly some column tells this fill from the others, zero, and that of all rows.
 
         To a model that sees every number any difference is clear.

@@ -14,9 +14,9 @@ from transform.steps.step import (
     FITTED_ON,
     FittedOn,
     Mutation,
-    Stage,
     Step,
     StepContext,
+    StepStage,
     Workspace,
 )
 
@@ -32,7 +32,7 @@ class Scale(Step):
     """Shift and divide columns that vary."""
 
     kind: ClassVar[str] = "scale"
-    stage: ClassVar[Stage] = "scale"
+    stage: ClassVar[StepStage] = "scale"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, scale {columns:columns}: {method:choice}, computed for each column over "
         "{source:choice}.",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN
 
 _MIN_COLUMNS = 2
@@ -22,7 +22,7 @@ class SelectColumns(Step):
     """Feature columns of both tables; the id and the targets stay."""
 
     kind: ClassVar[str] = "select_columns"
-    stage: ClassVar[Stage] = "select"
+    stage: ClassVar[StepStage] = "select"
     phrase: ClassVar[Phrase] = Phrase(
         "Use exactly these feature columns, in this order, and remove all others from both tables "
         "(`row_id` and the targets stay): {columns:columns}."

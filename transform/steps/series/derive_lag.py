@@ -12,7 +12,7 @@ from pydantic import Field
 
 from transform.steps.phrase import Phrase
 from transform.steps.series.in_series import ORDERS, InSeries, appended
-from transform.steps.step import Mutation, SeriesFacts, Stage, StepContext, Workspace
+from transform.steps.step import Mutation, SeriesFacts, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN
 
 MAX_NAME = 80
@@ -25,7 +25,7 @@ class DeriveLag(InSeries):
     """The value `lag` rows earlier as a new column."""
 
     kind: ClassVar[str] = "derive_lag"
-    stage: ClassVar[Stage] = "lag"
+    stage: ClassVar[StepStage] = "lag"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, append a column {name:column}: take {by:rows} of both tables together, "
         "ordered {order:choice} (instants in {time:column}), and give each row the value of "

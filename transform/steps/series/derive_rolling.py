@@ -11,7 +11,7 @@ from transform.steps.fitting.models import MODELS
 from transform.steps.phrase import Phrase
 from transform.steps.series.derive_lag import is_new, seasonal_lags
 from transform.steps.series.in_series import ORDERS, InSeries, appended
-from transform.steps.step import Mutation, Stage, StepContext, Workspace
+from transform.steps.step import Mutation, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN
 
 Statistic = Literal["mean", "median", "min", "max"]
@@ -25,7 +25,7 @@ class DeriveRolling(InSeries):
     """Mean, median, least or largest of a window as a new column."""
 
     kind: ClassVar[str] = "derive_rolling"
-    stage: ClassVar[Stage] = "lag"
+    stage: ClassVar[StepStage] = "lag"
     phrase: ClassVar[Phrase] = Phrase(
         "In both tables, append a column {name:column}: take {by:rows} of both tables together, "
         "ordered {order:choice} (instants in {time:column}), and give each row {statistic:choice} "

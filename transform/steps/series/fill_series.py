@@ -9,7 +9,7 @@ from pydantic import Field
 from transform.steps.phrase import Phrase
 from transform.steps.series.derive_lag import history_numbers
 from transform.steps.series.in_series import ORDERS, InSeries
-from transform.steps.step import Mutation, Stage, StepContext, Workspace
+from transform.steps.step import Mutation, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN
 
 How = Literal["previous", "next", "zero"]
@@ -19,7 +19,7 @@ class FillSeries(InSeries):
     """Carry a value forward, or backward, in order of time."""
 
     kind: ClassVar[str] = "fill_series"
-    stage: ClassVar[Stage] = "fill"
+    stage: ClassVar[StepStage] = "fill"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, fill the missing values of {columns:columns}: take {by:rows} "
         "together, ordered {order:choice} (instants in {time:column}), and give each of these "

@@ -13,7 +13,7 @@ from pydantic import Field
 from transform.proposal import Aggregation, Frequency
 from transform.series.frequency import FREQUENCIES
 from transform.steps.phrase import Phrase
-from transform.steps.step import Mutation, Stage, Step, StepContext, Workspace
+from transform.steps.step import Mutation, Step, StepContext, StepStage, Workspace
 from transform.task import ID_COLUMN
 
 _CELLS: dict[str, str] = {
@@ -66,7 +66,7 @@ class Resample(Step):
     """One row a cell."""
 
     kind: ClassVar[str] = "resample"
-    stage: ClassVar[Stage] = "resample"
+    stage: ClassVar[StepStage] = "resample"
     phrase: ClassVar[Phrase] = Phrase(
         "In the training table, put together {by:rows} whose instants in {time:column} lie in the "
         "same {every:choice}, and replace them by one row: its instant is the start of that cell, "

@@ -56,12 +56,12 @@ def test_a_noisy_season_has_room(make_raw: MakeRaw) -> None:
     exact, noise = SEASON + 0.01 * RNG.normal(size=N), RNG.normal(size=N)
     noisy = SEASON + 2 * RNG.normal(size=N)
     frame = pl.DataFrame({"day": DAYS, "exact": exact, "noise": noise, "noisy": noisy})
-    found = {one.name: one for one in measured(make_raw, frame)}
-    assert next(iter(found)) == "noisy"
-    assert found["noisy"].likely > 0.5
-    assert found["noisy"].room > 0.1
-    assert found["exact"].likely == found["noise"].likely == 0
-    assert abs(found["exact"].room) < 0.01
+    by_name = {one.name: one for one in measured(make_raw, frame)}
+    assert next(iter(by_name)) == "noisy"
+    assert by_name["noisy"].likely > 0.5
+    assert by_name["noisy"].room > 0.1
+    assert by_name["exact"].likely == by_name["noise"].likely == 0
+    assert abs(by_name["exact"].room) < 0.01
 
 
 def test_nothing_behind_the_cutoff_is_looked_at(make_raw: MakeRaw) -> None:

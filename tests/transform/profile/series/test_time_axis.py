@@ -25,7 +25,7 @@ def axes(make_raw: MakeRaw, frame: pl.DataFrame) -> tuple[SeriesView, ...] | str
     return find_axes(frame, columns(make_raw, frame), SizeConfig())
 
 
-def found(make_raw: MakeRaw, frame: pl.DataFrame) -> SeriesView:
+def axis_of(make_raw: MakeRaw, frame: pl.DataFrame) -> SeriesView:
     result = axes(make_raw, frame)
     assert not isinstance(result, str), result
     return result[0]
@@ -55,7 +55,7 @@ def test_single_series(make_raw: MakeRaw, step: str, frequency: str) -> None:
     frame = pl.DataFrame({"t": when, "y": RNG.normal(size=300)}).sample(
         fraction=1, shuffle=True, seed=1
     )
-    result = found(make_raw, frame)
+    result = axis_of(make_raw, frame)
     assert (result.axis.frequency, result.axis.resample, result.entities) == (frequency, False, ())
 
 
@@ -63,7 +63,7 @@ def test_working_days_are_a_daily_grid(make_raw: MakeRaw) -> None:
     all_days = [date(2020, 1, 1) + timedelta(days=i) for i in range(600)]
     frame = pl.DataFrame({"d": [d for d in all_days if d.weekday() < 5]})
     frame = frame.with_columns(y=pl.Series(RNG.normal(size=frame.height)))
-    result = found(make_raw, frame)
+    result = axis_of(make_raw, frame)
     assert (result.axis.frequency, result.axis.resample) == ("1d", False)
 
 
@@ -78,15 +78,15 @@ def crossed(n: int, **entities: list[Any]) -> pl.DataFrame:
 
 
 def test_entities_are_the_fewest_that_name_the_rows(make_raw: MakeRaw) -> None:
-    one = found(make_raw, crossed(300, store=list(range(1, 6))))
+    one = axis_of(make_raw, crossed(300, store=list(range(1, 6))))
     assert one.entities == ("store",)
     assert one.n_series == 5
     three = crossed(250, country=["a", "b"], sex=["f", "m"], age=["x", "y", "z"])
-    assert set(found(make_raw, three).entities) == {"country", "sex", "age"}
+    assert set(axis_of(make_raw, three).entities) == {"country", "sex", "age"}
     coded = crossed(300, state=["AL", "AK", "AZ"]).with_columns(
         name=pl.col("state").replace_strict({"AL": "Alabama", "AK": "Alaska", "AZ": "Arizona"})
     )
-    assert found(make_raw, coded).entities == ("state",)
+    assert axis_of(make_raw, coded).entities == ("state",)
 
 
 def test_a_count_is_no_entity(make_raw: MakeRaw) -> None:
@@ -98,7 +98,7 @@ def test_a_count_is_no_entity(make_raw: MakeRaw) -> None:
             "cases": RNG.normal(size=n),
         }
     )
-    assert found(make_raw, frame).entities == ()
+    assert axis_of(make_raw, frame).entities == ()
 
 
 def test_one_long_series_among_short_ones_is_no_set_of_series(make_raw: MakeRaw) -> None:
@@ -125,10 +125,10 @@ def test_transactions_are_gathered(make_raw: MakeRaw) -> None:
             "amount": RNG.gamma(2, 10, n),
         }
     )
-    result = found(make_raw, frame)
+    result = axis_of(make_raw, frame)
     assert (result.axis.frequency, result.axis.resample) == ("1d", True)
     assert result.entities == ("shop",)
-    sparse = found(make_raw, frame.head(600).drop("shop"))
+    sparse = axis_of(make_raw, frame.head(600).drop("shop"))
     assert sparse.axis.resample
     assert sparse.entities == ()
 

@@ -23,11 +23,11 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     still needs it to end well.
     """
     os.setpgid(0, 0)
-    threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(int(os.environ[PARENT]),), daemon=True).start()
     return asyncio.new_event_loop()
 
 
-def _outlive_nobody(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_S)
     os._exit(0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from extract.atomic import placed, write_placed
+from extract.files.atomic import placed, write_placed
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:

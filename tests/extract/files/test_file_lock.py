@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from extract.file_lock import InUseError, file_lock
+from extract.files.file_lock import InUseError, file_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from extract.file_lock import file_lock
+from extract.files.file_lock import file_lock
 with file_lock(Path(sys.argv[1]), "builds", "--state DIR"):
     print("held", flush=True)
     time.sleep(60)
@@ -24,8 +24,8 @@ def test_a_second_user_is_refused_until_the_first_is_gone(tmp_path: Path) -> Non
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        told = rf"another process \({holder.pid}\) builds; .*--state DIR"
-        with pytest.raises(InUseError, match=told), file_lock(lock, "builds", "--state DIR"):
+        message = rf"another process \({holder.pid}\) builds; .*--state DIR"
+        with pytest.raises(InUseError, match=message), file_lock(lock, "builds", "--state DIR"):
             pass
         holder.kill()
         holder.wait()

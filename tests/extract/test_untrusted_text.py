@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.foreign_text import one_line, paragraphs, storable
+from extract.untrusted_text import one_line, paragraphs, storable
 
 ANYTHING = st.one_of(st.text(), st.none(), st.integers(), st.lists(st.text()))
 

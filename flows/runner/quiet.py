@@ -9,7 +9,7 @@ server ends with the build, also with one that is killed by force (`parent_death
 import os
 from pathlib import Path
 
-from flows import parent_death
+from flows.runner import parent_death
 
 _SETTINGS = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
@@ -25,7 +25,7 @@ _SETTINGS = {
     "DO_NOT_TRACK": "1",
     # A helper of Python that outlives a killed build would tell of what the kill left behind.
     "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
-    "UVICORN_LOOP": "flows.parent_death:new_event_loop",
+    "UVICORN_LOOP": "flows.runner.parent_death:new_event_loop",
 }
 _LOOPBACK = ("127.0.0.1", "localhost")
 

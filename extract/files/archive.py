@@ -21,8 +21,8 @@ from typing import IO
 
 from pydantic import Field
 
+from extract.files.unreadable import UnreadableError
 from extract.noun import Noun
-from extract.unreadable import UnreadableError
 
 MAX_EXPANSION = 200
 """Bytes of content per byte of an archive. Deflate makes up to a thousand of repetition, which is
