@@ -41,8 +41,8 @@ from flows.stages import (
     propose_tasks,
     try_plan,
 )
-from publish.data.rejects import rejects_lines
 from flows.walk import Walk, outcomes, summarise, write_history
+from publish.data.rejects import rejects_lines
 from publish.folder import BuildResults, publish
 from publish.release import PublishError
 from publish.swap import check_destination

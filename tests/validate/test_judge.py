@@ -15,6 +15,7 @@ from transform.plan import Repair
 from transform.task import Task
 from validate.environments.executor import Executor, ExecutorConfig
 from validate.gate import Gate
+from validate.judge import judge
 from validate.verdict import Check, Finding, Proofs, Verdict
 
 IDLE = Executor(ExecutorConfig())
