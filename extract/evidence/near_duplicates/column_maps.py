@@ -1,7 +1,7 @@
 """One column in another's words: which values of two columns are the same, also in other units.
 
 Takes two columns of one kind, returns a code for each cell: cells of the two columns bear the same
-code where they hold the same value. NumberArray may have been rounded, shifted and rescaled on the
+code where they hold the same value. Numbers may have been rounded, shifted and rescaled on the
 way (another unit, min-max or standard scaling, another currency at one rate): the map is guessed
 from the extremes of both, because a part of a column still has values near both ends, and then
 checked on all values. A map that turns the order around, and a bent one (a logarithm), are not

@@ -160,7 +160,7 @@ def _clocks(opened: _Opened) -> list[pl.Series]:
 
 
 def _on_clock(opened: _Opened, clock: pl.Series, side: str) -> pl.DataFrame:
-    """NumberArray that vary, under names that say their side and place, by instant."""
+    """Numbers that vary, under names that say their side and place, by instant."""
     numbers = [column for column in opened.of_kind("number") if column.n_unique() >= _FEW_VALUES]
     named = [c.alias(f" {side} {place}") for place, c in enumerate(numbers[:_MOST_NUMBERS])]
     frame = pl.DataFrame([clock.alias(_CLOCK), *named]).drop_nulls(_CLOCK)
