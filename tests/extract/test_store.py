@@ -1,6 +1,7 @@
 """The store: all of a thing or nothing, whatever kills the writer."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,12 +9,13 @@ import textwrap
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
 from pydantic import TypeAdapter
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop
-from extract.store import Store, code_fingerprint, sha256_of
+from extract.store import MissingError, Store, StoreError, sha256_of
 
 REF = DatasetRef(owner="a", slug="b", version=3)
 DROP = Drop(key="a/b", source="a/b", room="extract", reason="no_table", detail="x")
@@ -21,7 +23,7 @@ EITHER = TypeAdapter[DatasetRef | Drop](DatasetRef | Drop)
 
 
 def test_files_are_found_by_content(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state")
+    store = Store(str(tmp_path / "state"))
     source = tmp_path / "data"
     source.write_bytes(b"abc")
     digest = store.add(source)
@@ -33,7 +35,7 @@ def test_files_are_found_by_content(tmp_path: Path) -> None:
 
 
 def test_results_come_back_typed(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(str(tmp_path))
     for key, noun in (("k/1", REF), ("k/2", DROP)):
         store.save("read", key, noun)
         assert store.load("read", key, EITHER) == noun
@@ -46,7 +48,7 @@ def test_results_come_back_typed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b'{"owner": "a"', b"\xff\xfe", b"{}", b"null"])
 def test_a_torn_result_is_absent(tmp_path: Path, content: bytes) -> None:
-    store = Store(tmp_path)
+    store = Store(str(tmp_path))
     store.save("read", "key", REF)
     next((tmp_path / "results" / "read").iterdir()).write_bytes(content)
     assert store.load("read", "key", EITHER) is None
@@ -64,7 +66,7 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_torn(tmp_path: Path) -> No
         from pathlib import Path
         from extract.dataset import DatasetRef
         from extract.store import Store
-        store, n = Store(Path(sys.argv[1])), 0
+        store, n = Store(sys.argv[1]), 0
         print("begun", flush=True)
         while True:
             n += 1
@@ -86,7 +88,7 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_torn(tmp_path: Path) -> No
         time.sleep(wait)
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
-        store = Store(state)
+        store = Store(str(state))
         results = [store.load("read", str(n), kind) for n in range(1, 200)]
         assert all(result is None or len(result) == 9999 for result in results)
         for path in (state / "objects").glob("*/*"):
@@ -94,7 +96,65 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_torn(tmp_path: Path) -> No
             assert unfinished or sha256_of(path) == path.parent.name + path.name
 
 
-def test_fingerprint_depends_on_the_rooms() -> None:
-    assert code_fingerprint("extract") == code_fingerprint("extract")
-    both = code_fingerprint("extract", "transform")
-    assert both == code_fingerprint("transform", "extract") != code_fingerprint("extract")
+@pytest.fixture(params=["folder", "file://", "memory://"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A new store at an address of each kind."""
+    if request.param == "folder":
+        return Store(str(tmp_path / "store")).opened()
+    place = tmp_path / "store"
+    return Store(f"{request.param}{place}", tmp_path / "cache").opened()
+
+
+def test_every_address_holds_files_and_results(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "data"
+    source.write_bytes(b"abc")
+    digest = store.add(source)
+    assert store.has(digest)
+    assert not store.has("0" * 64)
+    assert store.path(digest).read_bytes() == b"abc"
+    store.save("read", "key", REF)
+    assert pickle.loads(pickle.dumps(store)).load("read", "key", DatasetRef) == REF
+    names = store.names()
+    assert names == {
+        Store.name_of_file(digest): 3,
+        Store.name_of_result("read", "key"): len(REF.model_dump_json()),
+    }
+    for name in names:
+        store.remove(name)
+    assert store.names() == {}
+    assert store.load("read", "key", DatasetRef) is None
+    with store.scratch() as folder:
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
+def test_a_file_that_is_lost_is_told(store: Store) -> None:
+    with pytest.raises(MissingError, match="has no objects/00"):
+        store.path("0" * 64)
+
+
+def test_a_fetched_file_is_held_against_its_name(tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path}", tmp_path / "cache").opened()
+    source = tmp_path / "data"
+    source.write_bytes(b"abc")
+    digest = store.add(source)
+    fsspec.filesystem("memory").pipe_file(f"{tmp_path}/{Store.name_of_file(digest)}", b"abd")
+    with pytest.raises(MissingError, match="is damaged"):
+        store.path(digest)
+    assert not (tmp_path / "cache" / Store.name_of_file(digest)).exists()
+
+
+@pytest.mark.parametrize("folder", ["objects", "results"])
+def test_a_store_of_an_older_version_is_refused_with_the_command(
+    tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(StoreError, match=f"older version.*rm -r .*{tmp_path}/{folder}"):
+        Store(str(tmp_path)).opened()
+
+
+@pytest.mark.parametrize("marker", ['{"format": 1}', '{"format": 3}', "{}", "", "[]"])
+def test_another_format_is_refused(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "store.json").write_text(marker)
+    with pytest.raises(StoreError, match=r"rm -r|damaged"):
+        Store(str(tmp_path)).opened()

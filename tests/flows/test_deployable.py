@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.quiet import quiet_environment
+from flows.runner.quiet import quiet_environment
 from flows.settings import Settings, load
 
 CONFIGS = Path(__file__).parents[2] / "configs"
