@@ -64,5 +64,5 @@ def _reached(settings: Settings) -> frozenset[str] | None:
 
 def _identity(settings: Settings) -> str:
     """Hash of what decides which results a build reaches."""
-    deciding = settings.model_dump_json(exclude={"out", "workers"})
+    deciding = settings.model_dump_json(exclude={"out", "state", "workers"})
     return hashlib.sha256(deciding.encode()).hexdigest()
