@@ -14,7 +14,7 @@ import ast
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -105,7 +105,7 @@ def _imports(module: str) -> tuple[tuple[str, ...], frozenset[str]]:
 def _imported(module: str) -> Iterator[tuple[str, bool]]:
     """Imported names, each with whether the module as an object is meant."""
     # The whole tree: imports inside functions decide results as well.
-    for node in ast.walk(_tree(module)):
+    for node in _running(_tree(module)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, True) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -114,6 +114,19 @@ def _imported(module: str) -> Iterator[tuple[str, bool]]:
                 inner = f"{node.module}.{alias.name}"
                 if _file(inner) is not None:
                     yield inner, True
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below, without what stands there for the type checker alone."""
+    for child in ast.iter_child_nodes(node):
+        test = getattr(child, "test", None)
+        if isinstance(child, ast.If) and isinstance(test, ast.Name) and test.id == "TYPE_CHECKING":
+            children: Sequence[ast.AST] = child.orelse
+        else:
+            children = (child,)
+        for one in children:
+            yield one
+            yield from _running(one)
 
 
 def _below(module: str) -> Iterator[str]:

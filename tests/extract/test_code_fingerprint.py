@@ -62,6 +62,11 @@ def test_early_stages_do_not_reach_the_steps(module: str) -> None:
     assert [name for name in modules_of(module) if name.startswith("transform.steps")] == []
 
 
+def test_what_types_alone_need_is_not_reached() -> None:
+    assert "extract.evidence.evidence" not in modules_of("transform.propose.heuristic")
+    assert "transform.profile.profile" in modules_of("transform.propose.heuristic")
+
+
 def test_a_gate_reaches_no_other_gate() -> None:
     gates = [path.stem for path in (ROOT / "validate" / "gates").glob("[a-z]*.py")]
     assert len(gates) > 10

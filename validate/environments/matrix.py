@@ -20,7 +20,7 @@ from validate.environments.library_versions import LibraryVersion, pins_of
 
 _LIBRARIES = ("numpy", "polars", "scikit-learn", "scipy")
 """What the steps compute with."""
-_OLD_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy")
+PROGRAM_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy")
 """What a written program computes with."""
 
 _KERNELS = {"x86_64": ("Haswell", "Nehalem"), "aarch64": ("ARMV8", "CORTEXA57")}
@@ -74,7 +74,7 @@ class Environment(Noun):
         if self.library_version is None:
             return {name: version(name) for name in _LIBRARIES}
         pins = pins_of(self.library_version)
-        return {name: pins[name] for name in _OLD_LIBRARIES}
+        return {name: pins[name] for name in PROGRAM_LIBRARIES}
 
 
 def _of_processor(kernel: int, without: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ no code with the workers that computed truth, so each proves the other; it is al
 solution.
 """
 
+from importlib.metadata import version
 from typing import ClassVar
 
 from transform import wording
@@ -15,6 +16,7 @@ from transform.run.program import write_program
 from transform.task import Task
 from validate.controls import answer_of
 from validate.environments.executor import Executor
+from validate.environments.matrix import PROGRAM_LIBRARIES
 from validate.gate import Gate
 from validate.score import score
 from validate.verdict import Finding
@@ -29,6 +31,10 @@ class LiteralSolver(Gate):
     def applies_to(self, task: Task) -> bool:
         """Instruction tasks."""
         return task.spec.instructions.is_executed
+
+    def reads(self, executor: Executor) -> tuple[object, ...]:
+        """The libraries that a program imports; no code of ours imports all of them."""
+        return tuple((name, version(name)) for name in PROGRAM_LIBRARIES)
 
     def check(self, task: TaskFolder, executor: Executor) -> Finding:
         """Score of the program's answer."""
