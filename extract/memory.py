@@ -14,6 +14,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Generic, NamedTuple, TypeVar, cast
 
 import pydantic_core
@@ -23,6 +24,7 @@ from extract.noun import Noun
 from extract.store import Store
 
 _T = TypeVar("_T")
+_uses: ContextVar[list["Touched"]] = ContextVar("uses")
 
 
 class Stage(NamedTuple):
@@ -33,20 +35,22 @@ class Stage(NamedTuple):
     """Those whose code decides the result."""
 
 
-class Entry(Noun, Generic[_T]):
-    """A result as it lies in the store."""
-
-    files: tuple[str, ...]
-    """SHA-256 of the files in the store that the result names."""
-    result: _T
-
-
 class Touched(NamedTuple):
     """One result that a build has asked for."""
 
     stage: str
     key: str
     files: tuple[str, ...]
+
+
+class Entry(Noun, Generic[_T]):
+    """A result as it lies in the store."""
+
+    files: tuple[str, ...]
+    """SHA-256 of the files in the store that the result names."""
+    uses: tuple[Touched, ...] = ()
+    """Other results that were asked for on the way; they are reached as long as this one is."""
+    result: _T
 
 
 class Memory:
@@ -78,14 +82,19 @@ class Memory:
         known = self.store.load(stage.name, key, model)
         # A result whose files were removed from the store is worth nothing and is computed again.
         if known is not None and all(map(self.store.has, known.files)):
-            self._note(self.remembered, Touched(stage.name, key, known.files))
+            self._note(self.remembered, Touched(stage.name, key, known.files), known.uses)
             return cast(_T, known.result)
-        result = compute()
+        token = _uses.set([])
+        try:
+            result = compute()
+            uses = tuple(sorted(set(_uses.get())))
+        finally:
+            _uses.reset(token)
         # Sorted, so that equal results give equal entries whatever the order of their files.
         named = tuple(sorted(set(files(result))))
         if is_final(result):
-            self.store.save(stage.name, key, Entry[kind](files=named, result=result))  # type: ignore[valid-type]
-        self._note(self.computed, Touched(stage.name, key, named))
+            self.store.save(stage.name, key, model(files=named, uses=uses, result=result))
+        self._note(self.computed, Touched(stage.name, key, named), uses)
         return result
 
     def touched(self) -> list[Touched]:
@@ -99,10 +108,12 @@ class Memory:
             names = sorted({*self.computed, *self.remembered})
             return {name: (self.computed[name], self.remembered[name]) for name in names}
 
-    def _note(self, counter: Counter[str], touched: Touched) -> None:
+    def _note(self, counter: Counter[str], touched: Touched, uses: tuple[Touched, ...]) -> None:
+        if (outer := _uses.get(None)) is not None:
+            outer.append(touched)
         with self._lock:
             counter[touched.stage] += 1
-            self._touched.add(touched)
+            self._touched.update((touched, *uses))
 
 
 def _key(stage: Stage, inputs: Sequence[object]) -> str:

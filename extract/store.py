@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from extract.files.atomic import placed
+from extract.files.atomic import UNFINISHED, placed
 
 _T = TypeVar("_T")
 
@@ -88,7 +88,8 @@ class Store:
         if self._local is not None:
             place = self._local / name
             if not place.is_file():
-                raise MissingError(f"{self.url} has no {name}; the same command computes it again")
+                raise MissingError(f"the store has no {name}; the same command computes it again")
+            self._check(place, name, sha256)
             return place
         assert self.cache is not None, "a remote store keeps files in a cache"
         place = self.cache / name
@@ -120,13 +121,18 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder of its own on this machine, on the store's disk where that is local."""
-        root = self._local or self.cache
-        place = root / "scratch" if root is not None else None
-        if place is not None:
-            place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as folder:
+        """A folder of its own on this machine: in the cache, else beside the store."""
+        with tempfile.TemporaryDirectory(dir=self.scratch_folder()) as folder:
             yield Path(folder)
+
+    def scratch_folder(self) -> Path | None:
+        """Where scratch folders are made; None for the one of the system."""
+        # The cache is of this machine and of one state; a store may serve several.
+        root = self.cache or self._local
+        if root is None:
+            return None
+        (root / "scratch").mkdir(parents=True, exist_ok=True)
+        return root / "scratch"
 
     # --- what is kept -------------------------------------------------------------------------
 
@@ -136,7 +142,9 @@ class Store:
         for folder in _FOLDERS:
             if self._fs.exists(self._at(folder)):
                 for place, facts in self._fs.find(self._at(folder), detail=True).items():
-                    sizes[place[len(self._root) + 1 :]] = int(facts["size"])
+                    # What is being written belongs to whoever writes it.
+                    if UNFINISHED not in place:
+                        sizes[place[len(self._root) + 1 :]] = int(facts["size"])
         return dict(sorted(sizes.items()))
 
     def remove(self, name: str) -> None:
@@ -201,9 +209,24 @@ class Store:
             try:
                 self._fs.get_file(self._at(name), str(temporary))
             except FileNotFoundError:
-                raise MissingError(f"{self.url} has no {name}") from None
-            if (observed := sha256_of(temporary)) != sha256:
-                raise MissingError(f"{self.url}/{name} is damaged: its sha256 is {observed}")
+                raise MissingError(f"the store has no {name}") from None
+            self._check(temporary, name, sha256)
+
+    def _check(self, place: Path, name: str, sha256: str) -> None:
+        """Hold a file against its name, once in a process; a damaged one is removed at once.
+
+        So nobody takes it for there, and what made it makes it again.
+        """
+        if sha256 in self._checked:
+            return
+        if sha256_of(place) != sha256:
+            self.remove(name)
+            raise MissingError(f"{name} was damaged; the same command computes it again")
+        self._checked.add(sha256)
+
+    @cached_property
+    def _checked(self) -> set[str]:
+        return set()
 
     def _outdated(self, version: str) -> str:
         folders = " ".join(f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER))

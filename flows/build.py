@@ -26,7 +26,7 @@ from extract.drop import Drop, Reason
 from extract.files.file_lock import file_lock
 from extract.workers import Workers
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
-from flows.garbage import note_reached
+from flows.garbage import forget_reached, note_reached
 from flows.progress import Progress, print_summary
 from flows.resources import opened, resources
 from flows.runner.interrupt import ends_at_once
@@ -68,6 +68,7 @@ def build(settings: Settings) -> int:
             print(advice.format(folder=settings.source_folder), file=sys.stderr)
             return EXIT_REFUSED
         at.open()
+        forget_reached(settings)
         run = build_split.with_options(task_runner=threads(settings.workers.processes + 2))
         walk = run(settings)
         walk.stages = at.memory.counts()

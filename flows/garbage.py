@@ -31,6 +31,11 @@ def note_reached(settings: Settings, memory: Memory) -> None:
         temporary.write_text(json.dumps(noted), encoding="utf-8")
 
 
+def forget_reached(settings: Settings) -> None:
+    """A build has begun: until one ends well, nobody knows what is reached."""
+    (settings.state / _REACHED).unlink(missing_ok=True)
+
+
 def collect_garbage(settings: Settings, *, dry_run: bool) -> int:
     """Delete what is not reached, and print how much; returns the exit code of `opendare gc`."""
     with file_lock(settings.state / "lock", f"builds in {settings.state}", "--state DIR"):

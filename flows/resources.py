@@ -26,6 +26,9 @@ from validate.environments.matrix import REFERENCE
 
 _T = TypeVar("_T")
 
+_CACHE = "cache"
+"""Folder in STATE for files of a store that lies elsewhere."""
+
 
 class Resources:
     """The open things of one process for one configuration; usable from any thread."""
@@ -126,7 +129,7 @@ def store_of(settings: Settings) -> Store:
     """The address of the store: STATE, or what `store` names with a cache in STATE."""
     if not settings.store:
         return Store(str(settings.state))
-    return Store(settings.store, settings.state / "cache")
+    return Store(settings.store, settings.state / _CACHE)
 
 
 _shared: dict[str, Resources] = {}
@@ -152,7 +155,8 @@ def opened(settings: Settings) -> Iterator[Resources]:
     What a build that was killed has left in the scratch folder is removed first: nobody else uses
     it while the caller holds the lock of STATE.
     """
-    shutil.rmtree(settings.state / "scratch", ignore_errors=True)
+    for place in (settings.state, settings.state / _CACHE):
+        shutil.rmtree(place / "scratch", ignore_errors=True)
     opened = resources(settings)
     try:
         yield opened

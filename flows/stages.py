@@ -23,7 +23,7 @@ from extract.evidence.well_known import well_known_evidence
 from extract.memory import Stage
 from extract.reading.read import read_dataset
 from extract.source import Listing
-from extract.store import Store
+from extract.store import Store, StoreError
 from extract.stored_table import locate, located, unlocated
 from extract.workers import WorkerDied, WorkerTimeout, run_patiently
 from flows.resources import Resources, resources
@@ -37,6 +37,7 @@ from transform.profile.profile import Profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicProposer
 from transform.rows.split import Splitting
+from validate.environments.matrix import ARITHMETIC
 from validate.prover import Prover
 from validate.trial import Trial
 
@@ -201,7 +202,9 @@ def _remembered(
     """The remembered result, or a new one that is remembered when nothing of it is pending."""
     return at.memory.recall(
         stage,
-        inputs,
+        # Thresholds decide here too, so the arithmetic under which they were met is part of the
+        # key.
+        (*inputs, ARITHMETIC),
         kind,
         lambda: _guarded(where, lambda: compute(at)),
         files=files,
@@ -221,7 +224,9 @@ def _guarded(where: _Where, compute: Callable[[], tuple[_T | Drop, ...]]) -> tup
     except WorkerDied as error:
         return (_fault(where, Reason.WORKER_DIED, error, transient=True),)
     except Exception as error:
-        return (_fault(where, Reason.CRASHED, error, transient=isinstance(error, OSError)),)
+        # A broken disk, or a file that the store has lost, says nothing about the data.
+        broken = isinstance(error, OSError | StoreError)
+        return (_fault(where, Reason.CRASHED, error, transient=broken),)
 
 
 def _fault(where: _Where, reason: Reason, error: Exception, *, transient: bool) -> Drop:

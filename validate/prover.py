@@ -22,6 +22,7 @@ from transform.run.execute import execute
 from transform.steps.fitting.fit_predict import UNFIT
 from transform.task import Task
 from validate.environments.executor import Executor
+from validate.environments.matrix import ARITHMETIC
 from validate.gate import Gate
 from validate.judge import Costs, judge
 from validate.trial import Attempt, Trial
@@ -96,7 +97,7 @@ class Prover:
     def _executed(self, raw: RawDataset, plan: Plan) -> _Executed:
         return self.memory.recall(
             _EXECUTE,
-            (raw, plan, self.design, self.size),
+            (raw, plan, self.design, self.size, ARITHMETIC),
             _Executed,
             lambda: self._execute(raw, plan),
             files=lambda executed: executed.files,

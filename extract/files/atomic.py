@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".unfinished-"
+"""How names of files begin that are still written."""
+
 
 @contextmanager
 def placed(place: Path, aside: Path | None = None) -> Iterator[Path]:
@@ -19,7 +22,7 @@ def placed(place: Path, aside: Path | None = None) -> Iterator[Path]:
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     # Two writers of one place must not meet; the name never outlives the block.
-    temporary = (aside or place.parent) / f".unfinished-{secrets.token_hex(8)}"
+    temporary = (aside or place.parent) / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         yield temporary
         temporary.replace(place)

@@ -8,6 +8,7 @@ configuration and the code, so nothing is parsed twice.
 Tables are kept in the order of the files' names, rows in source order.
 """
 
+import errno
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -74,6 +75,7 @@ def read_dataset(
         tuple[RawDataset | Drop, ...],
         lambda: (_read(listing, licence, hashes, memory.store, workers, config),),
         files=_files,
+        is_final=_is_final,
     )
     return dataset
 
@@ -93,6 +95,13 @@ def _damaged(listing: Listing, hashes: dict[str, str]) -> Drop | None:
         f"fetch again after: rm -r {listing.folder.resolve()}"
     )
     return dataset_drop(listing.ref.key, Reason.DAMAGED, detail, transient=True)
+
+
+def _is_final(result: tuple[RawDataset | Drop, ...]) -> bool:
+    """Whether no file was left out for a reason that may lie in the load of this machine."""
+    read = (dataset for dataset in result if not isinstance(dataset, Drop))
+    reasons = {file.reason for dataset in read for file in dataset.skipped}
+    return not reasons & {"timeout", "worker_died"}
 
 
 def _files(result: tuple[RawDataset | Drop, ...]) -> Iterator[str]:
@@ -172,6 +181,11 @@ class _Reading:
             self._skip(name, "timeout", str(error))
         except WorkerDied as error:
             self._skip(name, "worker_died", str(error))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                # The disk of this machine says nothing about the file.
+                raise
+            self._skip(name, "broken_file", f"{type(error).__name__}: {error.strerror}")
         except Exception as error:
             # Whatever a parser raises is about this file; the paths in it are of this machine.
             detail = f"{type(error).__name__}: {error}".replace(str(path), name)

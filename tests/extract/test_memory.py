@@ -69,3 +69,17 @@ def test_what_is_not_final_is_not_kept(memory: Memory) -> None:
         for _ in range(3)
     ]
     assert results == [1, 2, 2]
+
+
+def test_what_a_result_used_is_reached_with_it(memory: Memory) -> None:
+    inner, outer = Stage("inner", STAGE.functions), Stage("outer", STAGE.functions)
+
+    def compute() -> int:
+        return memory.recall(inner, (REF,), int, lambda: 1) + 1
+
+    assert memory.recall(outer, (REF,), int, compute) == 2
+    later = Memory(memory.store)
+    assert later.recall(outer, (REF,), int, compute) == 2
+    assert later.counts() == {"outer": (0, 1)}
+    assert later.touched() == memory.touched()
+    assert [one.stage for one in later.touched()] == ["inner", "outer"]

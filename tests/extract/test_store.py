@@ -139,9 +139,21 @@ def test_a_fetched_file_is_held_against_its_name(tmp_path: Path) -> None:
     source.write_bytes(b"abc")
     digest = store.add(source)
     fsspec.filesystem("memory").pipe_file(f"{tmp_path}/{Store.name_of_file(digest)}", b"abd")
-    with pytest.raises(MissingError, match="is damaged"):
+    with pytest.raises(MissingError, match="was damaged"):
         store.path(digest)
     assert not (tmp_path / "cache" / Store.name_of_file(digest)).exists()
+
+
+def test_a_damaged_file_is_removed_and_comes_again(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "data"
+    source.write_bytes(b"abc")
+    digest = store.add(source)
+    store._fs.pipe_file(store._at(Store.name_of_file(digest)), b"abd")
+    with pytest.raises(MissingError, match="was damaged"):
+        store.path(digest)
+    assert not store.has(digest)
+    assert store.add(source) == digest
+    assert store.path(digest).read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize("folder", ["objects", "results"])

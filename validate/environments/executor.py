@@ -88,7 +88,9 @@ class Executor:
 
         Raises `EnvironmentMissing` for one that cannot be made.
         """
-        self._scratch = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
+        # In the store's scratch folder, which the next build clears after one that was killed.
+        scratch = self._memory.store.scratch_folder() if self._memory else None
+        self._scratch = Path(self._open.enter_context(tempfile.TemporaryDirectory(dir=scratch)))
         for workers in (self._reference, self._programs, *self._elsewhere.values()):
             self._open.enter_context(workers)
         try:

@@ -90,6 +90,9 @@ REFERENCE = Environment(name="reference", differs="", variables=_PINNED)
 """The environment whose numbers ship: one thread, and arithmetic that is the same on every
 processor with AVX2."""
 
+ARITHMETIC = (platform.machine(), REFERENCE.process_variables)
+"""What decides the last digits of the reference beside code and libraries."""
+
 
 def environments_of(config: MatrixConfig) -> tuple[Environment, ...]:
     """The environment matrix, the reference first."""
