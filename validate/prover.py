@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extract.dataset import RawDataset
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, task_drop
 from extract.memory import Memory, Stage
 from extract.noun import Noun
 from transform.draft_task import DesignConfig, draft
@@ -149,13 +149,13 @@ def _repair(attempt: Attempt, result: Task | Drop) -> Repair | None:
 
 
 def _refusal(task: Task, check: Check) -> Drop:
-    return Drop(
-        key=task.spec.task_id,
-        source=task.spec.source.key,
+    return task_drop(
+        task.spec.task_id,
+        task.spec.source.key,
+        task.spec.instructions.variant,
         room="validate",
         reason=check.name,
         detail=f"gate {check.name}: {check.evidence or 'below its threshold'}",
-        variant=task.spec.instructions.variant,
         transient=check.verdict in ("error", "timeout"),
         value=check.value,
         threshold=check.threshold,
@@ -164,12 +164,12 @@ def _refusal(task: Task, check: Check) -> Drop:
 
 
 def _unfit(drafted: Draft, detail: str) -> Drop:
-    return Drop(
-        key=drafted.spec.task_id,
-        source=drafted.spec.source.key,
+    return task_drop(
+        drafted.spec.task_id,
+        drafted.spec.source.key,
+        drafted.spec.instructions.variant,
         room="transform",
         reason=Reason.NO_FIT,
         detail=detail,
-        variant=drafted.spec.instructions.variant,
         evidence=detail,
     )

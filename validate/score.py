@@ -697,16 +697,16 @@ _METRICS: Mapping[Metric, Callable[[Answer, _Sheet], _Mark]] = {
 
 
 def _skill(answer: Answer, sheet: _Sheet, score: float) -> float | None:
-    """Skill of a graded submission; None where no yardstick is known."""
-    yardstick = answer.skill
+    """Skill of a graded submission; None where nothing to normalise by is known."""
+    scale = answer.skill
     if answer.rules.all_or_nothing:
         return score
-    if yardstick is None:
+    if scale is None:
         return None
-    if "entities" in yardstick:
-        return _forecast_skill(answer, sheet, yardstick["entities"])
-    room = yardstick["ceiling"] - yardstick["floor"]
-    return _clipped((score - yardstick["floor"]) / room) if room > 0 else None
+    if "entities" in scale:
+        return _forecast_skill(answer, sheet, scale["entities"])
+    room = scale["ceiling"] - scale["floor"]
+    return _clipped((score - scale["floor"]) / room) if room > 0 else None
 
 
 def _forecast_skill(

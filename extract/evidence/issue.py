@@ -33,7 +33,7 @@ def refusal(ref: DatasetRef, issues: Sequence[Issue]) -> Drop:
     return Drop(
         key=ref.key,
         source=ref.key,
-        room="validate",
+        room="extract",
         reason=reason,
         detail=issues[0].detail,
         evidence="; ".join(f"{issue.name}: {issue.evidence}" for issue in issues),
