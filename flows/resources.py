@@ -7,7 +7,6 @@ never told (a worker of a cluster) closes at its end.
 """
 
 import atexit
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from extract.source import Opening, Source
 from extract.store import Store
 from extract.workers import Workers
 from flows.progress import Counting, tell_line
+from flows.runner.quiet import user_environment
 from flows.settings import Settings
 from validate.environments.executor import Executor
 from validate.environments.matrix import REFERENCE
@@ -53,7 +53,8 @@ class Resources:
     def source(self) -> Source:
         """Where datasets come from."""
         return self._once(
-            "source", lambda stack: stack.enter_context(open_source(self.settings, os.environ))
+            "source",
+            lambda stack: stack.enter_context(open_source(self.settings, user_environment())),
         )
 
     @property

@@ -28,6 +28,13 @@ _SETTINGS = {
     "UVICORN_LOOP": "flows.runner.parent_death:new_event_loop",
 }
 _LOOPBACK = ("127.0.0.1", "localhost")
+_before: dict[str, str] = {}
+"""The environment as the user set it, before anything was set for Prefect."""
+
+
+def user_environment() -> dict[str, str]:
+    """What the user has set: a source asks its service through the user's proxies, not Prefect's."""
+    return dict(_before or os.environ)
 
 
 def quiet_environment(state: Path) -> None:
@@ -36,6 +43,8 @@ def quiet_environment(state: Path) -> None:
     Makes `state/prefect` its home, and keeps loopback traffic away from a configured proxy. Raises
     `OSError` when `state` cannot be made.
     """
+    if not _before:
+        _before.update(os.environ)
     home = state.resolve() / "prefect"
     # Prefect would make its home, but not the folders above it.
     home.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ from tests.building import (
 from tests.small_mirror import BAD, GOOD
 
 pytestmark = pytest.mark.slow
-STAGES = ("read", "inspect", "profile", "propose", "plan", "try")
-"""Folders of `STATE/results`, in the order in which a build fills them."""
+MOMENTS = {"read": 3, "inspect": 2, "profile": 2, "execute": 4, "gate sensitive": 1}
+"""Results of stages, in the order in which a build makes them, after which one is killed."""
 
 
 def part_of(mirror: Path, place: Path, *keys: str) -> Path:
@@ -131,7 +131,7 @@ def test_a_killed_build_goes_on_and_leaves_nobody_behind(
     rng = random.Random("moments")
     state = tmp_path / "state"
     moments: list[tuple[str, Callable[[], bool]]] = []
-    for stage, n in zip(STAGES, (3, 2, 2, 4), strict=True):
+    for stage, n in MOMENTS.items():
         folder = state / "results" / stage
         moments.append((f"{stage} {n}", lambda f=folder, n=n: _count(f) >= n))  # type: ignore[misc]
     moments.append(("publish", (tmp_path / ".release.staged").exists))

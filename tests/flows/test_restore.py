@@ -16,6 +16,7 @@ import pytest
 
 from extract.dataset import DatasetRef
 from extract.drop import Drop, Reason
+from extract.memory import Memory
 from extract.source import Listing
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
@@ -105,7 +106,8 @@ def restored(built: Built, mirror: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def _restore(release: Path, source: Any, state: Path) -> int:
-    return restore(release, source, Store(state), WorkersConfig(count=2))
+    memory = Memory(Store(str(state)).opened())
+    return restore(release, source, memory, WorkersConfig(count=2))
 
 
 def _rows(release: Path, config: str) -> list[dict[str, Any]]:

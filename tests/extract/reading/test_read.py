@@ -328,7 +328,8 @@ def test_hungry_and_slow_files_cost_only_themselves(
     config = ReadConfig(timeout_s=timeout_s)
     with Workers(1, memory_mb=memory_mb, preload=("extract.reading.read",)) as workers:
         result = read_dataset(source, source.refs()[0], Memory(store), workers, config)
-    assert [table.name for table in whole(result).tables] == ["good"]
+    assert isinstance(result, RawDataset)
+    assert [table.name for table in whole(located(result, store)).tables] == ["good"]
     assert list(reasons(result).values()) == [reason]
 
 
@@ -365,11 +366,13 @@ def test_remembered_and_the_same_twice(
 @pytest.mark.slow
 def test_the_real_mirror(mirror: Path, tmp_path: Path) -> None:
     source = MirrorSource(mirror)
+    store = Store(str(tmp_path))
     with Workers(2, memory_mb=ReadConfig().memory_mb) as workers:
-        results = [
-            read_dataset(source, ref, Memory(Store(str(tmp_path))), workers, ReadConfig())
-            for ref in source.refs()
+        read = [
+            read_dataset(source, ref, Memory(store), workers, ReadConfig()) for ref in source.refs()
         ]
+    results = [located(raw, store) for raw in read if isinstance(raw, RawDataset)]
+    assert len(results) == len(read)
     columns: list[Column] = []
     for result in results:
         for table in whole(result).tables:

@@ -12,10 +12,12 @@ import pytest
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
+from extract.memory import Memory
 from extract.reading.limits import ReadConfig
 from extract.reading.read import read_dataset
 from extract.sources.mirror import MirrorSource
 from extract.store import Store
+from extract.stored_table import located
 from extract.workers import Workers
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
@@ -268,9 +270,11 @@ def test_knobs_bound_the_number(make_raw: MakeRaw) -> None:
 
 @pytest.mark.slow
 def test_yield_on_real_datasets(mirror: Path, tmp_path: Path) -> None:
-    source, store = MirrorSource(mirror), Store(tmp_path)
+    source, store = MirrorSource(mirror), Store(str(tmp_path))
+    memory = Memory(store)
     with Workers(2) as workers:
-        raws = [read_dataset(source, ref, store, workers, ReadConfig()) for ref in source.refs()]
+        read = [read_dataset(source, ref, memory, workers, ReadConfig()) for ref in source.refs()]
+    raws = [raw if isinstance(raw, Drop) else located(raw, store) for raw in read]
     counts: Counter[str] = Counter()
     for raw in raws:
         proposed = PROPOSER.propose(profile(raw)) if isinstance(raw, RawDataset) else raw

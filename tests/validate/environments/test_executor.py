@@ -84,22 +84,19 @@ def test_a_member_whose_steps_fail_says_why(
 
 def test_costs_are_kept_by_task_and_purpose(tasks: Mapping[str, TaskFolder]) -> None:
     task = tasks["reg-if"]
-    name = task.spec.task_id
     with Executor(ExecutorConfig()) as executor:
         executor.compute(_burn, 0.1)
-        with executor.account_to(name, "sensitive"):
+        with executor.accounting() as costs, executor.account_to("sensitive"):
             executor.compute(_burn, 0.3)
-            with executor.account_to("another", "draft"):
+            with executor.accounting() as others, executor.account_to("draft"):
                 executor.compute(_burn, 0.1)
             with pytest.raises(ZeroDivisionError):
                 executor.compute(_burn, 0.2, 0)
             executor.run_program(task, task.truth.program or "")
-        costs = executor.costs(name)
-        assert {*costs} == {"sensitive", "program"}
-        assert 0.5 <= costs["sensitive"] < 1.5
-        assert 0.005 < costs["program"] < 30
-        assert {*executor.costs("another")} == {"draft"}
-        assert executor.costs("nobody") == {}
+    assert {*costs} == {"sensitive", "program"}
+    assert 0.5 <= costs["sensitive"] < 1.5
+    assert 0.005 < costs["program"] < 30
+    assert {*others} == {"draft"}
 
 
 def _burn(cpu_s: float, divisor: float = 1) -> float:

@@ -1,6 +1,7 @@
 """Truth that some environment does not reach is refused, with what may mend it."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ def executor() -> Iterator[Executor]:
 
 def with_truth(task: TaskFolder, folder: Path, change: Change) -> TaskFolder:
     """The task with another answer."""
-    shutil.copytree(task.folder, folder / "changed")
-    changed = task.model_copy(update={"folder": folder / "changed"})
+    place = Path(tempfile.mkdtemp(dir=folder)) / "changed"
+    shutil.copytree(task.folder, place)
+    changed = task.model_copy(update={"folder": place})
     write_parquet(change(pl.read_parquet(task.truth_file)), changed.truth_file)
     return changed
 
@@ -99,7 +101,7 @@ def test_truth_with_one_changed_cell(
 
     finding = refused(Reproducible().check(with_truth(task, tmp_path, spoil), executor))
     assert finding.check.value == 0
-    assert "6 of 6 members disagree: reference, jitter" in finding.check.evidence
+    assert "6 of 6 environments disagree: reference, jitter" in finding.check.evidence
     assert finding.repair == Repair(salt=1, avoid_models=(estimator(task),))
     assert finding.proofs.certificate is not None
     assert not any(environment.agrees for environment in finding.proofs.certificate.environments)

@@ -85,7 +85,7 @@ def test_avoids_steps_that_show_too_little(
 ) -> None:
     task = tasks["reg-if"]
     wide = KillThresholds(labels_share=0.003, rows_share=0.003)
-    measured = executor.compute(measure, task, "own", wide)
+    measured = executor.compute(measure, task, wide)
     # The first of several mutations survives; each step still has one that is killed.
     survived = {"name": "survived", "killed": False}
     weak = [
