@@ -33,7 +33,7 @@ _before: dict[str, str] = {}
 
 
 def user_environment() -> dict[str, str]:
-    """What the user has set: a source asks its service through the user's proxies, not Prefect's."""
+    """What the user has set: a source asks its service through the user's own proxies."""
     return dict(_before or os.environ)
 
 

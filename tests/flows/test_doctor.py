@@ -418,7 +418,9 @@ def test_a_limit_that_no_worker_can_raise_is_broken() -> None:
     )
     command = [sys.executable, "-c", program, str(BUNDLED)]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "severity='broken', found='ulimit -d is 1024 MB, and a worker is to have 3000" in output
+    assert (
+        "severity='broken', observed='ulimit -d is 1024 MB, and a worker is to have 3000" in output
+    )
 
 
 UNABLE = {
