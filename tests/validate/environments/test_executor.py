@@ -165,10 +165,11 @@ from pathlib import Path
 from validate.environments.executor import Executor, ExecutorConfig
 from transform.files.task_folder import TaskFolder
 
-        if __name__ == "__main__": task =
-        TaskFolder.model_validate_json(Path(sys.argv[1]).read_text()) with
-        Executor(ExecutorConfig()) as executor: executor.run_program(task, f"open({sys.argv[2]!r},
-        'w').close()\\nimport time; time.sleep(600)")
+if __name__ == "__main__":
+    task = TaskFolder.model_validate_json(Path(sys.argv[1]).read_text())
+    program = f"open({sys.argv[2]!r}, 'w').close()\\nimport time; time.sleep(600)"
+    with Executor(ExecutorConfig()) as executor:
+        executor.run_program(task, program)
 """
 
 
