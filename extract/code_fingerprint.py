@@ -22,6 +22,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 _ROOT = Path(__file__).resolve().parents[1]
+_DATA = frozenset({".csv", ".j2", ".json", ".md", ".txt", ".yaml"})
+"""Suffixes of prompts, templates and word lists; an editor leaves others behind."""
 _ROOMS = ("extract", "transform", "validate", "publish", "flows")
 _DISTRIBUTIONS = {
     "license_expression": "license-expression",
@@ -63,7 +65,14 @@ def modules_of(module: str) -> frozenset[str]:
         if name not in reached:
             reached.add(name)
             waiting += _imports(name)[0]
+            # What imports a module runs the packages that hold it.
+            waiting += [] if _file(name) is None else _packages(name)
     return frozenset(reached)
+
+
+def _packages(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _file(module: str) -> Path | None:
@@ -150,10 +159,18 @@ def _meaning(module: str) -> str:
     digest = hashlib.sha256(ast.dump(tree).encode())
     path = _source(module)
     if _file(module) and path.name != "__init__.py":
-        for beside in sorted(path.parent.iterdir()):
-            if beside.is_file() and beside.suffix not in (".py", ".pyc"):
-                digest.update(f"{beside.name} ".encode() + beside.read_bytes())
+        for beside in _data_files(path.parent):
+            digest.update(f"{beside.name} ".encode() + beside.read_bytes())
     return digest.hexdigest()
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Files that modules of a folder read, in it and in folders below that hold no modules."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _DATA and not path.name.startswith("."):
+            yield path
+        elif path.is_dir() and not path.name.startswith((".", "__")) and not any(path.glob("*.py")):
+            yield from _data_files(path)
 
 
 def _is_text(line: ast.stmt) -> bool:

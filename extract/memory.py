@@ -56,8 +56,10 @@ class Entry(Noun, Generic[_T]):
 class Memory:
     """What stages have computed into one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, context: Sequence[object] = ()) -> None:
+        """Remember in `store`; `context` is what decides every result, such as arithmetic."""
         self.store = store
+        self._context = tuple(context)
         self.computed: Counter[str] = Counter()
         self.remembered: Counter[str] = Counter()
         self._touched: set[Touched] = set()
@@ -77,7 +79,7 @@ class Memory:
         `inputs` are all that goes in, as pydantic writes it; `files` names the files of a result in
         the store. A result that is not final is not kept: the next build tries again.
         """
-        key = _key(stage, inputs)
+        key = _key(stage, (*inputs, *self._context))
         model = Entry[kind]  # type: ignore[valid-type]
         known = self.store.load(stage.name, key, model)
         # A result whose files were removed from the store is worth nothing and is computed again.

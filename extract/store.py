@@ -14,6 +14,7 @@ Not guaranteed: survival of a power cut (nothing is flushed to the disk by force
 
 import hashlib
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -55,7 +56,6 @@ class Store:
 
     def opened(self) -> "Store":
         """The store, made where there is none. Raises `StoreError` for one of another format."""
-        marker = f"{self.url.rstrip('/')}/{_MARKER}"
         raw = self._read(_MARKER)
         if raw is None:
             if any(self._fs.exists(self._at(folder)) for folder in _FOLDERS):
@@ -65,7 +65,7 @@ class Store:
         try:
             known = json.loads(raw)["format"]
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{marker} is damaged: expected {{'format': {_FORMAT}}}") from None
+            raise StoreError(self._outdated("an unreadable format")) from None
         if known != _FORMAT:
             raise StoreError(self._outdated(f"format {known}"))
         return self
@@ -76,8 +76,10 @@ class Store:
         name = _object(digest)
         if self._local is None:
             if not self._fs.exists(self._at(name)):
+                self._make_room(name)
                 self._fs.put_file(str(path), self._at(name))
-        elif not (place := self._local / name).exists():
+        elif not self.has(digest):
+            place = self._local / name
             with placed(place) as temporary:
                 shutil.copyfile(path, temporary)
         return digest
@@ -93,29 +95,40 @@ class Store:
             return place
         assert self.cache is not None, "a remote store keeps files in a cache"
         place = self.cache / name
+        if place.is_file() and sha256 not in self._checked and sha256_of(place) != sha256:
+            place.unlink()
         if not place.is_file():
             self._fetch(name, sha256, place)
+        self._checked.add(sha256)
         return place
 
     def has(self, sha256: str) -> bool:
-        """Whether the file with this content is there."""
-        return bool(self._fs.exists(self._at(_object(sha256))))
+        """Whether the file with this content is there; of a local store, whether it is whole."""
+        if self._local is None:
+            return bool(self._fs.exists(self._at(_object(sha256))))
+        try:
+            self.path(sha256)
+        except MissingError:
+            return False
+        return True
 
     def save(self, stage: str, key: str, value: object) -> None:
         """Keep the result of a stage, anything that pydantic turns into JSON."""
-        self._write(_result(stage, key), pydantic_core.to_json(value))
+        body = pydantic_core.to_json(value)
+        self._write(_result(stage, key), _HEAD % _sha256(body) + body + _TAIL)
 
     def load(self, stage: str, key: str, kind: TypeAdapter[_T] | type[_T]) -> _T | None:
-        """The result of a stage; None where there is none that can be read as `kind`.
+        """The result of a stage; None where there is none that is whole and can be read as `kind`.
 
         For a union or a tuple `kind` is an adapter.
         """
         raw = self._read(_result(stage, key))
-        if raw is None:
+        body = _sound(raw) if raw is not None else None
+        if body is None:
             return None
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         try:
-            return adapter.validate_json(raw)
+            return adapter.validate_json(body)
         except ValidationError:
             return None
 
@@ -199,10 +212,15 @@ class Store:
 
     def _write(self, name: str, content: bytes) -> None:
         if self._local is None:
+            self._make_room(name)
             self._fs.pipe_file(self._at(name), content)
             return
         with placed(self._local / name) as temporary:
             temporary.write_bytes(content)
+
+    def _make_room(self, name: str) -> None:
+        """Folders for a file; object stores have none and do nothing."""
+        self._fs.makedirs(self._at(name).rpartition("/")[0], exist_ok=True)
 
     def _fetch(self, name: str, sha256: str, place: Path) -> None:
         with placed(place) as temporary:
@@ -229,11 +247,29 @@ class Store:
         return set()
 
     def _outdated(self, version: str) -> str:
-        folders = " ".join(f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER))
+        places = [f"{self.url.rstrip('/')}/{name}" for name in (*_FOLDERS, _MARKER)]
+        if self._local is not None:
+            command = shlex.join(["rm", "-rf", "--", *places])
+        else:
+            command = f"delete {', '.join(places)} with the tools of that store"
         return (
             f"{self.url} holds results of {version}, expected format {_FORMAT}; they cost only the "
-            f"time to compute them again, clear them: rm -r {folders}"
+            f"time to compute them again, clear them: {command}"
         )
+
+
+_HEAD, _TAIL = b'{"sha256":"%s","result":', b"}"
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _sound(raw: bytes) -> bytes | None:
+    """The body of a result that is as it was written; None for one that is not."""
+    start = len(_HEAD % _sha256(b""))
+    body = raw[start : -len(_TAIL)]
+    return body if raw == _HEAD % _sha256(body) + body + _TAIL else None
 
 
 def _object(sha256: str) -> str:

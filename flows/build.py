@@ -22,8 +22,9 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 
-from extract.drop import Drop, Reason
+from extract.drop import Drop, Reason, dataset_drop
 from extract.files.file_lock import file_lock
+from extract.store import StoreError
 from extract.workers import Workers
 from flows.exit_codes import EXIT_DONE, EXIT_REFUSED, tell_pending
 from flows.garbage import forget_reached, note_reached
@@ -143,11 +144,20 @@ def _publish(walk: Walk, settings: Settings) -> None:
         try:
             with Workers(1, environment=REFERENCE.process_variables) as workers:
                 walk.release = workers.run(publish, results, *knobs, store, timeout_s=_PUBLISH_S)
+        except StoreError as error:
+            # What was lost is made again by the next build.
+            walk.drops.append(_lost(error))
+            return
         except PublishError as error:
             # Raised through the flow, Prefect would print it as a crash.
             walk.refusal = str(error)
             return
     walk.drops += walk.release.refused
+
+
+def _lost(error: StoreError) -> Drop:
+    detail = f"{type(error).__name__}: {error}"
+    return dataset_drop("release", Reason.DAMAGED, detail, "publish", transient=True)
 
 
 def _compare(walk: Walk, settings: Settings) -> None:

@@ -22,7 +22,7 @@ from flows.progress import Counting, tell_line
 from flows.runner.quiet import user_environment
 from flows.settings import Settings
 from validate.environments.executor import Executor
-from validate.environments.matrix import REFERENCE
+from validate.environments.matrix import ARITHMETIC, REFERENCE
 
 _T = TypeVar("_T")
 
@@ -42,7 +42,7 @@ class Resources:
     @property
     def memory(self) -> Memory:
         """What the store remembers. Raises `StoreError` for a store of another version."""
-        return self._once("memory", lambda _: Memory(self.store))
+        return self._once("memory", lambda _: Memory(self.store, ARITHMETIC))
 
     @property
     def store(self) -> Store:

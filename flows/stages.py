@@ -17,27 +17,22 @@ from typing import NamedTuple, TypeVar
 
 from extract.dataset import DatasetRef, RawDataset
 from extract.drop import Drop, Reason, Room
-from extract.evidence.evidence import SourceEvidence, source_evidence
-from extract.evidence.near_duplicates.clusters import cluster
-from extract.evidence.well_known import well_known_evidence
+from extract.evidence.evidence import SourceEvidence, stored_evidence
 from extract.memory import Stage
 from extract.reading.read import read_dataset
 from extract.source import Listing
-from extract.store import Store, StoreError
-from extract.stored_table import locate, located, unlocated
+from extract.store import StoreError
 from extract.workers import WorkerDied, WorkerTimeout, run_patiently
 from flows.resources import Resources, resources
 from flows.settings import Settings
-from publish.selecting.gather import gather
+from publish.selecting.gather import stored_comparison
 from publish.selecting.split import SplitEvidence
 from transform.plan import Plan
 from transform.plan_tasks import plan_tasks
-from transform.profile.measure import ProfileConfig, profile
+from transform.profile.measure import stored_profile
 from transform.profile.profile import Profile
 from transform.proposal import Proposal
 from transform.propose.heuristic import HeuristicProposer
-from transform.rows.split import Splitting
-from validate.environments.matrix import ARITHMETIC
 from validate.prover import Prover
 from validate.trial import Trial
 
@@ -71,11 +66,11 @@ def inspect_source(raw: RawDataset, settings: Settings) -> tuple[SourceEvidence 
     """What speaks for and about a dataset, or why it cannot be used."""
     return _remembered(
         resources(settings),
-        Stage("inspect", (source_evidence,)),
+        Stage("inspect", (stored_evidence,)),
         (raw,),
         tuple[SourceEvidence | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "extract"),
-        lambda at: (_run(at, _inspected, raw, at.store),),
+        lambda at: (_run(at, stored_evidence, raw, at.store),),
     )
 
 
@@ -85,11 +80,11 @@ def compare_sources(
     """What all sources together say about train and eval."""
     return _remembered(
         resources(settings),
-        Stage("compare", (gather, cluster, well_known_evidence)),
+        Stage("compare", (stored_comparison,)),
         (list(evidence),),
         tuple[SplitEvidence | Drop, ...],
         _Where("all sources", "all sources", "extract"),
-        lambda at: (_run(at, _compared, evidence, at.store),),
+        lambda at: (_run(at, stored_comparison, evidence, at.store),),
     )
 
 
@@ -98,11 +93,11 @@ def profile_dataset(raw: RawDataset, settings: Settings) -> tuple[Profile | Drop
     splitting = settings.splitting
     return _remembered(
         resources(settings),
-        Stage("profile", (profile,)),
+        Stage("profile", (stored_profile,)),
         (raw, settings.profile, splitting),
         tuple[Profile | Drop, ...],
         _Where(raw.ref.key, raw.ref.key, "transform"),
-        lambda at: (_run(at, _profiled, raw, settings.profile, splitting, at.store),),
+        lambda at: (_run(at, stored_profile, raw, settings.profile, splitting, at.store),),
     )
 
 
@@ -173,23 +168,6 @@ def _all(outcome: tuple[_T, ...] | Drop) -> tuple[_T | Drop, ...]:
     return (outcome,) if isinstance(outcome, Drop) else outcome
 
 
-def _inspected(raw: RawDataset, store: Store) -> SourceEvidence | Drop:
-    evidence = source_evidence(located(raw, store))
-    return evidence if isinstance(evidence, Drop) else evidence.on_tables(unlocated)
-
-
-def _profiled(
-    raw: RawDataset, config: ProfileConfig, splitting: Splitting, store: Store
-) -> Profile:
-    return profile(located(raw, store), config, splitting)
-
-
-def _compared(evidence: Sequence[SourceEvidence], store: Store) -> SplitEvidence:
-    ours = [one.on_tables(lambda table: locate(table, store)) for one in evidence]
-    with store.scratch() as folder:
-        return gather(evidence, cluster(ours, well_known_evidence(folder)))
-
-
 def _remembered(
     at: Resources,
     stage: Stage,
@@ -202,9 +180,7 @@ def _remembered(
     """The remembered result, or a new one that is remembered when nothing of it is pending."""
     return at.memory.recall(
         stage,
-        # Thresholds decide here too, so the arithmetic under which they were met is part of the
-        # key.
-        (*inputs, ARITHMETIC),
+        inputs,
         kind,
         lambda: _guarded(where, lambda: compute(at)),
         files=files,

@@ -68,7 +68,7 @@ def _recalled(
     gate: Gate, task: Task, folder: _LaidOutOnce, executor: Executor, memory: Memory
 ) -> _Judged:
     return memory.recall(
-        Stage(f"gate {gate.name}", (type(gate),)),
+        Stage(f"gate {gate.name}", (type(gate), _checked)),
         (task, gate, *gate.reads(executor)),
         _Judged,
         lambda: _checked(gate, folder, executor),

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from extract.dataset import RawDataset
 from extract.drop import Drop, Reason, task_drop
 from extract.memory import Memory, Stage
-from extract.noun import Noun
-from transform.draft_task import DesignConfig, draft
-from transform.files.task_folder import Draft, TaskFolder
+from transform.draft_task import DesignConfig
 from transform.plan import Plan, Repair
 from transform.rows.size import SizeConfig
-from transform.run.execute import execute
-from transform.steps.fitting.fit_predict import UNFIT
 from transform.task import Task
 from validate.environments.executor import Executor
-from validate.environments.matrix import ARITHMETIC
+from validate.execute_plan import Executed, execute_plan
 from validate.gate import Gate
 from validate.judge import Costs, judge
 from validate.trial import Attempt, Trial
@@ -30,23 +26,7 @@ from validate.verdict import Check, Verdict
 
 MAX_REPAIRS = 2
 """A third repair of one task has hardly ever passed, and every attempt costs all gates again."""
-_EXECUTE = Stage("execute", (draft, execute))
-
-
-class _Executed(Noun):
-    """What came of drafting a plan and executing the draft."""
-
-    estimator: str | None
-    result: Task | Drop
-    cpu_s: Costs
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return self.result.files if isinstance(self.result, Task) else ()
-
-    @property
-    def is_final(self) -> bool:
-        return isinstance(self.result, Task) or not self.result.transient
+_EXECUTE = Stage("execute", (execute_plan,))
 
 
 @dataclass(frozen=True)
@@ -94,38 +74,17 @@ class Prover:
             return attempt, _refusal(task, verdict.refusal), costs
         return attempt, _normalised(task, verdict), costs
 
-    def _executed(self, raw: RawDataset, plan: Plan) -> _Executed:
+    def _executed(self, raw: RawDataset, plan: Plan) -> Executed:
         return self.memory.recall(
             _EXECUTE,
-            (raw, plan, self.design, self.size, ARITHMETIC),
-            _Executed,
-            lambda: self._execute(raw, plan),
+            (raw, plan, self.design, self.size),
+            Executed,
+            lambda: execute_plan(
+                raw, plan, self.design, self.size, self.executor, self.memory.store
+            ),
             files=lambda executed: executed.files,
             is_final=lambda executed: executed.is_final,
         )
-
-    def _execute(self, raw: RawDataset, plan: Plan) -> _Executed:
-        executor, store = self.executor, self.memory.store
-        with store.scratch() as folder, executor.accounting() as costs:
-            with executor.account_to("draft"):
-                drafted = executor.compute(draft, raw, plan, self.design, self.size, store, folder)
-            if isinstance(drafted, Drop):
-                return _Executed(estimator=None, result=drafted, cpu_s=costs)
-            truth = drafted.truth
-            try:
-                if truth is None:
-                    with executor.account_to("execute"):
-                        truth = executor.compute(execute, drafted)
-                whole = TaskFolder(spec=drafted.spec, folder=drafted.folder, truth=truth)
-                result: Task | Drop = whole.keep(store)
-            except UNFIT as error:
-                result = _unfit(drafted, f"{type(error).__name__}: {error}")
-            return _Executed(estimator=_estimator(drafted), result=result, cpu_s=costs)
-
-
-def _estimator(drafted: Draft) -> str | None:
-    steps = drafted.spec.instructions.steps
-    return str(steps[-1].parameters["estimator"]) if steps else None
 
 
 def _normalised(task: Task, verdict: Verdict) -> Task:
@@ -160,16 +119,4 @@ def _refusal(task: Task, check: Check) -> Drop:
         value=check.value,
         threshold=check.threshold,
         evidence=check.evidence,
-    )
-
-
-def _unfit(drafted: Draft, detail: str) -> Drop:
-    return task_drop(
-        drafted.spec.task_id,
-        drafted.spec.source.key,
-        drafted.spec.instructions.variant,
-        room="transform",
-        reason=Reason.NO_FIT,
-        detail=detail,
-        evidence=detail,
     )

@@ -19,6 +19,8 @@ from extract.evidence.near_duplicates.sketch import TableSketch, sketch
 from extract.evidence.objections import creator_objection
 from extract.evidence.personal import PersonalColumn, directory_of_people, personal_columns
 from extract.noun import Noun
+from extract.store import Store
+from extract.stored_table import located, unlocated
 
 _MAX_TABLES = 16
 """The largest tables are sketched: every pair of two sources is compared."""
@@ -79,6 +81,12 @@ def source_evidence(raw: RawDataset) -> SourceEvidence | Drop:
     if people and not artificial:
         return refusal(raw.ref, [people])
     return _evidence(raw, good, issues, personal, artificial)
+
+
+def stored_evidence(raw: RawDataset, store: Store) -> SourceEvidence | Drop:
+    """The same of a dataset as it travels, its tables in the store."""
+    evidence = source_evidence(located(raw, store))
+    return evidence if isinstance(evidence, Drop) else evidence.on_tables(unlocated)
 
 
 def _evidence(

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 from extract.evidence.evidence import SourceEvidence
 from extract.evidence.freshness import freshness
-from extract.evidence.near_duplicates.clusters import Clusters
+from extract.evidence.near_duplicates.clusters import Clusters, cluster
+from extract.evidence.well_known import well_known_evidence
+from extract.store import Store
+from extract.stored_table import locate
 from publish.selecting.split import SplitEvidence
 
 
@@ -26,3 +29,10 @@ def gather(evidences: Sequence[SourceEvidence], clusters: Clusters) -> SplitEvid
         languages={key: evidence.language for key, evidence in by_key.items()},
         tags=tags,
     )
+
+
+def stored_comparison(evidences: Sequence[SourceEvidence], store: Store) -> SplitEvidence:
+    """All sources compared with each other and with the well-known tables."""
+    ours = [one.on_tables(lambda table: locate(table, store)) for one in evidences]
+    with store.scratch() as folder:
+        return gather(evidences, cluster(ours, well_known_evidence(folder)))

@@ -14,7 +14,8 @@ from pydantic import Field
 from extract.dataset import RawDataset
 from extract.drop import Drop
 from extract.evidence.near_duplicates.distinct_tables import DistinctTable, distinct_tables
-from extract.stored_table import read_stored
+from extract.store import Store
+from extract.stored_table import located, read_stored
 from transform.profile.columns import profile_columns
 from transform.profile.groups import find_group
 from transform.profile.identities import copies
@@ -75,6 +76,13 @@ def profile(
         findings = _Measurement(raw, item, columns, config, splitting).findings() if item else None
         tables.append(columns.model_copy(update={"findings": findings}))
     return Profile(dataset=raw.ref, tables=tuple(tables), looked_at=tuple(by_name))
+
+
+def stored_profile(
+    raw: RawDataset, config: ProfileConfig, splitting: Splitting, store: Store
+) -> Profile:
+    """The same of a dataset as it travels, its tables in the store."""
+    return profile(located(raw, store), config, splitting)
 
 
 class _Measurement:

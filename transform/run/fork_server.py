@@ -89,6 +89,10 @@ def _run_in_child(program: str, folder: Path, log: Path, memory_mb: int, cpu_s: 
         os.dup2(sink, 2)
         exec(compile(program, "solution.py", "exec"), {"__name__": "__main__"})
         status = 0
+    except MemoryError:
+        # The limit is ours, so it says nothing about the program: it ends as one that was killed.
+        traceback.print_exc()
+        os.kill(os.getpid(), signal.SIGKILL)
     except BaseException:
         traceback.print_exc()
     finally:
