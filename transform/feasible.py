@@ -30,11 +30,12 @@ def why_infeasible(proposal: Proposal, table: TableProfile) -> str:
     if unknown:
         return f"the table has no column {unknown[0]!r}"
     problem = (
-        _forecast_objections(proposal, findings)
+        _forecast_objections(proposal, table, findings)
         if proposal.problem == "forecasting"
         else _prediction_objections(proposal, table, findings)
     )
-    checks = (_column_objections(proposal, table), problem, _leak_objections(proposal, findings))
+    columns = _column_objections(proposal, table)
+    checks = (_twice(proposal), columns, problem, _leak_objections(proposal, findings))
     return next((sentence for check in checks for sentence in check), "")
 
 
@@ -65,19 +66,31 @@ def shortfall(frame: pl.DataFrame, proposal: Proposal, split: Split, size: SizeC
 
 def _names(proposal: Proposal) -> tuple[str, ...]:
     """Every column that a proposal names."""
-    features = (feature.name for feature in proposal.features)
     keys = (proposal.split_column, proposal.group_column, proposal.time and proposal.time.column)
     aggregated = (name for name, _ in proposal.aggregations)
-    others = (*proposal.entities, *proposal.known_covariates, *aggregated)
-    return (*proposal.targets, *features, *others, *(key for key in keys if key))
+    others = (*proposal.known_covariates, *aggregated, *(key for key in keys if key))
+    return (*_parts(proposal), *others)
+
+
+def _twice(proposal: Proposal) -> Iterator[str]:
+    """Each column has one part in a task."""
+    parts = {
+        "targets, features and entities": _parts(proposal),
+        "known covariates": proposal.known_covariates,
+        "aggregations": tuple(name for name, _ in proposal.aggregations),
+    }
+    for where, names in parts.items():
+        if len({*names}) < len(names):
+            yield f"a column is named twice among {where}"
+
+
+def _parts(proposal: Proposal) -> tuple[str, ...]:
+    features = (feature.name for feature in proposal.features)
+    return (*features, *proposal.targets, *proposal.entities)
 
 
 def _column_objections(proposal: Proposal, table: TableProfile) -> Iterator[str]:
-    """Features are usable, of the type they are said to be, and none of them is asked for."""
-    names = [feature.name for feature in proposal.features]
-    asked = [*proposal.targets, *proposal.entities]
-    if len({*names, *asked}) < len(names) + len(asked):
-        yield "a column is named twice among targets, features and entities"
+    """Features are usable and of the type they are said to be."""
     for feature in proposal.features:
         column = table.column(feature.name)
         if not column.usable:
@@ -99,6 +112,13 @@ def _prediction_objections(
     for name in sorted(names.difference(findings.compared)):
         # Of a very wide table only the most promising columns are compared.
         yield f"`{name}` was not compared with the others, so it may give the target away"
+    yield from _split_objections(proposal, table, findings)
+    if proposal.time or proposal.entities or proposal.known_covariates:
+        yield "a prediction has neither time axis nor entities nor known covariates"
+
+
+def _split_objections(proposal: Proposal, table: TableProfile, findings: Findings) -> Iterator[str]:
+    """Rows that belong together, or follow each other, may not stand on both sides."""
     # Of years only that column was found to order the table.
     time, group = proposal.split_column, proposal.group_column
     if time and time != findings.split_column and table.column(time).role != "time":
@@ -107,11 +127,15 @@ def _prediction_objections(
         yield f"`{group}` names the groups of the split, which no task ships"
     if group and table.column(group).unique_share > MAX_UNITS_BY_ROWS:
         yield f"`{group}` tells nearly every row from every other"
-    if proposal.time or proposal.entities or proposal.known_covariates:
-        yield "a prediction has neither time axis nor entities nor known covariates"
+    if findings.split_column and not time:
+        yield f"`{findings.split_column}` orders the rows, so they are split by time"
+    if findings.group_column and findings.group_column != group:
+        yield f"rows of one `{findings.group_column}` belong together, so they are split by it"
 
 
-def _forecast_objections(proposal: Proposal, findings: Findings) -> Iterator[str]:
+def _forecast_objections(
+    proposal: Proposal, table: TableProfile, findings: Findings
+) -> Iterator[str]:
     # Only views that were measured: whether another one fills a grid is not known here.
     view = _view(proposal, findings)
     if view is None:
@@ -127,9 +151,12 @@ def _forecast_objections(proposal: Proposal, findings: Findings) -> Iterator[str
     unknown = [name for name in proposal.known_covariates if name not in known]
     if unknown:
         yield f"nothing says that `{unknown[0]}` is known in advance"
-    aggregated = {name for name, _ in proposal.aggregations}
-    if aggregated != ({*names, *proposal.targets} if view.axis.resample else set()):
-        yield "aggregations are those of targets and features, where rows are gathered"
+    gathered = {*names, *proposal.targets} if view.axis.resample else set()
+    # Room was measured on cells that are filled in this way.
+    if {*proposal.aggregations} != {(name, table.column(name).aggregation) for name in gathered}:
+        yield "aggregations are those measured of targets and features, where rows are gathered"
+    if proposal.horizon is not None and proposal.horizon < 1:
+        yield f"a horizon of {proposal.horizon} instants"
 
 
 def _view(proposal: Proposal, findings: Findings) -> SeriesView | None:

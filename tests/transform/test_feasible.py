@@ -144,6 +144,10 @@ FOOLISH: dict[str, tuple[Proposal, str]] = {
     "weather as a plan": (forecast(known_covariates=("promo", "rain")), "known in advance"),
     "covariate that is not shipped": (forecast(features=()), "known in advance"),
     "aggregated as it is": (forecast(aggregations=(("sold", "mean"),)), "aggregations"),
+    "covariate twice": (forecast(known_covariates=("promo", "promo")), "twice"),
+    "aggregation twice": (forecast(aggregations=(("sold", "sum"), ("sold", "mean"))), "twice"),
+    "no horizon": (forecast(horizon=0), "horizon of 0"),
+    "negative horizon": (forecast(horizon=-3), "horizon of -3"),
     "instants as a feature": (
         forecast(features=(feature("day", "time"), feature("promo"))),
         "time axis and a feature",
@@ -175,6 +179,22 @@ def test_columns_that_were_not_compared_are_no_features(known: Known, tmp_path: 
     narrow = measured.model_copy(update={"tables": (fewer, *others)})
     _, (drop,) = planned((raw, narrow), tmp_path, asked())
     assert "`a` was not compared" in drop.detail
+
+
+@pytest.mark.parametrize("field", ["split_column", "group_column"])
+def test_a_split_that_was_found_is_not_left_out(known: Known, tmp_path: Path, field: str) -> None:
+    raw, measured = known
+    people, *others = measured.tables
+    assert people.findings is not None
+    findings = people.findings.model_copy(update={field: "town"})
+    found = measured.model_copy(
+        update={"tables": (people.model_copy(update={"findings": findings}), *others)}
+    )
+    _, (drop,) = planned((raw, found), tmp_path, asked())
+    assert "`town`" in drop.detail
+    assert "split by" in drop.detail
+    plans, _ = planned((raw, found), tmp_path, asked(**{field: "town"}))
+    assert len(plans) == 2
 
 
 def test_sound_proposals_become_plans(known: Known, tmp_path: Path) -> None:
