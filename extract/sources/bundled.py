@@ -68,21 +68,24 @@ class _Bundle:
 def write_bundled(root: Path) -> Path:
     """Write all tables as `<owner>/<slug>/` below `root`, unless they are there; returns `root`.
 
-    The same versions of the two packages give the same bytes.
+    The same versions of the two packages give the same bytes; a file that was changed is written
+    again.
     """
     marker = root / _MARKER
-    state = json.dumps(_state())
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != state:
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != _state(root):
         for bundle in (*_statsmodels(), *_scikit_learn()):
             _write(bundle, root)
-        write_placed(marker, state)
+        write_placed(marker, _state(root))
     return root
 
 
-def _state() -> dict[str, str]:
+def _state(root: Path) -> str:
+    """What the files were written by, and what they hold."""
     packages = ("scikit-learn", "statsmodels", "pandas")
     versions = {name: importlib.metadata.version(name) for name in packages}
-    return {**versions, "code": sha256_of(Path(__file__))}
+    files = sorted(path for path in root.glob("*/*/*") if path.is_file())
+    held = {path.relative_to(root).as_posix(): sha256_of(path) for path in files}
+    return json.dumps({**versions, "code": sha256_of(Path(__file__)), "files": held})
 
 
 def _write(bundle: _Bundle, root: Path) -> None:
