@@ -106,9 +106,11 @@ def interpreter_of(library_version: LibraryVersion, environments: Path) -> Path:
     pins = pins_of(library_version)
     folder = environments / _key(pins)
     environments.mkdir(parents=True, exist_ok=True)
-    # Builds may share the folder: one makes, the others wait. A killed one leaves no lock.
+    # Builds may share the folder: one makes, the others wait. The installer holds the lock too, so
+    # one that outlives a killed build is waited for, and never written against.
     with (environments / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock.fileno(), True)
         if not is_made(library_version, environments):
             _make(library_version, pins, folder)
     return folder / "bin" / "python"
@@ -161,6 +163,7 @@ def _run(library_version: LibraryVersion, wanted: list[str], *command: str) -> s
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
+            close_fds=False,
             capture_output=True,
             text=True,
             check=True,

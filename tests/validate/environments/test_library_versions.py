@@ -1,7 +1,13 @@
 """Environments of older libraries: made once, checked, and missed with a message that helps."""
 
+import fcntl
 import json
+import os
+import signal
+import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -106,6 +112,32 @@ def test_what_was_made_is_used_and_what_was_begun_is_made_anew(
     assert interpreter_of("1.4", tmp_path) == python
     assert len(commands) == 2 * made
     assert not (python.parent / "half").exists()
+
+
+def test_an_installer_that_outlives_its_build_is_waited_for(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from validate.environments import library_versions as made
+        installer = "echo $$ > $0; exec sleep 60"
+        command = "sh", "-c", installer, f"{sys.argv[1]}/pid"
+        made._make = lambda *_: made._run("1.4", [], *command)
+        made.interpreter_of("1.4", Path(sys.argv[1]))
+        """
+    )
+    build = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    pid = tmp_path / "pid"
+    while not (pid.is_file() and pid.read_text()):
+        time.sleep(0.01)
+    build.kill()
+    build.wait()
+    (lock,) = tmp_path.glob("*.lock")
+    with lock.open() as held:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+        fcntl.flock(held, fcntl.LOCK_EX)
 
 
 def test_another_pin_is_another_folder() -> None:
