@@ -4,7 +4,7 @@
 #
 #   make build-split CONFIG=configs/mirror.yaml MIRROR=../tables OUT=build/release STATE=.opendare
 #   make build-split SET="seed=1 gates.not_constant.largest_share=0.95"    settings, without blanks in a value
-#   make test PYTHON=/path/to/python3.12        another interpreter, at least 3.11, for a new .venv
+#   make test PYTHON=/path/to/python3.12        another interpreter, 3.11 to 3.13, for a new .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -72,11 +72,12 @@ $(STAMP): requirements.lock pyproject.toml
 	    python=$$($$name -c "$$probe" 2>/dev/null) && [ -n "$$python" ] && break; \
 	done; \
 	if [ -z "$$python" ]; then \
-	    echo "OpenDARE needs Python 3.11 or newer with its venv module; none works among:" \
+	    echo "OpenDARE needs Python 3.11 to 3.13 with its venv module; none works among:" \
 	        "$$candidates. Name another: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
 	    exit 1; \
 	fi; \
-	echo "setting up $(VENV) with $$python (once; a minute or two)" >&2; \
+	if [ -f $@ ]; then echo "bringing $(VENV) up to date" >&2; \
+	else echo "setting up $(VENV) with $$python (once; a minute or two)" >&2; fi; \
 	set -e; \
 	if [ -n "$$uv" ]; then \
 	    [ -f $@ ] || "$$UV" venv --quiet --clear --python "$$python" $(VENV); \

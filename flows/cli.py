@@ -213,7 +213,13 @@ def _doctor(
 
 @_command("tasks")
 def _tasks(
-    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="its folder")] = _RELEASE,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="RELEASE", help="the same as --release")
+    ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help=f"the release, default {_RELEASE}"),
+    ] = None,
     variant: Annotated[str, typer.Option(help="class-if, reg-mm, ts-cf, …")] = "",
     split: Annotated[str, typer.Option(help="train or eval")] = "",
     source: Annotated[str, typer.Option(metavar="OWNER/SLUG", help="only of this one")] = "",
@@ -222,6 +228,10 @@ def _tasks(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
     """List the tasks of a release."""
+    if folder is not None and release is not None:
+        _refuse(f"expected one release, found {folder} and --release {release}: leave one out")
+    if as_csv and as_json:
+        _refuse("expected --csv or --json, found both: leave one out")
 
     def look(opened: "OpenedRelease") -> None:
         from flows.browse.tasks import show_tasks
@@ -229,7 +239,7 @@ def _tasks(
         asked = {"variant": variant, "split": split, "source": source, "match": match}
         show_tasks(opened, asked, "json" if as_json else "csv" if as_csv else "table")
 
-    _browse(release, look)
+    _browse(folder or release or _RELEASE, look)
 
 
 @_command("show")
@@ -275,7 +285,7 @@ def _score(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> N
     """Grade predictions: opendare score --help."""
     from validate.score import main as score
 
-    _exit(score(arguments or []))
+    _exit(score(arguments or [], "opendare score", _RELEASE))
 
 
 # --- how a command begins and ends --------------------------------------------------------------

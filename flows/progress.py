@@ -63,7 +63,8 @@ class Progress:
             self._done += 1
             if self._bars is not None:
                 self._bars.update(self._task, completed=self._done, key=key)
-            elif time.monotonic() - self._told >= self._every_s:
+            # The line that ends the stage says the last one.
+            elif self._done < self._total and time.monotonic() - self._told >= self._every_s:
                 self._say(key)
 
     def __exit__(

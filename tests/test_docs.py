@@ -8,9 +8,21 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from docs.settings_page import PAGE, page
+from extract.dataset import RawDataset
 from extract.drop import Reason
+from extract.memory import Memory
+from extract.reading.limits import ReadConfig
+from extract.reading.read import read_dataset
+from extract.sources.bundled import write_bundled
+from extract.sources.mirror import MirrorSource
+from extract.store import Store
+from extract.stored_table import located
+from extract.workers import Workers
 from flows.cli import app
 from flows.settings import Settings
+from tests.planning import plans_of
+from transform.files.tables import pick_format
+from transform.plan import Plan
 from validate.registry import gate_classes
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +90,7 @@ def test_options_are_those_that_exist() -> None:
     known = {option for parser in parsers for entry in parser.params for option in entry.opts}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", EVERYTHING))
     # Options of the grader are those of a program of its own.
-    assert named - known <= {"--help", "--task"}
+    assert named - known <= {"--help", "--task", "--reward", "--predictions"}
     assert len(named & known) > 10
 
 
@@ -91,3 +103,19 @@ def test_settings_on_command_lines_exist() -> None:
     assert len(given) >= 3
     for path in given:
         assert f"| `{path}` |" in page() or path == "setting", path
+
+
+@pytest.mark.slow
+def test_the_solution_of_the_readme_reads_the_files_of_its_task(tmp_path: Path) -> None:
+    block = TEXTS["README.md"].partition("## Solve and score one")[2]
+    (begins,) = re.findall(r"opendare show (\S+) --write", block)
+    (form,) = re.findall(r"pd\.read_(\w+)\(", block)
+    source, store = MirrorSource(write_bundled(tmp_path / "tables")), Store(str(tmp_path)).opened()
+    (ref,) = (ref for ref in source.refs() if begins.startswith(f"{ref.owner}__{ref.slug}__"))
+    with Workers(1) as workers:
+        raw = read_dataset(source, ref, Memory(store), workers, ReadConfig())
+    assert isinstance(raw, RawDataset)
+    plans = plans_of(located(raw, store), tmp_path)
+    (plan,) = (p for p in plans if isinstance(p, Plan) and p.task_id.startswith(begins))
+    # Parquet is picked whatever the columns are; the other formats are not.
+    assert pick_format(plan.task_id, (), ()).format == form

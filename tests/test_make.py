@@ -82,7 +82,7 @@ def test_an_unusable_python_is_told(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
     result = _make("test", "PYTHON=python2.7-absent", cwd=tmp_path)
     assert result.returncode != 0
-    assert "needs Python 3.11 or newer" in result.stderr
+    assert "needs Python 3.11 to 3.13" in result.stderr
     assert not (tmp_path / ".venv").exists()
 
 

@@ -7,6 +7,9 @@ holds.
     python score.py --release DIR --task ID prediction.csv [--reward peer|unit|skill]
     python score.py --release DIR --predictions DIR [--split eval]
 
+ID is an id or the unique beginning of one. What is graded ends with exit code 0, whatever its score
+is: a submission that cannot be graded is an outcome with a reason.
+
     >>> from score import load_answers, score
     >>> for answer in load_answers("release", ["owner__slug__v1__class-mm-0a1b2c3d"]):
     ...     print(score(answer, Path("prediction.csv")).score)
@@ -60,6 +63,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -108,6 +112,8 @@ RECIPES = "tasks_recipe"
 VALID_REWARD = 0.1
 """What reward `peer` adds to the score of a file that can be graded."""
 BOOTSTRAP_REPLICATES = 1000
+_NEAR = 5
+"""Ids that are offered instead of one that is not there."""
 
 Cell = str | int | float | bool | Decimal | None
 Key = str | int | datetime
@@ -132,10 +138,10 @@ def _refuse(reason: Reason, message: str) -> NoReturn:
     raise _Refusal(reason, message)
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, longest: int = 60) -> str:
     """A hostile value for a message: ASCII, one line, short."""
     text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 # --- What is graded against -------------------------------------------------------------------
@@ -848,6 +854,20 @@ def _stored_answers(
         )
 
 
+def _full_id(release: Path, name: str) -> str:
+    """The id of a release that is `name` or alone begins with it; else near ones are named."""
+    known = sorted(_task_rows(release, None))
+    beginning = [full for full in known if full.startswith(name)]
+    if name in known or len(beginning) == 1:
+        return name if name in known else beginning[0]
+    near = beginning or get_close_matches(name, known, n=_NEAR, cutoff=0.5)
+    problem = f"{len(beginning)} tasks begin with" if beginning else "no task is called"
+    # An id must be whole, since it is copied into the next command.
+    listed = "".join(f"\n  {_shown(full, 200)}" for full in near[:_NEAR])
+    hint = f"; near ones:{listed}" if near else f"; it has {len(known)} tasks"
+    raise GraderError(f"in {release} {problem} {_shown(name)}{hint}")
+
+
 # --- Means over tasks -------------------------------------------------------------------------
 
 
@@ -918,12 +938,34 @@ def _means(graded: Sequence[Graded]) -> dict[str, Any]:
 # --- The program ------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+_REWARDS = """reward, beside the score in [0, 1]; the default is peer:
+  peer   the score plus 0.1 for a file that can be graded: 0.1 for a wrong one, 1.1 for a right one,
+         so a file of zeros earns at least 0.1
+  unit   the score itself
+  skill  how far from a trivial to the best known answer, in [0, 1]; the score where that is unknown
+
+A prediction that is wrong or cannot be graded is a result with a reason, and ends with exit code 0;
+2 is wrong usage, with a message."""
+
+
+def _parser(prog: str | None, release: Path | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="score", description="Grade predictions for tasks of an OpenDARE release."
+        prog=prog,
+        description="Grade predictions for tasks of an OpenDARE release.",
+        epilog=_REWARDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--release", type=Path, required=True, help="folder of the release")
-    parser.add_argument("--task", metavar="ID", help="grade one file for this task")
+    parser.add_argument(
+        "--release",
+        type=Path,
+        metavar="DIR",
+        default=release,
+        required=release is None,
+        help=f"folder of the release{f', default {release}' if release else ''}",
+    )
+    parser.add_argument(
+        "--task", metavar="ID", help="grade one file for this task: its id, or how it begins"
+    )
     parser.add_argument("prediction", type=Path, nargs="?", help="CSV or Parquet file, with --task")
     parser.add_argument(
         "--predictions",
@@ -934,7 +976,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", choices=["train", "eval"], help="with --predictions; default all"
     )
-    parser.add_argument("--reward", choices=get_args(Reward), default="peer")
+    parser.add_argument(
+        "--reward", choices=get_args(Reward), default="peer", help="what `reward` is, see below"
+    )
     return parser
 
 
@@ -945,7 +989,8 @@ def _prediction_in(folder: Path) -> Path:
 
 
 def _grade_one(arguments: argparse.Namespace) -> None:
-    for answer in load_answers(arguments.release, [arguments.task]):
+    task_id = _full_id(arguments.release, arguments.task)
+    for answer in load_answers(arguments.release, [task_id]):
         print(score(answer, arguments.prediction, arguments.reward).to_json())
 
 
@@ -959,14 +1004,27 @@ def _grade_all(arguments: argparse.Namespace) -> None:
         print(result.to_json(), flush=True)
         graded.append(Graded(result, answer.variant, answer.source))
     print(json.dumps(summary(graded)))
+    present = sum(row.result.reason != "missing_file" for row in graded)
+    # A folder laid out in another way scores 0 as a bad solver does.
+    print(
+        f"predictions found: {present} of {len(graded)} tasks, as "
+        f"{arguments.predictions}/<task_id>/prediction.csv or .parquet",
+        file=sys.stderr,
+    )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; the exit code is 0, or 2 (with a message) for wrong usage."""
+def main(
+    argv: Sequence[str] | None = None, prog: str | None = None, release: Path | None = None
+) -> int:
+    """Run the program; the exit code is 0, or 2 (with a message) for wrong usage.
+
+    `prog` is how messages call it, by default its own name; `release` stands for `--release` where
+    that is not given.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "--decode":
         return _decode(arguments[1])
-    parser = _parser()
+    parser = _parser(prog, release)
     parsed = parser.parse_args(arguments)
     one = parsed.task is not None and parsed.prediction is not None
     many = parsed.predictions is not None

@@ -39,7 +39,7 @@ class OpenedRelease:
     def __post_init__(self) -> None:
         if not any(self._shards("tasks")):
             raise ReleaseError(
-                f"{self.folder} holds no release: expected data/tasks/*.parquet in it. "
+                f"{printable(str(self.folder))} holds no release: expected data/tasks/*.parquet in it. "
                 "`make build-split` makes build/release, `opendare build --out DIR` any other"
             )
 
@@ -69,7 +69,7 @@ class OpenedRelease:
                 table = pq.ParquetFile(path)
                 if lacking := sorted({*(columns or ())} - {*table.schema_arrow.names}):
                     raise ReleaseError(
-                        f"{path} lacks the columns {', '.join(lacking)}: another version of this "
+                        f"{printable(str(path))} lacks the columns {', '.join(lacking)}: another version of this "
                         "program wrote it; build again or look with that version"
                     )
                 yield from table.read(columns=columns).to_pylist()
@@ -115,19 +115,21 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, KeyError) as fault:
-        raise ReleaseError(f"{path} cannot be read: {printable(str(fault))}; build again") from None
+        message = printable(f"{path} cannot be read: {fault}; build again")
+        raise ReleaseError(message) from None
 
 
 def _verified(file: ReleaseRow, by_hash: dict[str, bytes], folder: Path) -> bytes:
     content, name = by_hash.get(file["sha256"]), printable(file["name"])
+    place = printable(str(folder))
     if content is None:
         raise ReleaseError(
-            f"{name} is not in {folder}/data/files. A task whose licence lets a recipe only ship "
-            f"gets its files by `opendare restore {folder}`; any other is damaged: build again"
+            f"{name} is not in {place}/data/files. A task whose licence lets a recipe only ship "
+            f"gets its files by `opendare restore {place}`; any other is damaged: build again"
         )
     observed = hashlib.sha256(content).hexdigest()
     if observed != file["sha256"]:
-        expected = file["sha256"]
+        expected = printable(file["sha256"])
         raise ReleaseError(f"{name}: expected sha256 {expected}, found {observed}; build again")
     return content
 
@@ -144,7 +146,7 @@ def resolve_name(name: str, known: Sequence[str], what: str) -> str:
     more = f"\n  and {len(near) - _NEAR} more" if len(near) > _NEAR else ""
     problem = f"no {what} is called" if not beginning else f"more than one {what} begins with"
     hint = f"; near ones:{listed}{more}" if near else ""
-    raise ReleaseError(f"{problem} '{printable(name)}'{hint}")
+    raise ReleaseError(printable(f"{problem} '{name}'") + hint)
 
 
 def _near(name: str, known: Sequence[str]) -> list[str]:

@@ -24,32 +24,51 @@ _CELL = 22
 
 
 def show_task(release: OpenedRelease, name: str, write: Path | None) -> None:
-    """Print a task; its files go to the folder `write`, which must be new or empty."""
+    """Print a task; its files go to the folder `write`: new, empty, or one that holds just them."""
     task = release.task(name)
     contents = release.contents(task)
-    if write is not None:
-        write_files(contents, write)
+    is_new = write is not None and write_files(contents, write)
     with any_reader():
         _print_page(task, contents)
         if write is not None:
-            print(f"\n{len(contents)} files written to {printable(str(write))}")
+            state = "written to" if is_new else "are, unchanged, in"
+            print(f"\n{len(contents)} files {state} {printable(str(write))}")
         print(f"\nto score an answer:\n  {_score_command(release.folder, task['task_id'])}")
 
 
-def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
-    """Lay out files whose names are plain. Raises `ReleaseError` before anything is written."""
+def write_files(contents: Mapping[str, bytes], folder: Path) -> bool:
+    """Lay out files whose names are plain; False where exactly these lie there already.
+
+    Raises `ReleaseError` before anything is written.
+    """
+    place = f"--write {printable(str(folder))}"
     for name in contents:
         # A release may come from a stranger: a name must not lead out of the folder.
         if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
             raise ReleaseError(f"expected a plain file name, found '{printable(name)}'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ReleaseError(f"--write {folder}: expected a new or empty folder, found files")
+        present = sorted(folder.iterdir())
+        if strange := [path for path in present if not _is_as_shipped(path, contents)]:
+            raise ReleaseError(
+                f"{place}: expected a new or empty folder, found {printable(strange[0].name)}, "
+                "which is no file of this task as it ships; name another folder, or empty it"
+            )
         for name, content in contents.items():
             (folder / name).write_bytes(content)
+    except (FileExistsError, NotADirectoryError):
+        raise ReleaseError(
+            f"{place}: expected a folder, found a file; name another folder, or move the file away"
+        ) from None
     except OSError as fault:
-        raise ReleaseError(f"--write {folder}: {fault.strerror}") from None
+        raise ReleaseError(f"{place}: {fault.strerror}") from None
+    return len(present) < len(contents)
+
+
+def _is_as_shipped(path: Path, contents: Mapping[str, bytes]) -> bool:
+    expected = contents.get(path.name)
+    # A link would let the solver change a file elsewhere.
+    return not path.is_symlink() and path.is_file() and path.read_bytes() == expected
 
 
 def _print_page(task: ReleaseRow, contents: Mapping[str, bytes]) -> None:

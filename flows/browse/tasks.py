@@ -11,7 +11,10 @@ from typing import Literal
 
 from flows.browse.opened import OpenedRelease, ReleaseError, ReleaseRow, resolve_name
 from flows.terminal import any_reader, print_columns, print_csv, printable
+from transform.task import VARIANTS
 
+_WORDS: dict[str, tuple[str, ...]] = {"variant": tuple(VARIANTS), "split": ("train", "eval")}
+"""What a filter takes in any release; a release need not have tasks of each."""
 TASK_COLUMNS = ("task_id", "variant", "split", "n_rows", "difficulty", "source_ref")
 Form = Literal["table", "csv", "json"]
 
@@ -30,6 +33,9 @@ def show_tasks(release: OpenedRelease, asked: Mapping[str, str], form: Form) -> 
             return
         print_columns(TASK_COLUMNS, cells)
         print(_summary(rows, len(release.tasks)))
+        for name in _WORDS:
+            if asked[name] and all(row[name] != asked[name] for row in release.tasks):
+                print(f"this release has no task with the {name} {asked[name]}")
 
 
 def json_line(row: ReleaseRow) -> str:
@@ -40,7 +46,7 @@ def json_line(row: ReleaseRow) -> str:
 
 def _chosen(release: OpenedRelease, asked: Mapping[str, str]) -> list[ReleaseRow]:
     rows = release.tasks
-    for name in ("variant", "split"):
+    for name in _WORDS:
         if asked[name]:
             rows = _equal(rows, name, asked[name], release.tasks)
     if asked["source"]:
@@ -53,7 +59,8 @@ def _chosen(release: OpenedRelease, asked: Mapping[str, str]) -> list[ReleaseRow
 def _equal(
     rows: Sequence[ReleaseRow], name: str, value: str, everything: Sequence[ReleaseRow]
 ) -> list[ReleaseRow]:
-    known = sorted({row[name] for row in everything})
+    # One of another version may have words of its own.
+    known = sorted({*_WORDS[name], *(row[name] for row in everything)})
     if value not in known:
         allowed = ", ".join(map(printable, known))
         raise ReleaseError(f"--{name}: expected one of {allowed}; found {printable(value)}")

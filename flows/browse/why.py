@@ -1,14 +1,20 @@
 """`opendare why`: what was refused of a dataset or of a task, and why.
 
-Takes an opened release and a name; prints the refusals of `data/rejects` with their evidence, and
-what is released nevertheless. Evidence is quoted from strangers and is printed escaped. Not known
-here: what was repaired before it could be refused; the ledger in the state folder has that.
+Takes an opened release and a name; prints the refusals of `data/rejects` with their evidence, what
+each reason means, and what is released nevertheless. Evidence is quoted from strangers and is
+printed escaped. Not known here: what was repaired before it could be refused; the ledger in the
+state folder has that.
 """
+
+import re
+from pathlib import Path
 
 from flows.browse.opened import OpenedRelease, ReleaseRow, resolve_name
 from flows.browse.tasks import TASK_COLUMNS
 from flows.terminal import any_reader, cell, print_columns, printable
 
+_REASONS = Path(__file__).parents[2] / "docs" / "drop-reasons.md"
+"""The page of all reasons, one a line; meanings stand there only."""
 _REFUSAL = ("key", "variant", "room", "reason", "value", "threshold")
 
 
@@ -33,7 +39,7 @@ def show_why(release: OpenedRelease, name: str) -> None:
             print("\nreleased")
             print_columns(TASK_COLUMNS, [[row[name] for name in TASK_COLUMNS] for row in released])
         if refused:
-            print("\ndocs/drop-reasons.md says what each reason means")
+            _print_meanings({row["reason"] for row in refused})
 
 
 def _print_refusal(row: ReleaseRow) -> None:
@@ -43,3 +49,15 @@ def _print_refusal(row: ReleaseRow) -> None:
     # The evidence of most refusals is in their detail already.
     for text in texts[:1] if texts[1] in texts[0] else texts:
         print("  " + printable(text).replace("\n", "\n  "))
+
+
+def _print_meanings(reasons: set[str]) -> None:
+    """A release of another version may have reasons that the page lacks."""
+    if not _REASONS.is_file():
+        return
+    listed = re.findall(r"^\| `(\w+)` \| \w+ \| (.+) \|$", _REASONS.read_text("utf-8"), re.M)
+    print()
+    for reason, meaning in listed:
+        if reason in reasons:
+            print(f"{reason}: {meaning}")
+    print(f"all reasons: {printable(str(_REASONS))}")

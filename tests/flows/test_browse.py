@@ -143,7 +143,10 @@ def test_json_is_one_object_a_line(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"variant": "reg-if"}, "--variant: expected one of class-if, reg-mm; found reg-if"),
+        (
+            {"variant": "reg-xx"},
+            "class-if, class-mm, reg-if, reg-mm, ts-cf, ts-if, ts-xf; found reg",
+        ),
         ({"split": "test"}, "--split: expected one of eval, train; found test"),
         ({"source": "cars"}, "near ones:\n  a/cars"),
     ],
@@ -154,6 +157,32 @@ def test_a_filter_that_nothing_has_names_what_there_is(
     with pytest.raises(ReleaseError) as error:
         show_tasks(release, NOTHING_ASKED | asked, "table")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("variant", "ts-xf"), ("split", "eval")])
+def test_a_filter_that_this_release_has_not_is_no_error(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    write(folder / "data" / "tasks", [task("a__cars__v1__reg-mm-1", "a/cars")])
+    (folder / "data" / "tasks_share-alike" / "a-00000-of-00001.parquet").unlink()
+    assert main(["tasks", str(folder), f"--{name}", value]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:] == ["0 of 1 tasks", f"this release has no task with the {name} {value}"]
+
+
+def test_the_release_is_named_either_way_and_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tasks", str(folder)]) == main(["tasks", "--release", str(folder)]) == 0
+    first, second = capsys.readouterr().out.split(" of 4 tasks: eval 2, train 2\n")[:2]
+    assert first == second
+    assert main(["tasks", str(folder), "--release", str(folder)]) == 2
+    assert "expected one release" in capsys.readouterr().err
+
+
+def test_csv_and_json_exclude_each_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", str(folder), "--csv", "--json"]) == 2
+    assert "expected --csv or --json" in capsys.readouterr().err
 
 
 # --- show ----------------------------------------------------------------------------------------
@@ -186,8 +215,32 @@ def test_files_are_written_exactly(release: OpenedRelease, tmp_path: Path) -> No
     show_task(release, "b", tmp_path / "deep" / "work")
     written = {path.name: path.read_bytes() for path in (tmp_path / "deep" / "work").iterdir()}
     assert written == {"train.csv": TRAIN, "val.csv": VAL}
-    with pytest.raises(ReleaseError, match="new or empty folder"):
-        show_task(release, "b", tmp_path / "deep" / "work")
+
+
+def test_files_that_lie_there_already_are_fine_and_others_are_not(
+    release: OpenedRelease, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    show_task(release, "b", work)
+    assert "2 files written to" in capsys.readouterr().out
+    show_task(release, "b", work)
+    assert "2 files are, unchanged, in" in capsys.readouterr().out
+    (work / "val.csv").unlink()
+    (work / "val.csv").symlink_to(work / "train.csv")
+    with pytest.raises(ReleaseError, match=r"found val\.csv, .* another folder, or empty it"):
+        show_task(release, "b", work)
+    (work / "val.csv").unlink()
+    (work / "train.csv").write_bytes(b"other")
+    with pytest.raises(ReleaseError, match=r"found train\.csv"):
+        show_task(release, "b", work)
+    assert [path.name for path in work.iterdir()] == ["train.csv"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/work"])
+def test_a_file_in_the_way_is_told(release: OpenedRelease, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ReleaseError, match="found a file; name another folder, or move"):
+        show_task(release, "b", tmp_path / place)
 
 
 def test_a_damaged_file_is_never_written(folder: Path, tmp_path: Path) -> None:
@@ -282,6 +335,18 @@ def test_why_takes_tasks_and_sources(
     assert said in capsys.readouterr().out
 
 
+def test_why_says_what_the_reasons_mean(
+    release: OpenedRelease, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_why(release, "d/empty")
+    *_, meaning, page = capsys.readouterr().out.splitlines()
+    assert meaning == "no_table: no file could be read as a table"
+    assert Path(page.removeprefix("all reasons: ")).is_file()
+    monkeypatch.setattr("flows.browse.why._REASONS", Path("absent.md"))
+    show_why(release, "d/empty")
+    assert "all reasons" not in capsys.readouterr().out
+
+
 # --- what is foreign -----------------------------------------------------------------------------
 
 
@@ -302,6 +367,22 @@ def test_no_control_character_reaches_the_terminal(
     captured = capsys.readouterr()
     shown = captured.out + captured.err
     assert len(shown) > 1000
+    assert [c for c in shown if c != "\n" and not c.isprintable()] == []
+
+
+def test_names_of_files_and_folders_are_escaped(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next((folder / "data" / "tasks").iterdir())
+    hostile = path.rename(path.with_name(f"{HOSTILE}.parquet"))
+    pq.write_table(pa.table({"task_id": ["x"]}), hostile)
+    assert main(["tasks", str(folder)]) == 2
+    hostile.write_bytes(b"PAR1")
+    assert main(["tasks", str(folder)]) == 2
+    assert main(["tasks", HOSTILE]) == 2
+    assert main(["show", "x", "--release", str(folder.rename(folder.with_name(HOSTILE)))]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\\x1b[31m") == 4
     assert [c for c in shown if c != "\n" and not c.isprintable()] == []
 
 

@@ -86,7 +86,8 @@ def test_an_interrupted_command_says_so(
         (("fetch", "--config", "configs/bundled.yaml"), "source.kind is bundled"),
         (("catalog", "--state", "absent"), "`opendare fetch` makes one"),
         (("restore", "absent", "--config", "configs/bundled.yaml"), "holds no release"),
-        (("score",), "--release"),
+        (("score",), "usage: opendare score [-h] [--release DIR]"),
+        (("score", "--task", "x", "x.csv", "--release", "absent"), "no release in absent"),
         (("tasks", "absent"), "absent holds no release"),
         (("tasks", "--split"), "--split"),
     ],
@@ -111,6 +112,12 @@ def test_score_is_the_graders_own_program() -> None:
     passed_on = opendare("score", "--help")
     assert passed_on.returncode == 0
     assert set(options) <= set(passed_on.stdout.split())
+
+
+def test_score_looks_into_the_default_release(tmp_path: Path) -> None:
+    result = opendare("score", "--task", "x", "x.csv", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "opendare score: error: no release in build/release" in result.stderr
 
 
 def test_prefect_is_a_quiet_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

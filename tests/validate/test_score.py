@@ -680,6 +680,27 @@ def test_the_program_grades_one_file(tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (0, "unreadable")
 
 
+def test_the_program_takes_the_beginning_of_an_id(tmp_path: Path) -> None:
+    release = write_release(tmp_path, ANSWERS)
+    (tmp_path / "p.csv").write_bytes(csv_of(NUMBERS))
+    done = run("--release", release, "--task", "t-r", tmp_path / "p.csv")
+    assert json.loads(done.stdout)["task_id"] == "t-reg"
+    for name, said in (
+        ("t-", "4 tasks begin with 't-'; near ones:\n  't-class'\n"),
+        ("t-rag", "no task is called 't-rag'; near ones:\n  't-reg'"),
+        ("\x1b[2J", "no task is called '\\x1b[2J'; it has 4 tasks"),
+    ):
+        refused = run("--release", release, "--task", name, tmp_path / "p.csv")
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+
+
+def test_the_file_alone_has_no_default_release() -> None:
+    done = run("--task", "t-reg", "p.csv")
+    assert done.returncode == 2
+    assert "usage: score.py" in done.stderr
+    assert "required: --release" in done.stderr
+
+
 def test_the_program_grades_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     release = write_release(tmp_path / "release", ANSWERS)
     predictions = tmp_path / "predictions"
@@ -689,7 +710,9 @@ def test_the_program_grades_a_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
     (predictions / "t-class" / "prediction.csv").write_bytes(csv_of(half))
     (predictions / "t-reg" / "prediction.parquet").write_bytes(parquet_of(NUMBERS))
     assert main(["--release", str(release), "--predictions", str(predictions)]) == 0
-    *results, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    printed = capsys.readouterr()
+    assert printed.err.startswith("predictions found: 2 of 3 tasks, as ")
+    *results, summary = map(json.loads, printed.out.splitlines())
     scores = {row["task_id"]: row["score"] for row in results}
     assert scores == {"t-class": pytest.approx((1 + 0.8 + 0) / 3), "t-reg": 1.0, "t-third": 0.0}
     assert summary["summary"] is True
