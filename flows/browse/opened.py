@@ -39,8 +39,8 @@ class OpenedRelease:
     def __post_init__(self) -> None:
         if not any(self._shards("tasks")):
             raise ReleaseError(
-                f"{printable(str(self.folder))} holds no release: expected data/tasks/*.parquet in it. "
-                "`make build-split` makes build/release, `opendare build --out DIR` any other"
+                f"{printable(str(self.folder))} holds no release: expected data/tasks/*.parquet "
+                "in it. `make build-split` makes build/release, `opendare build --out DIR` any other"
             )
 
     @cached_property
@@ -69,8 +69,8 @@ class OpenedRelease:
                 table = pq.ParquetFile(path)
                 if lacking := sorted({*(columns or ())} - {*table.schema_arrow.names}):
                     raise ReleaseError(
-                        f"{printable(str(path))} lacks the columns {', '.join(lacking)}: another version of this "
-                        "program wrote it; build again or look with that version"
+                        f"{printable(str(path))} lacks the columns {', '.join(lacking)}: another "
+                        "version of this program wrote it; build again or look with that version"
                     )
                 yield from table.read(columns=columns).to_pylist()
 
