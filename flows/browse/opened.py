@@ -39,8 +39,9 @@ class OpenedRelease:
     def __post_init__(self) -> None:
         if not any(self._shards("tasks")):
             raise ReleaseError(
-                f"{printable(str(self.folder))} holds no release: expected data/tasks/*.parquet "
-                "in it. `make build-split` makes build/release, `opendare build --out DIR` any other"
+                f"{printable(str(self.folder))} holds no release: expected "
+                "data/tasks/*.parquet in it. `make build-split` makes build/release, "
+                "`opendare build --out DIR` any other"
             )
 
     @cached_property
