@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from extract.dataset import RawDataset
 from extract.drop import Drop
@@ -219,17 +220,25 @@ def test_a_fresh_process_needs_its_arguments_and_the_settings_alone(
     (trial,) = try_plan((plan, raw), settings)
     program = """
 import json, sys
+from pydantic import TypeAdapter
 from extract.dataset import RawDataset
 from flows.settings import Settings
-from flows.stages import inspect_source, profile_dataset, try_plan
+from flows.stages import inspect_source, plan_dataset, profile_dataset, try_plan
 from transform.plan import Plan
-from pydantic import TypeAdapter
+from transform.proposal import Proposal
 
-raw, plan, settings = (open(path).read() for path in sys.argv[1:4])
+raw, plan, proposals, settings = (open(path).read() for path in sys.argv[1:5])
 raw, plan = RawDataset.model_validate_json(raw), Plan.model_validate_json(plan)
+proposals = TypeAdapter(tuple[Proposal, ...]).validate_json(proposals)
 settings = Settings.model_validate_json(settings)
-results = (*profile_dataset(raw, settings), *try_plan((plan, raw), settings))
-print(json.dumps([result.model_dump(mode="json") for result in results]))
+(measured,) = profile_dataset(raw, settings)
+results = {
+    "inspect": inspect_source(raw, settings),
+    "profile": [measured],
+    "plan": plan_dataset((raw, measured, proposals), settings),
+    "try": try_plan((plan, raw), settings),
+}
+print(json.dumps({k: [one.model_dump(mode="json") for one in v] for k, v in results.items()}))
 """
     # Another state, so that nothing is remembered: the store alone is handed on.
     with opened(settings) as at:
@@ -240,9 +249,10 @@ print(json.dumps([result.model_dump(mode="json") for result in results]))
                 elsewhere.store.add(at.store.path(sha256))
         there = changed(settings, state=tmp_path / "new", store=str(other))
     arguments = []
-    for name, noun in (("raw", raw), ("plan", plan), ("settings", there)):
+    items = {"raw": raw, "plan": plan, "proposals": proposed(raw, settings), "settings": there}
+    for name, item in items.items():
         path = tmp_path / f"{name}.json"
-        path.write_text(noun.model_dump_json(by_alias=True))
+        path.write_bytes(to_json(item, by_alias=True))
         arguments.append(str(path))
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -251,9 +261,11 @@ print(json.dumps([result.model_dump(mode="json") for result in results]))
         text=True,
         check=True,
     )
-    measured, tried = json.loads(done.stdout.splitlines()[-1])
-    assert Profile.model_validate(measured) == profiled(raw, settings)
-    again = TypeAdapter(Trial).validate_python(tried)
+    results = json.loads(done.stdout.splitlines()[-1])
+    assert results["inspect"] == [evidence(raw, settings).model_dump(mode="json")]
+    assert results["profile"] == [profiled(raw, settings).model_dump(mode="json")]
+    assert results["plan"] == [one.model_dump(mode="json") for one in here]
+    (again,) = TypeAdapter(tuple[Trial, ...]).validate_python(results["try"])
     assert isinstance(trial, Trial)
     assert again.model_copy(update={"cpu_s": {}}) == trial.model_copy(update={"cpu_s": {}})
     assert isinstance(again.result, Task)
