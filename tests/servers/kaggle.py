@@ -378,11 +378,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     faults = Faults.passing(given.seed) if given.faults == "passing" else Faults()
     records = made_records(given.records)
-    with LoopbackKaggle(given.mirror, records=records, faults=faults, port=given.port) as kaggle:
+    kaggle = LoopbackKaggle(given.mirror, records=records, faults=faults, port=given.port)
+    # Whoever reads the first lines may send the signal before the last of this function runs.
+    with contextlib.suppress(KeyboardInterrupt), kaggle:
         for name, value in sorted(kaggle.environment.items()):
             print(f"export {name}={shlex.quote(value)}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":
