@@ -27,7 +27,13 @@ _NEAR = 8
 
 
 class ReleaseError(Exception):
-    """A release that cannot be read, or a name that is not in it; the message is complete."""
+    """A release that cannot be read, or a name that is not in it; the message is complete.
+
+    Names in it are those of strangers, so all of it is made printable here.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,8 @@ class OpenedRelease:
     def __post_init__(self) -> None:
         if not any(self._shards("tasks")):
             raise ReleaseError(
-                f"{printable(str(self.folder))} holds no release: expected "
-                "data/tasks/*.parquet in it. `make build-split` makes build/release, "
-                "`opendare build --out DIR` any other"
+                f"{self.folder} holds no release: expected data/tasks/*.parquet in it. "
+                "`make build-split` makes build/release, `opendare build --out DIR` any other"
             )
 
     @cached_property
@@ -70,8 +75,8 @@ class OpenedRelease:
                 table = pq.ParquetFile(path)
                 if lacking := sorted({*(columns or ())} - {*table.schema_arrow.names}):
                     raise ReleaseError(
-                        f"{printable(str(path))} lacks the columns {', '.join(lacking)}: another "
-                        "version of this program wrote it; build again or look with that version"
+                        f"{path} lacks the columns {', '.join(lacking)}: another version of this "
+                        "program wrote it; build again or look with that version"
                     )
                 yield from table.read(columns=columns).to_pylist()
 
@@ -116,21 +121,19 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, KeyError) as fault:
-        message = printable(f"{path} cannot be read: {fault}; build again")
-        raise ReleaseError(message) from None
+        raise ReleaseError(f"{path} cannot be read: {fault}; build again") from None
 
 
 def _verified(file: ReleaseRow, by_hash: dict[str, bytes], folder: Path) -> bytes:
-    content, name = by_hash.get(file["sha256"]), printable(file["name"])
-    place = printable(str(folder))
+    content, name = by_hash.get(file["sha256"]), file["name"]
     if content is None:
         raise ReleaseError(
-            f"{name} is not in {place}/data/files. A task whose licence lets a recipe only ship "
-            f"gets its files by `opendare restore {place}`; any other is damaged: build again"
+            f"{name} is not in {folder}/data/files. A task whose licence lets a recipe only ship "
+            f"gets its files by `opendare restore {folder}`; any other is damaged: build again"
         )
     observed = hashlib.sha256(content).hexdigest()
     if observed != file["sha256"]:
-        expected = printable(file["sha256"])
+        expected = file["sha256"]
         raise ReleaseError(f"{name}: expected sha256 {expected}, found {observed}; build again")
     return content
 
@@ -143,11 +146,11 @@ def resolve_name(name: str, known: Sequence[str], what: str) -> str:
     if len(beginning) == 1:
         return beginning[0]
     near = beginning or _near(name, known)
-    listed = "".join(f"\n  {printable(full)}" for full in near[:_NEAR])
+    listed = "".join(f"\n  {full}" for full in near[:_NEAR])
     more = f"\n  and {len(near) - _NEAR} more" if len(near) > _NEAR else ""
     problem = f"no {what} is called" if not beginning else f"more than one {what} begins with"
     hint = f"; near ones:{listed}{more}" if near else ""
-    raise ReleaseError(printable(f"{problem} '{name}'") + hint)
+    raise ReleaseError(f"{problem} '{name}'{hint}")
 
 
 def _near(name: str, known: Sequence[str]) -> list[str]:

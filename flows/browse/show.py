@@ -41,17 +41,17 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> bool:
 
     Raises `ReleaseError` before anything is written.
     """
-    place = f"--write {printable(str(folder))}"
+    place = f"--write {folder}"
     for name in contents:
         # A release may come from a stranger: a name must not lead out of the folder.
         if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
-            raise ReleaseError(f"expected a plain file name, found '{printable(name)}'")
+            raise ReleaseError(f"expected a plain file name, found '{name}'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = sorted(folder.iterdir())
         if strange := [path for path in present if not _is_as_shipped(path, contents)]:
             raise ReleaseError(
-                f"{place}: expected a new or empty folder, found {printable(strange[0].name)}, "
+                f"{place}: expected a new or empty folder, found {strange[0].name}, "
                 "which is no file of this task as it ships; name another folder, or empty it"
             )
         for name, content in contents.items():

@@ -62,8 +62,8 @@ def _equal(
     # One of another version may have words of its own.
     known = sorted({*_WORDS[name], *(row[name] for row in everything)})
     if value not in known:
-        allowed = ", ".join(map(printable, known))
-        raise ReleaseError(f"--{name}: expected one of {allowed}; found {printable(value)}")
+        allowed = ", ".join(known)
+        raise ReleaseError(f"--{name}: expected one of {allowed}; found {value}")
     return [row for row in rows if row[name] == value]
 
 

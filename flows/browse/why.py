@@ -13,13 +13,16 @@ from flows.browse.opened import OpenedRelease, ReleaseRow, resolve_name
 from flows.browse.tasks import TASK_COLUMNS
 from flows.terminal import any_reader, cell, print_columns, printable
 
-_REASONS = Path(__file__).parents[2] / "docs" / "drop-reasons.md"
+REASONS = Path(__file__).parents[2] / "docs" / "drop-reasons.md"
 """The page of all reasons, one a line; meanings stand there only."""
 _REFUSAL = ("key", "variant", "room", "reason", "value", "threshold")
 
 
-def show_why(release: OpenedRelease, name: str) -> None:
-    """Print what was refused of a task or of a source `owner/slug`, and what is released."""
+def show_why(release: OpenedRelease, name: str, page: Path = REASONS) -> None:
+    """Print what was refused of a task or of a source `owner/slug`, and what is released.
+
+    `page` says what reasons mean; nothing is said of them where an installation has none.
+    """
     tasks, rejects = release.tasks, release.rejects
     known = [
         *release.sources,
@@ -39,7 +42,7 @@ def show_why(release: OpenedRelease, name: str) -> None:
             print("\nreleased")
             print_columns(TASK_COLUMNS, [[row[name] for name in TASK_COLUMNS] for row in released])
         if refused:
-            _print_meanings({row["reason"] for row in refused})
+            _print_meanings({row["reason"] for row in refused}, page)
 
 
 def _print_refusal(row: ReleaseRow) -> None:
@@ -51,13 +54,13 @@ def _print_refusal(row: ReleaseRow) -> None:
         print("  " + printable(text).replace("\n", "\n  "))
 
 
-def _print_meanings(reasons: set[str]) -> None:
+def _print_meanings(reasons: set[str], page: Path) -> None:
     """A release of another version may have reasons that the page lacks."""
-    if not _REASONS.is_file():
+    if not page.is_file():
         return
-    listed = re.findall(r"^\| `(\w+)` \| \w+ \| (.+) \|$", _REASONS.read_text("utf-8"), re.M)
+    listed = re.findall(r"^\| `(\w+)` \| \w+ \| (.+) \|$", page.read_text("utf-8"), re.M)
     print()
     for reason, meaning in listed:
         if reason in reasons:
             print(f"{reason}: {meaning}")
-    print(f"all reasons: {printable(str(_REASONS))}")
+    print(f"all reasons: {printable(str(page))}")

@@ -336,14 +336,13 @@ def test_why_takes_tasks_and_sources(
 
 
 def test_why_says_what_the_reasons_mean(
-    release: OpenedRelease, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    release: OpenedRelease, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     show_why(release, "d/empty")
     *_, meaning, page = capsys.readouterr().out.splitlines()
     assert meaning == "no_table: no file could be read as a table"
     assert Path(page.removeprefix("all reasons: ")).is_file()
-    monkeypatch.setattr("flows.browse.why._REASONS", Path("absent.md"))
-    show_why(release, "d/empty")
+    show_why(release, "d/empty", tmp_path / "absent.md")
     assert "all reasons" not in capsys.readouterr().out
 
 
